@@ -1,0 +1,80 @@
+// The CPU's backends, one an instruction-set level, and the choice between them.
+#include <cstring>
+#include "backend.h"
+
+namespace ha {
+
+#define OP(name, Arguments) void name(Context&, const Arguments&);
+#if defined(__x86_64__)
+namespace cpu_v4 {
+#include "../ops/table.def"
+}
+namespace cpu_v3 {
+#include "../ops/table.def"
+}
+namespace cpu_v2 {
+#include "../ops/table.def"
+}
+#else
+namespace cpu_base {
+#include "../ops/table.def"
+}
+#endif
+#undef OP
+
+namespace {
+
+#if defined(__x86_64__)
+#define OP(name, Arguments) cpu_v4::name,
+const Backend v4{"v4",
+#include "../ops/table.def"
+};
+#undef OP
+#define OP(name, Arguments) cpu_v3::name,
+const Backend v3{"v3",
+#include "../ops/table.def"
+};
+#undef OP
+#define OP(name, Arguments) cpu_v2::name,
+const Backend v2{"v2",
+#include "../ops/table.def"
+};
+#undef OP
+// tested one by one: clang has no __builtin_cpu_supports("x86-64-v4")
+bool runs(const Backend& level) {
+  const bool has3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  if (&level == &v4)
+    return has3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+  if (&level == &v3) return has3;
+  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+}
+const Backend* const all[] = {&v4, &v3, &v2};
+#else
+#define OP(name, Arguments) cpu_base::name,
+const Backend base{"base",
+#include "../ops/table.def"
+};
+#undef OP
+bool runs(const Backend&) { return true; }
+const Backend* const all[] = {&base};
+#endif
+
+}  // namespace
+
+const Backend* cpuBackend(const char* level) {
+  for (const Backend* backend : all)
+    if (runs(*backend) && (!level || !std::strcmp(level, backend->name))) return backend;
+  return nullptr;
+}
+
+const char* const* cpuLevels() {
+  static const char* names[sizeof(all) / sizeof(*all) + 1];
+  int count = 0;
+  for (const Backend* backend : all)
+    if (runs(*backend)) names[count++] = backend->name;
+  names[count] = nullptr;
+  return names;
+}
+
+}  // namespace ha

@@ -1,0 +1,145 @@
+#include "pool.h"
+
+#include <cstdlib>
+#include <new>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace ha {
+namespace {
+
+constexpr int kSpins = 2000;       // pauses before a thread without work goes to sleep
+constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
+
+void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+void* aligned(size_t bytes) {
+  void* p = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment + kAlignment);
+  if (!p) throw std::bad_alloc();
+  return p;
+}
+
+/// Subnormal numbers cost a hundred cycles each and mean nothing in a decayed state: threads that run kernels flush them.
+void flushSubnormals() {
+#if defined(__x86_64__)
+  _mm_setcsr(_mm_getcsr() | 0x8040);
+#elif defined(__aarch64__)
+  uint64_t fpcr;
+  asm volatile("mrs %0, fpcr" : "=r"(fpcr));
+  asm volatile("msr fpcr, %0" ::"r"(fpcr | (1ull << 24)));
+#endif
+}
+
+struct ChunkBlock {
+  void* memory = nullptr;
+  size_t bytes = 0;
+  ~ChunkBlock() { std::free(memory); }
+};
+thread_local ChunkBlock chunkBlock;
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  for (int i = 1; i < threads; i++) workers_.emplace_back([this, i] { work(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  for (auto& worker : workers_) worker.join();
+  reset();
+}
+
+/// Claims and runs one chunk of job `generation`; false when none is left.
+bool ThreadPool::takeChunk(uint64_t generation) {
+  uint64_t job = job_.load();
+  for (;;) {
+    // chunks_, body_ and data_ are read between two looks at job_: if the job changed meanwhile, the swap fails
+    const int64_t chunks = chunks_.load();
+    const auto body = body_.load();
+    void* const data = data_.load();
+    const int64_t chunk = static_cast<uint32_t>(job);
+    if (job >> 32 != generation || chunk >= chunks) return false;
+    if (!job_.compare_exchange_weak(job, job + 1)) continue;
+    body(data, chunk);
+    finished_.fetch_add(1);
+    return true;
+  }
+}
+
+void ThreadPool::run(int64_t chunks, void (*body)(void*, int64_t), void* data) {
+  if (chunks <= 0) return;
+  flushSubnormals();
+  if (chunks == 1 || workers_.empty()) {
+    for (int64_t chunk = 0; chunk < chunks; chunk++) body(data, chunk);
+    return;
+  }
+  const uint64_t last = job_.load() >> 32, generation = (last + 1) & 0xffffffff;
+  job_.store(last << 32 | 0xffffffff);  // nobody can take a chunk while the job is being described
+  chunks_ = chunks, body_ = body, data_ = data, finished_ = 0;
+  job_.store(generation << 32);
+  if (sleeping_.load() > 0) {
+    { std::lock_guard lock(mutex_); }
+    wake_.notify_all();
+  }
+  while (takeChunk(generation)) {
+  }
+  for (int spins = 0; finished_.load() < chunks; spins++)
+    if (spins < kSpins) pause();
+    else std::this_thread::yield();
+}
+
+void ThreadPool::work(int) {
+  flushSubnormals();
+  uint64_t seen = 0;
+  for (;;) {
+    int spins = 0;
+    while (!stop_ && job_.load() >> 32 == seen) {
+      if (++spins < kSpins) {
+        pause();
+        continue;
+      }
+      std::unique_lock lock(mutex_);
+      sleeping_++;
+      wake_.wait(lock, [&] { return stop_ || job_.load() >> 32 != seen; });
+      sleeping_--;
+    }
+    if (stop_) return;
+    const uint64_t generation = job_.load() >> 32;
+    while (takeChunk(generation)) {
+    }
+    seen = generation;
+  }
+}
+
+void* ThreadPool::scratch(size_t bytes) {
+  blocks_.push_back(aligned(bytes));
+  return blocks_.back();
+}
+
+void* ThreadPool::chunkScratch(size_t bytes) {
+  if (bytes > kChunkScratch) throw std::bad_alloc();
+  if (bytes > chunkBlock.bytes) {
+    std::free(chunkBlock.memory);
+    chunkBlock.memory = aligned(bytes);
+    chunkBlock.bytes = bytes;
+  }
+  return chunkBlock.memory;
+}
+
+void ThreadPool::reset() {
+  for (void* block : blocks_) std::free(block);
+  blocks_.clear();
+}
+
+}  // namespace ha

@@ -1,0 +1,171 @@
+// One vector of floats, `W` wide, for whichever instruction set this file is compiled for (CMakeLists.txt compiles every
+// cpu.cc once per level with KISA set). Everything lives in a namespace of its own level, and nothing here instantiates
+// std templates: the linker must never hand an AVX-512 copy of shared code to an older processor.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include "context.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#ifndef KISA
+#define KISA base
+#endif
+#define HA_PASTE2(a, b) a##b
+#define HA_PASTE(a, b) HA_PASTE2(a, b)
+#define HA_ISA HA_PASTE(cpu_, KISA)
+#define HA_INLINE static inline __attribute__((always_inline))
+
+namespace ha::HA_ISA {
+
+#if defined(__AVX512F__)
+constexpr int W = 16;
+#elif defined(__AVX2__)
+constexpr int W = 8;
+#else
+constexpr int W = 4;
+#endif
+typedef float vf __attribute__((vector_size(W * 4)));
+typedef int32_t vi __attribute__((vector_size(W * 4)));
+typedef float vfu __attribute__((vector_size(W * 4), aligned(4), may_alias));
+
+HA_INLINE vf splat(float x) { return x - (vf){}; }
+HA_INLINE vf load(const float* p) { return *(const vfu*)p; }
+HA_INLINE void store(float* p, vf v) { *(vfu*)p = v; }
+
+/// The first `lanes` numbers, zeros behind them; `lanes` in 0…W.
+HA_INLINE vf loadPart(const float* p, int lanes) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << lanes) - 1), p);
+#else
+  if (lanes == W) return load(p);
+  float t[W] = {};
+  for (int i = 0; i < lanes; i++) t[i] = p[i];
+  return load(t);
+#endif
+}
+HA_INLINE void storePart(float* p, vf v, int lanes) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << lanes) - 1), (__m512)v);
+#else
+  if (lanes == W) return store(p, v);
+  for (int i = 0; i < lanes; i++) p[i] = v[i];
+#endif
+}
+
+HA_INLINE vf fma(vf a, vf b, vf c) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  return a * b + c;
+#endif
+}
+HA_INLINE vf select(vi mask, vf yes, vf no) { return mask ? yes : no; }
+/// Of two numbers; b where either is NaN.
+HA_INLINE vf vmin(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#else
+  return select(a < b, a, b);
+#endif
+}
+HA_INLINE vf vmax(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+  return select(a > b, a, b);
+#endif
+}
+HA_INLINE vf vabs(vf a) { return (vf)((vi)a & 0x7fffffff); }
+
+/// Sum of the lanes, in a fixed order.
+HA_INLINE float sum(vf v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps((__m512)v);
+#else
+  float s[W];
+  store(s, v);
+  for (int step = W / 2; step > 0; step /= 2)
+    for (int i = 0; i < step; i++) s[i] += s[i + step];
+  return s[0];
+#endif
+}
+
+constexpr float kLog2e = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
+
+/// 2^x: nearest integer and a polynomial of degree 6 on [−½, ½] (relative error 2e-7); underflows to zero, overflows to ∞.
+HA_INLINE vf exp2(vf x) {
+#if defined(__AVX512F__)
+  const vf n = (vf)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  // NaN fails both comparisons and stays
+  x = select(x > splat(128.5f), splat(128.5f), x);
+  x = select(x < splat(-150.0f), splat(-150.0f), x);
+  const vf magic = splat(12582912.0f);  // 1.5·2^23: adding it rounds to the nearest integer
+  const vf n = (x + magic) - magic;
+#endif
+  const vf r = x - n;
+  vf p = splat(1.5353362e-4f);
+  p = fma(p, r, splat(1.3398874e-3f));
+  p = fma(p, r, splat(9.6184373e-3f));
+  p = fma(p, r, splat(5.5503324e-2f));
+  p = fma(p, r, splat(2.4022648e-1f));
+  p = fma(p, r, splat(6.9314718e-1f));
+  p = fma(p, r, splat(1.0f));
+#if defined(__AVX512F__)
+  return (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+  // in two steps, so that 2^n with n < −126 comes out (as a subnormal or zero) and n = 128 overflows
+  const vi k = __builtin_convertvector(n, vi), half = k >> 1;
+  return p * (vf)((half + 127) << 23) * (vf)((k - half + 127) << 23);
+#endif
+}
+HA_INLINE vf exp(vf x) { return exp2(x * splat(kLog2e)); }
+
+/// Natural logarithm of a normal x > 0 (relative error 2e-7).
+HA_INLINE vf log(vf x) {
+  const vi bits = (vi)x;
+  const vi e = ((bits - 0x3f2aaaab) >> 23);          // so that the mantissa lands in [2/3, 4/3)
+  const vf m = (vf)(bits - (e << 23)), s = (m - splat(1)) / (m + splat(1)), q = s * s;
+  vf p = splat(0.1818182f);
+  p = fma(p, q, splat(0.2222222f));
+  p = fma(p, q, splat(0.2857143f));
+  p = fma(p, q, splat(0.4f));
+  p = fma(p, q, splat(0.6666667f));
+  p = fma(p, q, splat(2.0f));
+  return fma(__builtin_convertvector(e, vf), splat(kLn2), p * s);
+}
+
+HA_INLINE vf sigmoid(vf x) { return splat(1) / (splat(1) + exp(-x)); }
+HA_INLINE vf silu(vf x) { return x * sigmoid(x); }
+/// d silu/dx = σ·(1 + x·(1−σ))
+HA_INLINE vf siluGradient(vf x) {
+  const vf s = sigmoid(x);
+  return s * fma(x, splat(1) - s, splat(1));
+}
+/// log(1 + e^x), x itself above 20 (as PyTorch has it); the second term is what rounding 1 + e^x lost.
+HA_INLINE vf softplus(vf x) {
+  const vf e = exp(vmin(splat(20), x)), t = splat(1) + e;
+  return select(x > splat(20), x, log(t) + (e - (t - splat(1))) / t);
+}
+
+/// Runs body(chunk) for 0…chunks−1 on the device's threads.
+template <class F>
+HA_INLINE void parallel(Context& context, int64_t chunks, const F& body) {
+  if (chunks == 1) return body(0);
+  context.run(chunks, [](void* data, int64_t chunk) { (*static_cast<const F*>(data))(chunk); }, (void*)&body);
+}
+HA_INLINE int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+HA_INLINE int64_t maximum(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// The op functions of this level; each ops/<op>/cpu.cc defines its own, cpu.cc of the device collects them.
+}  // namespace ha::HA_ISA
+#include "../ops/ops.h"
+namespace ha::HA_ISA {
+#define OP(name, Arguments) void name(Context&, const Arguments&);
+#include "../ops/table.def"
+#undef OP
+}  // namespace ha::HA_ISA

@@ -1,0 +1,39 @@
+// Whole blocks of rows of the hidden attention α (math.md sections 2 and 3), when a user asks for a matrix.
+// Both ops write rows rowStart … rowStart+rows−1, all `length` columns, zero above the diagonal.
+#pragma once
+#include "../fields.h"
+
+namespace ha {
+
+/// α of the chosen channels, one matrix each.
+struct AttentionMatrix {
+  int64_t batch, length, channels, state, groups, selected, rowStart, rows;
+  const float *delta, *A, *B, *C;  // [b l d] (after softplus), [d n], [b l g n], [b l g n]
+  const int32_t* selection;        // [c] channel numbers
+  float* out;                      // [b c rows l]
+  template <class V> void fields(V& v) {
+    v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("state", state);
+    v.size("groups", groups), v.size("selected", selected), v.size("rowStart", rowStart), v.size("rows", rows);
+    const int64_t blgn = batch * length * groups * state;
+    v.in("delta", delta, batch * length * channels), v.in("A", A, channels * state), v.in("B", B, blgn), v.in("C", C, blgn);
+    v.in("selection", selection, selected), v.out("out", out, batch * selected * rows * length);
+  }
+};
+
+/// A mean over all channels of α (a blocked matrix product, section 3), of |α|, or of max(α, 0) (both direct: they do not factor).
+struct AttentionMatrixReduced {
+  enum Reduce : int32_t { kMean = 0, kMeanAbs = 1, kMeanPositive = 2 };
+  int64_t batch, length, channels, state, groups, rowStart, rows;
+  int32_t reduce;
+  const float *delta, *A, *B, *C;  // as above
+  float* out;                      // [b rows l]
+  template <class V> void fields(V& v) {
+    v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("state", state);
+    v.size("groups", groups), v.size("rowStart", rowStart), v.size("rows", rows), v.kind("reduce", reduce);
+    const int64_t blgn = batch * length * groups * state;
+    v.in("delta", delta, batch * length * channels), v.in("A", A, channels * state), v.in("B", B, blgn), v.in("C", C, blgn);
+    v.out("out", out, batch * rows * length);
+  }
+};
+
+}  // namespace ha

@@ -1,0 +1,44 @@
+// Depthwise causal convolution over positions: y_i[d] = Σ_k weight[d,k]·x_{i−(K−1)+k}[d] + bias[d]; the last tap multiplies
+// the current position. `initial` holds the K−1 inputs before the first one, oldest first (zero when absent).
+#pragma once
+#include "../fields.h"
+
+namespace ha {
+
+struct CausalConv1d {
+  int64_t batch, length, channels, width;
+  const float* x;          // [b l d]
+  const float* weight;     // [d k]
+  const float* bias;       // [d]
+  const float* initial;    // [b d k−1]
+  const int32_t* lengths;  // [b]
+  float* y;                // [b l d], zero past a row's length
+  float* final;            // [b d k−1], the last K−1 inputs of each row, `initial` included; may be initial's own memory
+  template <class V> void fields(V& v) {
+    v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("width", width);
+    const int64_t bld = batch * length * channels, carried = batch * channels * (width - 1);
+    v.in("x", x, bld), v.in("weight", weight, channels * width), v.optional("bias", bias, channels);
+    v.optional("initial", initial, carried), v.optional("lengths", lengths, batch);
+    v.out("y", y, bld), v.optionalOut("final", final, carried);
+  }
+};
+
+struct CausalConv1dBackward {
+  int64_t batch, length, channels, width;
+  const float *x, *weight, *initial;  // as in the forward; x and initial are read for dweight only
+  const int32_t* lengths;             // [b]
+  const float* dy;                    // [b l d]
+  const float* dFinal;                // [b d k−1]
+  float *dx, *dweight, *dbias;        // [b l d], [d k], [d]
+  float* dInitial;                    // [b d k−1]
+  template <class V> void fields(V& v) {
+    v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("width", width);
+    const int64_t bld = batch * length * channels, carried = batch * channels * (width - 1);
+    v.optional("x", x, bld), v.in("weight", weight, channels * width), v.optional("initial", initial, carried);
+    v.optional("lengths", lengths, batch), v.in("dy", dy, bld), v.optional("dFinal", dFinal, carried);
+    v.optionalOut("dx", dx, bld), v.optionalOut("dweight", dweight, channels * width);
+    v.optionalOut("dbias", dbias, channels), v.optionalOut("dInitial", dInitial, carried);
+  }
+};
+
+}  // namespace ha

@@ -1,0 +1,21 @@
+// c (+)= op(a)·op(b) (+ bias): linear layers (b = the weight [n k], transposeB) and both of their gradients.
+#pragma once
+#include "../fields.h"
+
+namespace ha {
+
+struct Matmul {
+  int64_t m, n, k;
+  bool transposeA, transposeB, accumulate;
+  const float* a;     // [m k], or [k m] with transposeA
+  const float* b;     // [k n], or [n k] with transposeB
+  const float* bias;  // [n], added to every row
+  float* c;           // [m n]; with `accumulate` added to
+  template <class V> void fields(V& v) {
+    v.size("m", m), v.size("n", n), v.size("k", k);
+    v.flag("transposeA", transposeA), v.flag("transposeB", transposeB), v.flag("accumulate", accumulate);
+    v.in("a", a, m * k), v.in("b", b, k * n), v.optional("bias", bias, n), v.update("c", c, m * n);
+  }
+};
+
+}  // namespace ha

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  ssr: { resolve: { conditions: ['hidden-attention-source', 'module', 'node', 'development|production'] } },
+  resolve: { conditions: ['hidden-attention-source', 'module', 'node', 'development|production'] },
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'native/test/**/*.test.ts', 'test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    server: { deps: { inline: [/@hidden-attention\//, /^hidden-attention$/] } },
+  },
+});

@@ -55,7 +55,7 @@ struct Binary {
   template <class V> void fields(V& v) {
     v.size("rows", rows), v.size("columns", columns), v.size("bRowStride", bRowStride), v.size("bColumnStride", bColumnStride);
     v.kind("kind", kind), v.in("a", a, rows * columns);
-    v.in("b", b, rows * columns ? (rows - 1) * bRowStride + (columns - 1) * bColumnStride + 1 : 0), v.out("y", y, rows * columns);
+    v.in("b", b, rows > 0 && columns > 0 ? (rows - 1) * bRowStride + (columns - 1) * bColumnStride + 1 : 0), v.out("y", y, rows * columns);
   }
 };
 

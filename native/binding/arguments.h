@@ -1,0 +1,110 @@
+// From one JavaScript call to one argument struct. JavaScript writes the call's arguments, in the order of the op's
+// `fields`, as doubles into one shared array: sizes and numbers as they are, tensors as handles, 0 for an absent one.
+#pragma once
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+#include <vector>
+#include "../device/queue.h"
+
+namespace ha {
+
+/// Tensors by number. A handle names its slot and how often the slot was used, so that a stale one is recognised.
+class Handles {
+ public:
+  double add(BufferRef buffer) {
+    if (free_.empty()) free_.push_back(slots_.size()), slots_.emplace_back();
+    const size_t index = free_.back();
+    free_.pop_back();
+    slots_[index].buffer = std::move(buffer);
+    return static_cast<double>(slots_[index].uses) * kSlots + static_cast<double>(index);
+  }
+  const BufferRef& get(double handle) const {
+    static const BufferRef none;
+    if (!(handle > 0)) return none;
+    const auto whole = static_cast<uint64_t>(handle), index = whole % kSlots;
+    return index < slots_.size() && slots_[index].uses == whole / kSlots ? slots_[index].buffer : none;
+  }
+  BufferRef remove(double handle) {
+    if (!get(handle)) return nullptr;
+    Slot& slot = slots_[static_cast<uint64_t>(handle) % kSlots];
+    slot.uses++;
+    free_.push_back(static_cast<uint64_t>(handle) % kSlots);
+    return std::move(slot.buffer);
+  }
+
+ private:
+  static constexpr uint64_t kSlots = uint64_t{1} << 26;
+  struct Slot {
+    BufferRef buffer;
+    uint64_t uses = 1;
+  };
+  std::vector<Slot> slots_;
+  std::vector<size_t> free_;
+};
+
+/// Fills an argument struct from the shared array and checks memory: the one place where that is done.
+class ReadArguments {
+ public:
+  ReadArguments(const char* op, const double* frame, const Handles& handles) : op_(op), frame_(frame), handles_(handles) {}
+  std::vector<BufferRef> reads, writes;
+
+  void size(const char* name, int64_t& value) { if ((value = whole(name)) < 0) refuse(name, "is " + std::to_string(value) + "; a size is not negative"); }
+  void index(const char* name, int64_t& value) { value = whole(name); }
+  void number(const char*, float& value) { value = static_cast<float>(*frame_++); }
+  void flag(const char*, bool& value) { value = *frame_++ != 0; }
+  void kind(const char* name, int32_t& value) { value = static_cast<int32_t>(whole(name)); }
+  template <class T> void in(const char* name, const T*& pointer, int64_t elements) { pointer = operand<T>(name, elements, true, &reads); }
+  template <class T> void optional(const char* name, const T*& pointer, int64_t elements) { pointer = operand<T>(name, elements, false, &reads); }
+  template <class T> void out(const char* name, T*& pointer, int64_t elements) { pointer = operand<T>(name, elements, true, &writes); }
+  template <class T> void optionalOut(const char* name, T*& pointer, int64_t elements) { pointer = operand<T>(name, elements, false, &writes); }
+  template <class T> void update(const char* name, T*& pointer, int64_t elements) {
+    pointer = operand<T>(name, elements, true, &writes);
+    reads.push_back(writes.back());
+  }
+
+ private:
+  [[noreturn]] void refuse(const char* name, const std::string& why) const { throw std::invalid_argument(std::string(op_) + ": " + name + " " + why); }
+  int64_t whole(const char* name) {
+    const double value = *frame_++;
+    if (value != std::floor(value) || std::fabs(value) > 9007199254740992.0) refuse(name, "is " + std::to_string(value) + "; a whole number is needed");
+    return static_cast<int64_t>(value);
+  }
+  static DType dtype(const float*) { return DType::f32; }
+  static DType dtype(const int32_t*) { return DType::i32; }
+  template <class T> T* operand(const char* name, int64_t elements, bool required, std::vector<BufferRef>* list) {
+    const double handle = *frame_++;
+    if (handle == 0 && !required) return nullptr;
+    const BufferRef& buffer = handles_.get(handle);
+    if (!buffer) refuse(name, handle == 0 ? "is missing" : "was disposed of before this call");
+    if (buffer->dtype != dtype(static_cast<T*>(nullptr))) refuse(name, buffer->dtype == DType::f32 ? "is f32; i32 is needed" : "is i32; f32 is needed");
+    if (buffer->count < elements) refuse(name, "holds " + std::to_string(buffer->count) + " numbers; " + std::to_string(elements) + " are needed");
+    list->push_back(buffer);
+    return static_cast<T*>(buffer->data);
+  }
+
+  const char* op_;
+  const double* frame_;
+  const Handles& handles_;
+};
+
+/// Lists an op's fields for JavaScript.
+struct ListFields {
+  struct Field {
+    const char *name, *role;
+  };
+  std::vector<Field> fields;
+  void size(const char* name, int64_t&) { fields.push_back({name, "size"}); }
+  void index(const char* name, int64_t&) { fields.push_back({name, "index"}); }
+  void number(const char* name, float&) { fields.push_back({name, "number"}); }
+  void flag(const char* name, bool&) { fields.push_back({name, "flag"}); }
+  void kind(const char* name, int32_t&) { fields.push_back({name, "kind"}); }
+  template <class T> void in(const char* name, const T*&, int64_t) { fields.push_back({name, "in"}); }
+  template <class T> void optional(const char* name, const T*&, int64_t) { fields.push_back({name, "optional"}); }
+  template <class T> void out(const char* name, T*&, int64_t) { fields.push_back({name, "out"}); }
+  template <class T> void optionalOut(const char* name, T*&, int64_t) { fields.push_back({name, "optionalOut"}); }
+  template <class T> void update(const char* name, T*&, int64_t) { fields.push_back({name, "update"}); }
+};
+
+}  // namespace ha

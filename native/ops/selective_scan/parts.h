@@ -1,0 +1,87 @@
+// How the scans share their work: into chunks for the threads, and a chunk into blocks of W channels, one channel a lane.
+// A block holds the numbers of its N states as [n][W], so that a state of all its channels is one vector.
+#pragma once
+#include "../../device/fail.h"
+#include "../../device/simd.h"
+#include "selective_scan.h"
+
+namespace ha::HA_ISA {
+
+/// Channels first…end−1 of one batch row, all of one group of B and C. Part number `part` of that group.
+struct ScanChunk {
+  int64_t row, group, part, first, end, length;
+  int64_t blocks() const { return (end - first + W - 1) / W; }
+  int64_t channel(int64_t block) const { return first + block * W; }
+  int lanes(int64_t block) const { return (int)(end - channel(block) < W ? end - channel(block) : W); }
+};
+
+/// A chunk is one batch row, one group, and one of `parts` ranges of that group's channel blocks. The cut depends on the
+/// shape and the number of threads only.
+struct ScanParts {
+  int64_t length, channels, groups, parts, chunks;
+  int64_t blocks;  // of the largest chunk
+  const int32_t* lengths;
+
+  int64_t groupStart(int64_t group) const { return (group * channels + groups - 1) / groups; }
+  ScanChunk at(int64_t chunk) const {
+    const int64_t part = chunk % parts, group = chunk / parts % groups, row = chunk / parts / groups;
+    const int64_t start = groupStart(group), stop = groupStart(group + 1), blocks = (stop - start + W - 1) / W;
+    return {row, group, part, start + blocks * part / parts * W, minimum(stop, start + blocks * (part + 1) / parts * W),
+            lengths ? lengths[row] : length};
+  }
+};
+
+template <class Arguments>
+HA_INLINE ScanParts scanParts(const char* op, Context& context, const Arguments& s) {
+  for (int64_t row = 0; s.lengths && row < s.batch; row++)
+    if (s.lengths[row] < 0 || s.lengths[row] > s.length)
+      fail("%s: lengths[%d] is %d; it must lie in 0…%d", op, (int)row, (int)s.lengths[row], (int)s.length);
+  const int64_t rows = maximum(1, s.batch * s.groups), widest = (s.channels + s.groups - 1) / maximum(1, s.groups);
+  const int64_t blocks = (widest + W - 1) / W;  // of the widest group
+  const int64_t fitting = maximum(1, minimum(16, 16 * 16 / maximum(1, s.state)));  // blocks whose states stay in the cache
+  const bool tiny = s.length * s.channels * s.state < 200000;                        // not worth a second thread
+  const int64_t wanted = tiny ? 1 : (4 * context.threads() + rows - 1) / rows;
+  const int64_t parts = maximum(1, minimum(blocks, maximum(wanted, (blocks + fitting - 1) / fitting)));
+  return {s.length, s.channels, s.groups, parts, s.channels > 0 ? s.batch * s.groups * parts : 0, (blocks + parts - 1) / parts, s.lengths};
+}
+
+/// Working memory of every chunk: the thread's own while it is small, as it nearly always is.
+struct ScanMemory {
+  Context& context;
+  int64_t floats;
+  float* all;
+  ScanMemory(Context& context, int64_t floats, int64_t chunks) : context(context), floats(floats) {
+    const bool large = floats * sizeof(float) > Context::kChunkScratch;
+    all = large ? (float*)context.scratch(floats * chunks * sizeof(float)) : nullptr;
+  }
+  float* of(int64_t chunk) const { return all ? all + chunk * floats : (float*)context.chunkScratch(floats * sizeof(float)); }
+};
+
+/// to[n][W] = scale·from[lane][n]; zeros in the lanes without a channel, which keeps everything computed there zero.
+HA_INLINE void gatherStates(const float* from, int lanes, int64_t state, float scale, float* to) {
+  for (int64_t n = 0; n < state; n++) {
+    for (int lane = 0; lane < lanes; lane++) to[n * W + lane] = scale * from[lane * state + n];
+    for (int lane = lanes; lane < W; lane++) to[n * W + lane] = 0;
+  }
+}
+/// to[lane][n] = from[n][W]
+HA_INLINE void scatterStates(const float* from, int lanes, int64_t state, float* to) {
+  for (int lane = 0; lane < lanes; lane++)
+    for (int64_t n = 0; n < state; n++) to[lane * state + n] = from[n * W + lane];
+}
+HA_INLINE void zero(float* to, int64_t count) {
+  if (count > 0) memset(to, 0, count * sizeof(float));
+}
+
+/// Calls body.template operator()<S>(n) for consecutive runs n…n+S−1 of the states, as many at a time as fit in registers.
+constexpr int kStates = W == 16 ? 16 : 8;
+template <class F>
+HA_INLINE void forStates(int64_t state, const F& body) {
+  int64_t n = 0;
+  for (; n + kStates <= state; n += kStates) body.template operator()<kStates>(n);
+  if (kStates > 8 && n + 8 <= state) body.template operator()<8>(n), n += 8;
+  if (n + 4 <= state) body.template operator()<4>(n), n += 4;
+  for (; n < state; n++) body.template operator()<1>(n);
+}
+
+}  // namespace ha::HA_ISA

@@ -1,0 +1,267 @@
+// The scan and its backward passes against plain loops in double precision.
+#include <cmath>
+#include <string>
+#include "../../test/check.h"
+
+namespace {
+using namespace ha;
+
+/// One call of the scan: shape, options and operands; an absent operand is empty.
+template <class Real>
+struct Problem {
+  using Reals = std::vector<Real>;
+  int64_t batch = 1, length = 1, channels = 1, state = 1, groups = 1;
+  bool softplus = false;
+  Reals u, delta, A, B, C, D, bias, z, initial;
+  std::vector<int32_t> lengths;
+  int64_t bld() const { return batch * length * channels; }
+  int64_t blgn() const { return batch * length * groups * state; }
+  int64_t bdn() const { return batch * channels * state; }
+  int64_t end(int64_t b) const { return lengths.empty() ? length : lengths[b]; }
+  int64_t at(int64_t b, int64_t i, int64_t d) const { return (b * length + i) * channels + d; }
+  int64_t key(int64_t b, int64_t i, int64_t d) const { return ((b * length + i) * groups + d * groups / channels) * state; }
+  template <class Other>
+  Problem<Other> as() const {
+    const auto copy = [](const Reals& v) { return std::vector<Other>(v.begin(), v.end()); };
+    return {batch, length, channels, state, groups, softplus, copy(u), copy(delta), copy(A), copy(B),
+            copy(C), copy(D), copy(bias), copy(z), copy(initial), lengths};
+  }
+};
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double silu(double x) { return x * sigmoid(x); }
+
+struct Forward {
+  Doubles y, final, states, delta, plain;  // states: [b l d n]; plain: y before the gate
+};
+
+Forward forward(const Problem<double>& p) {
+  Forward f{Doubles(p.bld()), Doubles(p.bdn()), Doubles(p.bld() * p.state), Doubles(p.bld()), Doubles(p.bld())};
+  for (int64_t b = 0; b < p.batch; b++)
+    for (int64_t d = 0; d < p.channels; d++) {
+      Doubles s(p.state);
+      for (int64_t n = 0; n < p.state; n++) s[n] = p.initial.empty() ? 0 : p.initial[(b * p.channels + d) * p.state + n];
+      for (int64_t i = 0; i < p.end(b); i++) {
+        const int64_t o = p.at(b, i, d), k = p.key(b, i, d);
+        const double x = p.delta[o] + (p.bias.empty() ? 0 : p.bias[d]), delta = p.softplus ? std::log1p(std::exp(x)) : x;
+        double y = p.D.empty() ? 0 : p.D[d] * p.u[o];
+        for (int64_t n = 0; n < p.state; n++) {
+          s[n] = std::exp(delta * p.A[d * p.state + n]) * s[n] + delta * p.B[k + n] * p.u[o];
+          f.states[o * p.state + n] = s[n];
+          y += p.C[k + n] * s[n];
+        }
+        f.delta[o] = delta, f.plain[o] = y, f.y[o] = p.z.empty() ? y : y * silu(p.z[o]);
+      }
+      for (int64_t n = 0; n < p.state; n++) f.final[(b * p.channels + d) * p.state + n] = s[n];
+    }
+  return f;
+}
+
+struct Gradients {
+  Doubles u, delta, A, B, C, D, bias, z, initial;
+};
+
+Gradients backward(const Problem<double>& p, const Doubles& dy, const Doubles& dFinal) {
+  const Forward f = forward(p);
+  const int64_t N = p.state;
+  Gradients g{Doubles(p.bld()), Doubles(p.bld()), Doubles(p.channels * N), Doubles(p.blgn()), Doubles(p.blgn()),
+              Doubles(p.channels), Doubles(p.channels), Doubles(p.bld()), Doubles(p.bdn())};
+  for (int64_t b = 0; b < p.batch; b++)
+    for (int64_t d = 0; d < p.channels; d++) {
+      Doubles q(N);
+      for (int64_t n = 0; n < N; n++) q[n] = dFinal.empty() ? 0 : dFinal[(b * p.channels + d) * N + n];
+      for (int64_t i = p.end(b) - 1; i >= 0; i--) {
+        const int64_t o = p.at(b, i, d), k = p.key(b, i, d);
+        double r = dy[o];
+        if (!p.z.empty()) {
+          const double z = p.z[o], s = sigmoid(z);
+          g.z[o] = r * f.plain[o] * s * (1 + z * (1 - s));
+          r *= silu(z);
+        }
+        double du = p.D.empty() ? 0 : p.D[d] * r, ddelta = 0;
+        g.D[d] += r * p.u[o];
+        for (int64_t n = 0; n < N; n++) {
+          const double a = std::exp(f.delta[o] * p.A[d * N + n]);
+          const double before = i > 0 ? f.states[p.at(b, i - 1, d) * N + n] : p.initial.empty() ? 0 : p.initial[(b * p.channels + d) * N + n];
+          q[n] += r * p.C[k + n];
+          g.C[k + n] += r * f.states[o * N + n];
+          g.B[k + n] += q[n] * f.delta[o] * p.u[o];
+          du += q[n] * f.delta[o] * p.B[k + n];
+          ddelta += q[n] * (p.B[k + n] * p.u[o] + a * before * p.A[d * N + n]);
+          g.A[d * N + n] += q[n] * a * before * f.delta[o];
+          q[n] *= a;
+        }
+        g.u[o] = du;
+        g.delta[o] = p.softplus ? ddelta * sigmoid(p.delta[o] + (p.bias.empty() ? 0 : p.bias[d])) : ddelta;
+        g.bias[d] += g.delta[o];
+      }
+      for (int64_t n = 0; n < N; n++) g.initial[(b * p.channels + d) * N + n] = q[n];
+    }
+  return g;
+}
+
+struct Shape {
+  int64_t batch, length, channels, state, groups;
+};
+const Shape kShapes[] = {{1, 1, 1, 1, 1},   {2, 1, 33, 16, 1},  {1, 2, 3, 3, 1},   {1, 15, 17, 8, 1}, {3, 16, 5, 17, 5},
+                         {1, 17, 100, 16, 1}, {2, 33, 33, 16, 2}, {1, 50, 7, 64, 3}, {2, 37, 48, 5, 4}, {1, 70, 40, 16, 8},
+                         {2, 3, 2, 4, 5},   {1, 40, 3, 300, 1}, {1, 100, 200, 16, 1}};
+
+/// A random problem of the shape; bit k of `options` says whether the k-th optional thing is there.
+Problem<float> problem(Check& check, const Shape& shape, int options) {
+  Problem<float> p;
+  p.batch = shape.batch, p.length = shape.length, p.channels = shape.channels, p.state = shape.state, p.groups = shape.groups;
+  p.u = check.normal(p.bld()), p.B = check.normal(p.blgn()), p.C = check.normal(p.blgn());
+  p.A = check.uniform(p.channels * p.state, -8, -0.01f);
+  p.softplus = options & 1;
+  p.delta = p.softplus ? check.normal(p.bld(), 2) : check.uniform(p.bld(), 0.001f, 1);
+  if (options & 2) p.D = check.normal(p.channels);
+  if (options & 4) p.z = check.normal(p.bld(), 2);
+  if (options & 8) p.initial = check.normal(p.bdn());
+  if (options & 16) p.bias = p.softplus ? check.normal(p.channels) : check.uniform(p.channels, 0, 0.5f);
+  if (options & 32)
+    for (int64_t b = 0; b < p.batch; b++) p.lengths.push_back((int32_t)(check.random() % (p.length + 1)));
+  check.label = "b" + std::to_string(p.batch) + " l" + std::to_string(p.length) + " d" + std::to_string(p.channels) + " n" +
+                std::to_string(p.state) + " g" + std::to_string(p.groups) + " options " + std::to_string(options);
+  return p;
+}
+const float* data(const Floats& v) { return v.empty() ? nullptr : v.data(); }
+const int32_t* data(const std::vector<int32_t>& v) { return v.empty() ? nullptr : v.data(); }
+
+struct Result {
+  Floats y, final, checkpoints;
+};
+Result run(Check& check, const Problem<float>& p, bool inPlace = false) {
+  Result r{Floats(p.bld(), NAN), Floats(p.bdn(), NAN), Floats(p.batch * scanTiles(p.length) * p.channels * p.state)};
+  if (inPlace) r.final = p.initial;
+  check.op.selectiveScan(check.context, {p.batch, p.length, p.channels, p.state, p.groups, p.softplus, p.u.data(), p.delta.data(), p.A.data(),
+                                         p.B.data(), p.C.data(), data(p.D), data(p.bias), data(p.z), inPlace ? r.final.data() : data(p.initial),
+                                         data(p.lengths), r.y.data(), r.final.data(), r.checkpoints.data()});
+  return r;
+}
+
+struct GradientResult {
+  Floats u, delta, A, B, C, D, bias, z, initial;
+};
+GradientResult runBackward(Check& check, const Problem<float>& p, const Floats& dy, const Floats& dFinal) {
+  const Result r = run(check, p);
+  const auto room = [](int64_t count) { return Floats(count, NAN); };
+  GradientResult g{room(p.bld()), room(p.bld()), room(p.channels * p.state), room(p.blgn()), room(p.blgn()),
+                   room(p.channels), room(p.channels), room(p.bld()), room(p.bdn())};
+  check.op.selectiveScanBackward(check.context, {p.batch, p.length, p.channels, p.state, p.groups, p.softplus, p.u.data(), p.delta.data(),
+                                                 p.A.data(), p.B.data(), p.C.data(), data(p.D), data(p.bias), data(p.z), data(p.lengths),
+                                                 r.checkpoints.data(), dy.data(), data(dFinal), g.u.data(), g.delta.data(), g.A.data(),
+                                                 g.B.data(), g.C.data(), g.D.data(), g.bias.data(), p.z.empty() ? nullptr : g.z.data(),
+                                                 g.initial.data()});
+  if (p.z.empty()) g.z.assign(p.bld(), 0);
+  return g;
+}
+
+TEST(selectiveScan) {
+  for (const Shape& shape : kShapes)
+    for (int options : {0, 1, 63, (int)(check.random() % 64), (int)(check.random() % 64)}) {
+      const Problem<float> p = problem(check, shape, options);
+      const Forward want = forward(p.as<double>());
+      const Result got = run(check, p);
+      check.close("y", got.y, want.y, 2e-6);
+      check.close("finalState", got.final, want.final, 2e-6);
+      check.equal("y again", run(check, p).y, got.y);
+      if (!p.initial.empty()) check.equal("state in place", run(check, p, true).final, got.final);
+    }
+}
+
+TEST(selectiveScanStepByStep) {
+  for (const Shape& shape : {Shape{2, 9, 33, 16, 1}, Shape{1, 9, 40, 5, 2}, Shape{1, 9, 20, 64, 1}}) {
+    const Problem<float> p = problem(check, shape, 31);
+    const Result whole = run(check, p);
+    Problem<float> step = p;
+    step.length = 1;
+    Floats y(p.bld());
+    for (int64_t i = 0; i < p.length; i++) {
+      const auto row = [&](const Floats& from, Floats& to, int64_t width) {
+        to.clear();
+        for (int64_t b = 0; b < p.batch; b++) to.insert(to.end(), &from[(b * p.length + i) * width], &from[(b * p.length + i + 1) * width]);
+      };
+      row(p.u, step.u, p.channels), row(p.delta, step.delta, p.channels), row(p.z, step.z, p.channels);
+      row(p.B, step.B, p.groups * p.state), row(p.C, step.C, p.groups * p.state);
+      const Result r = run(check, step);
+      for (int64_t b = 0; b < p.batch; b++)
+        for (int64_t d = 0; d < p.channels; d++) y[p.at(b, i, d)] = r.y[b * p.channels + d];
+      step.initial = r.final;
+    }
+    check.close("y", y, Doubles(whole.y.begin(), whole.y.end()), 2e-6);
+    check.close("state", step.initial, Doubles(whole.final.begin(), whole.final.end()), 2e-6);
+  }
+}
+
+TEST(selectiveScanBackward) {
+  for (const Shape& shape : kShapes)
+    for (int options : {0, 1, 63, (int)(check.random() % 64), (int)(check.random() % 64)}) {
+      const Problem<float> p = problem(check, shape, options);
+      const Floats dy = check.normal(p.bld()), dFinal = options % 3 ? check.normal(p.bdn()) : Floats();
+      const Gradients want = backward(p.as<double>(), Doubles(dy.begin(), dy.end()), Doubles(dFinal.begin(), dFinal.end()));
+      const GradientResult got = runBackward(check, p, dy, dFinal), again = runBackward(check, p, dy, dFinal);
+      check.close("du", got.u, want.u, 4e-6), check.equal("du again", again.u, got.u);
+      check.close("ddelta", got.delta, want.delta, 4e-6), check.equal("ddelta again", again.delta, got.delta);
+      check.close("dA", got.A, want.A, 4e-6), check.equal("dA again", again.A, got.A);
+      check.close("dB", got.B, want.B, 4e-6), check.equal("dB again", again.B, got.B);
+      check.close("dC", got.C, want.C, 4e-6), check.equal("dC again", again.C, got.C);
+      check.close("dD", got.D, want.D, 4e-6), check.equal("dD again", again.D, got.D);
+      check.close("ddeltaBias", got.bias, want.bias, 4e-6), check.equal("ddeltaBias again", again.bias, got.bias);
+      check.close("dz", got.z, want.z, 4e-6), check.equal("dz again", again.z, got.z);
+      check.close("dInitialState", got.initial, want.initial, 4e-6), check.equal("dInitialState again", again.initial, got.initial);
+    }
+}
+
+TEST(selectiveScanBackwardByDifferences) {
+  const Problem<float> p = problem(check, {2, 19, 3, 2, 2}, 31);
+  const Floats dy = check.normal(p.bld()), dFinal = check.normal(p.bdn());
+  const GradientResult got = runBackward(check, p, dy, dFinal);
+  Problem<double> exact = p.as<double>();
+  const auto loss = [&] {
+    const Forward f = forward(exact);
+    double total = 0;
+    for (int64_t i = 0; i < p.bld(); i++) total += dy[i] * f.y[i];
+    for (int64_t i = 0; i < p.bdn(); i++) total += dFinal[i] * f.final[i];
+    return total;
+  };
+  const auto compare = [&](const char* what, Doubles& operand, const Floats& gradient) {
+    Doubles want;
+    for (double& x : operand) {
+      const double middle = x, h = 1e-5;
+      x = middle + h;
+      const double above = loss();
+      x = middle - h;
+      want.push_back((above - loss()) / (2 * h));
+      x = middle;
+    }
+    check.close(what, gradient, want, 4e-6);
+  };
+  compare("du", exact.u, got.u), compare("ddelta", exact.delta, got.delta), compare("dA", exact.A, got.A);
+  compare("dB", exact.B, got.B), compare("dC", exact.C, got.C), compare("dD", exact.D, got.D);
+  compare("ddeltaBias", exact.bias, got.bias), compare("dz", exact.z, got.z), compare("dInitialState", exact.initial, got.initial);
+}
+
+TEST(selectiveScanTransposed) {
+  for (const Shape& shape : kShapes)
+    for (int options : {0, 2, 32, 34, 2, 32}) {
+      const Problem<float> p = problem(check, shape, options);
+      const int64_t kind = check.random() % 3, position = kind == 0 ? (int64_t)(check.random() % p.length) : -1;
+      const Floats g = kind == 2 ? check.normal(p.bld()) : Floats(), dFinal = check.random() % 2 ? check.normal(p.bdn()) : Floats();
+      check.label += " position " + std::to_string(position) + (g.empty() ? "" : " g");
+      Doubles dy(p.bld());
+      for (int64_t b = 0; b < p.batch; b++)
+        for (int64_t i = 0; i < p.end(b); i++)
+          for (int64_t d = 0; d < p.channels; d++)
+            dy[p.at(b, i, d)] = g.empty() ? i == (position < 0 ? p.end(b) - 1 : position) : g[p.at(b, i, d)];
+      const Gradients want = backward(p.as<double>(), dy, Doubles(dFinal.begin(), dFinal.end()));
+      Floats out(p.bld(), NAN), dInitial(p.bdn(), NAN);
+      check.op.selectiveScanTransposed(check.context, {p.batch, p.length, p.channels, p.state, p.groups, position, p.delta.data(), p.A.data(),
+                                                       p.B.data(), p.C.data(), data(p.D), data(g), data(p.lengths), data(dFinal), out.data(),
+                                                       dInitial.data()});
+      check.close("out", out, want.u, 3e-6);
+      check.close("dInitialState", dInitial, want.initial, 3e-6);
+    }
+}
+
+}  // namespace

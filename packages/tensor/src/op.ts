@@ -1,0 +1,62 @@
+import type { Tensor } from './tensor.js';
+import { bindAxes, parseSignature, type Axes } from './signature.js';
+import { currentTape } from './tape.js';
+
+/** The tensors of a call, by name; absent operands are left out or undefined. */
+export type Operands = Record<string, Tensor | undefined>;
+
+/** A call of an op as the tape keeps it. */
+export interface Call<In extends Operands = Operands, Options = unknown, Out extends Operands = Operands> {
+  inputs: In;
+  options: Options;
+  outputs: Out;
+  /** what the forward kept for the gradient */
+  saved: Operands;
+  /** sizes by axis letter of the signature */
+  axes: Axes;
+}
+
+/**
+ * The gradient of a call: from the gradients of its outputs (absent where nothing depends on an output) to those of its
+ * inputs. `needs(name)` says whether anybody asks for an input's.
+ */
+export type Gradient<In extends Operands, Options, Out extends Operands> = (
+  call: Call<In, Options, Out>,
+  dOutputs: Partial<Record<keyof Out & string, Tensor>>,
+  needs: (name: keyof In & string) => boolean,
+) => Partial<Record<keyof In & string, Tensor | undefined>>;
+
+/** Everything that is known of an op, in one place. */
+export interface OpDefinition<In extends Operands, Options, Out extends Operands> {
+  name: string;
+  /** the operands' axes; see `parseSignature` */
+  signature: string;
+  /** Queues the op. `recording`: a gradient may be asked for, so what it needs is kept in `saved`. */
+  forward(inputs: In, options: Options, context: { axes: Axes; recording: boolean }): { outputs: Out; saved?: Operands };
+  gradient?: Gradient<In, Options, Out>;
+  /** relevance rules: gradients in which something is held constant or shared out, by name */
+  rules?: Record<string, Gradient<In, Options, Out>>;
+}
+
+/** An op, ready to be called; its definition stays readable on it. */
+export interface Op<In extends Operands, Options, Out extends Operands> {
+  (inputs: In, options: Options): Out;
+  readonly definition: OpDefinition<In, Options, Out>;
+}
+
+/**
+ * Declares an op: its shapes are checked here, its call is recorded where a tape is open. Third parties add ops with
+ * gradients and rules by the same call.
+ */
+export function defineOp<In extends Operands, Options, Out extends Operands>(definition: OpDefinition<In, Options, Out>): Op<In, Options, Out> {
+  const signature = parseSignature(definition.signature);
+  const op = (inputs: In, options: Options): Out => {
+    const axes = bindAxes(definition.name, signature, inputs);
+    const tape = currentTape();
+    const recording = tape !== undefined && definition.gradient !== undefined && tape.follows(inputs);
+    const { outputs, saved = {} } = definition.forward(inputs, options, { axes, recording });
+    if (recording) tape.record(definition as unknown as OpDefinition<Operands, unknown, Operands>, { inputs, options, outputs, saved, axes });
+    return outputs;
+  };
+  return Object.assign(op, { definition });
+}

@@ -1,0 +1,172 @@
+import type { Call, OpDefinition, Operands } from './op.js';
+import type { RuleSet } from './rules.js';
+import { scope } from './scope.js';
+import { ShapeError, formatShape } from './shape-error.js';
+import { Tensor } from './tensor.js';
+
+type AnyOp = OpDefinition<Operands, unknown, Operands>;
+
+const tapes: (Tape | undefined)[] = [];
+
+/** The tape that records now. */
+export function currentTape(): Tape | undefined {
+  return tapes.at(-1);
+}
+
+/** Runs `body` with nothing recorded. */
+export function unrecorded<R>(body: () => R): R {
+  tapes.push(undefined);
+  try {
+    return body();
+  } finally {
+    tapes.pop();
+  }
+}
+
+/** What `tape.gradient` may be told. */
+export interface GradientOptions {
+  /** the gradient of `output`; all ones by default */
+  seed?: Tensor;
+  rules?: RuleSet;
+}
+
+/** The calls between some inputs and what was made of them, in order. Free it with `dispose` or `using`. */
+export class Tape {
+  readonly #calls: { op: AnyOp; call: Call }[] = [];
+  readonly #followed: Set<Tensor>;
+
+  /** Use `record`. */
+  constructor(inputs: Iterable<Tensor>) {
+    this.#followed = new Set(inputs);
+  }
+
+  /** Whether any operand is an input or was made from one. */
+  follows(operands: Operands): boolean {
+    for (const name in operands) if (operands[name] && this.#followed.has(operands[name])) return true;
+    return false;
+  }
+
+  /** Adds a call; keeps its tensors alive. */
+  record(op: AnyOp, call: Call): void {
+    for (const tensor of tensorsOf(call)) tensor.retain();
+    this.#calls.push({ op, call });
+    for (const name in call.outputs) if (call.outputs[name]) this.#followed.add(call.outputs[name]);
+  }
+
+  /**
+   * Gradients of Σ seed ⊙ output with respect to `inputs`, which may be any tensors on the tape; zeros where output does not
+   * depend on one. `rules` replaces the local gradients of the ops it names (math.md section 5). Can be asked again and again.
+   * @throws when `output` was not recorded, or a rule is not known to its op
+   */
+  gradient(output: Tensor, inputs: readonly Tensor[], options: GradientOptions = {}): Tensor<'f32'>[] {
+    const { seed, rules = {} } = options;
+    if (!this.#followed.has(output)) throw new Error(`gradient: the output ${formatShape(output.shape)} does not depend on the inputs of this tape`);
+    if (seed && formatShape(seed.shape) !== formatShape(output.shape)) {
+      throw new ShapeError(`gradient: the seed is ${formatShape(seed.shape)}; the output is ${formatShape(output.shape)}`);
+    }
+    return unrecorded(() => scope(() => this.#backward(output, inputs, seed, rules)));
+  }
+
+  #backward(output: Tensor, inputs: readonly Tensor[], seed: Tensor | undefined, rules: RuleSet): Tensor<'f32'>[] {
+    const wanted = new Set(inputs);
+    const needed = this.#ancestorsThrough(wanted);
+    const gradients = new Map<Tensor, Tensor>([[output, seed ? seed.view() : Tensor.full(output.shape, 1, output.device)]]);
+    for (const { op, call } of this.#calls.toReversed()) {
+      const dOutputs: Record<string, Tensor> = {};
+      for (const name in call.outputs) {
+        const gradient = call.outputs[name] && gradients.get(call.outputs[name]);
+        if (gradient) dOutputs[name] = gradient;
+      }
+      const asked = (name: string): boolean => call.inputs[name] !== undefined && needed.has(call.inputs[name]);
+      if (Object.keys(dOutputs).length === 0 || !Object.keys(call.inputs).some(asked)) continue;
+      const dInputs = gradientOf(op, rules)(call, dOutputs, asked);
+      for (const name in call.outputs) {
+        const tensor = call.outputs[name];
+        if (tensor && !wanted.has(tensor)) {
+          dOutputs[name]?.dispose();
+          gradients.delete(tensor);
+        }
+      }
+      for (const name in dInputs) {
+        const gradient = dInputs[name];
+        const input = call.inputs[name];
+        if (!gradient || !input) continue;
+        const sofar = gradients.get(input);
+        gradients.set(input, sofar ? sum(sofar, gradient) : gradient);
+        if (sofar) gradient.dispose();
+      }
+    }
+    return inputs.map((input) => (gradients.get(input) ?? Tensor.full(input.shape, 0, input.device)) as Tensor<'f32'>);
+  }
+
+  /** All tensors on the tape that depend on one of `wanted`, and these. */
+  #ancestorsThrough(wanted: Set<Tensor>): Set<Tensor> {
+    const needed = new Set(wanted);
+    for (const { call } of this.#calls) {
+      if (!Object.values(call.inputs).some((tensor) => tensor && needed.has(tensor))) continue;
+      for (const tensor of Object.values(call.outputs)) if (tensor) needed.add(tensor);
+    }
+    return needed;
+  }
+
+  /** Lets go of the recorded tensors. */
+  dispose(): void {
+    for (const { call } of this.#calls.splice(0)) for (const tensor of tensorsOf(call)) tensor.letGo();
+    this.#followed.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** a + b; disposes of a. */
+function sum(a: Tensor, b: Tensor): Tensor {
+  const y = Tensor.empty(a.shape, a.device);
+  a.device.run('binary', { rows: 1, columns: a.size, bRowStride: 0, bColumnStride: 1, kind: 0, a: a.handle, b: b.handle, y: y.handle });
+  a.dispose();
+  return y;
+}
+
+function* tensorsOf(call: Call): Iterable<Tensor> {
+  for (const group of [call.inputs, call.outputs, call.saved]) for (const name in group) if (group[name]) yield group[name];
+}
+
+function gradientOf(op: AnyOp, rules: RuleSet): NonNullable<AnyOp['gradient']> {
+  const rule = rules[op.name];
+  if (rule === undefined) return op.gradient!;
+  const found = op.rules?.[rule];
+  if (!found) {
+    throw new Error(`gradient: ${op.name} has no rule "${rule}"; it has: ${Object.keys(op.rules ?? {}).join(', ') || 'none'}`);
+  }
+  return found;
+}
+
+/**
+ * Runs `body` and records every differentiable op between `inputs` and what `body` returns.
+ * Several gradients, with different rules or seeds, can be asked of the one tape.
+ */
+export function record<R>(inputs: Iterable<Tensor>, body: () => R): { value: R; tape: Tape } {
+  const tape = new Tape(inputs);
+  tapes.push(tape);
+  try {
+    return { value: body(), tape };
+  } catch (error) {
+    tape.dispose();
+    throw error;
+  } finally {
+    tapes.pop();
+  }
+}
+
+/**
+ * The value of `body` and the gradients of it (of the sum of its numbers, or weighted by `seed`) with respect to `inputs`.
+ */
+export function gradient<O extends Tensor>(body: () => O, inputs: readonly Tensor[], options: GradientOptions = {}): { value: O; gradients: Tensor<'f32'>[] } {
+  const { value, tape } = record(inputs, body);
+  try {
+    return { value, gradients: tape.gradient(value, inputs, options) };
+  } finally {
+    tape.dispose();
+  }
+}

@@ -1,0 +1,107 @@
+import type { Tensor } from '@hidden-attention/tensor';
+import type { Batch } from './batch.js';
+import type { Model } from './model.js';
+import type { PatchValue } from './sites.js';
+import type { ModelState } from './state.js';
+
+/** What every family's configuration holds; a family adds its own sizes. */
+export interface ModelConfig {
+  /** `model_type` of config.json */
+  family: string;
+  vocabSize: number;
+  hiddenSize: number;
+  layers: number;
+  head: Head;
+  /** ids that end a generated text */
+  endOfSequence: readonly number[];
+}
+
+/** What stands on top of the last norm. */
+export type Head =
+  | { kind: 'language-model'; tied: boolean }
+  | { kind: 'classifier'; classes: number; pooling: 'mean' | 'last'; labels: readonly string[] };
+
+/** How a parameter looks and starts. */
+export interface ParameterSpec {
+  shape: readonly number[];
+  /** fills a fresh parameter; `random` gives uniform numbers in [0, 1) */
+  initialize(data: Float32Array, random: () => number): void;
+  /** whether weight decay applies (not to A_log, D, biases and norms) */
+  decay: boolean;
+}
+
+/** Which rows' logits are wanted: all positions, each row's last, a position of each row, or none. */
+export type LogitsOption = 'all' | 'last' | 'none' | readonly number[];
+
+export interface ForwardOptions {
+  /** site names or patterns with `*` (docs: sites) whose values are given back */
+  capture?: readonly string[];
+  /** site name → the value to go on with instead, or a function from the value computed to it */
+  patch?: Readonly<Record<string, PatchValue>>;
+  /** the state to start from, as an earlier call left it; zero by default */
+  state?: ModelState;
+  /** a language model's logits; default 'all'. A classifier's are always (b classes) */
+  logits?: LogitsOption;
+  /** keep Δ and the gate out of the scan's kernel: needed where rules or gradients look at them one by one */
+  spelledOut?: boolean;
+  /** (b l m) to use in place of the embeddings of the ids: for gradients with respect to it */
+  embeddings?: Tensor;
+}
+
+export interface ForwardResult {
+  /** (b l vocab), (b vocab) or (b classes); absent with `logits: 'none'` */
+  logits?: Tensor<'f32'>;
+  /** after each row's last position: pass it on to continue */
+  state: ModelState;
+  /** by expanded site name; zero past a row's end */
+  captured: Record<string, Tensor>;
+}
+
+/** What makes a layer's scan an attention matrix: the dynamics of math.md section 2, shapes (b l d), (d n), (b l g n), (b l g n). */
+export interface Dynamics {
+  delta: Tensor;
+  A: Tensor;
+  B: Tensor;
+  C: Tensor;
+}
+
+/** The parts of a layer around the scan, for the whole block as attention (math.md section 4). */
+export interface BlockParts extends Dynamics {
+  /** skip (d) */
+  D: Tensor;
+  /** before and after the convolution (b l d) */
+  x: Tensor;
+  conv: Tensor;
+  /** scan input SiLU(conv) (b l d) */
+  u: Tensor;
+  /** gate before its SiLU (b l d) */
+  z: Tensor;
+  /** out_proj's input (b l d) */
+  gated: Tensor;
+  /** depthwise taps (d k) and their bias (d) */
+  convWeight: Tensor;
+  convBias: Tensor | undefined;
+}
+
+/**
+ * A model family. The built-in ones are registered by the same call that a third party uses (`registerFamily`).
+ */
+export interface ModelFamily<Config extends ModelConfig = ModelConfig> {
+  /** `model_type` of config.json */
+  name: string;
+  /** Reads config.json; throws ModelError naming the field, the value and what it must be. */
+  parseConfig(json: unknown): Config;
+  /** All parameters, by the names that Hugging Face checkpoints use. */
+  parameters(config: Config): Record<string, ParameterSpec>;
+  /** All sites of a model, for captures, patches and error messages. */
+  sites(config: Config): string[];
+  forward(model: Model<Config>, batch: Batch, options: ForwardOptions): ForwardResult;
+  /** The state before the first token, of `rows` sequences. */
+  initialState(model: Model<Config>, rows: number): ModelState;
+  /** The sites that `dynamics` reads of layer `layer`, and those that `blockParts` reads. */
+  dynamicsSites(layer: number): string[];
+  blockSites(layer: number): string[];
+  /** The attention dynamics of layer `layer` out of a forward's captured sites; new tensors. */
+  dynamics(model: Model<Config>, captured: Record<string, Tensor>, layer: number): Dynamics;
+  blockParts(model: Model<Config>, captured: Record<string, Tensor>, layer: number): BlockParts;
+}

@@ -1,0 +1,19 @@
+export { createModel, Model } from './model.js';
+export { makeBatch, maskOf, pickPositions, type Batch } from './batch.js';
+export { ModelError, nearestNames } from './errors.js';
+export {
+  type BlockParts,
+  type Dynamics,
+  type ForwardOptions,
+  type ForwardResult,
+  type Head,
+  type LogitsOption,
+  type ModelConfig,
+  type ModelFamily,
+  type ParameterSpec,
+} from './family.js';
+export { getFamily, listFamilies, registerFamily } from './registry.js';
+export { expandSites, Sites, type PatchValue } from './sites.js';
+export { disposeState, forkState, selectRows, type ModelState } from './state.js';
+export { mamba } from './mamba/family.js';
+export { type MambaConfig } from './mamba/config.js';

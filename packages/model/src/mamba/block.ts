@@ -1,0 +1,95 @@
+import {
+  add,
+  causalConv1d,
+  concat,
+  gate,
+  linear,
+  negExp,
+  reshape,
+  rmsNorm,
+  selectiveScan,
+  silu,
+  softplus,
+  split,
+  Tensor,
+} from '@hidden-attention/tensor';
+import type { Model } from '../model.js';
+import type { Sites } from '../sites.js';
+import type { ModelState } from '../state.js';
+import type { MambaConfig } from './config.js';
+
+/** What a block needs beside its input. */
+export interface BlockContext {
+  model: Model<MambaConfig>;
+  layer: number;
+  sites: Sites;
+  /** what this layer carries in */
+  state: ModelState['layers'][number];
+  /** (b), where rows differ in length */
+  lengths: Tensor | undefined;
+  spelledOut: boolean;
+}
+
+/** A parameter of one layer, undefined where the model has none (a bias that is switched off). */
+export function layerParameter(model: Model<MambaConfig>, layer: number, name: string): Tensor<'f32'> | undefined {
+  return model.parameters.get(`backbone.layers.${layer}.${name}`);
+}
+
+/** One Mamba block (math.md section 1), line by line: h (b l m) → h + mixer(norm(h)) (b l m), and the state it leaves. */
+export function mambaBlock(h: Tensor, context: BlockContext): { output: Tensor<'f32'>; state: ModelState['layers'][number] } {
+  const { model, layer, sites, state, lengths } = context;
+  const { innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, epsilon } = model.config;
+  const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
+  const parameter = (name: string): Tensor<'f32'> => model.parameter(`backbone.layers.${layer}.${name}`);
+  const bias = (name: string): Tensor<'f32'> | undefined => layerParameter(model, layer, `${name}.bias`);
+
+  const input = site('input', h);
+  const normed = site('norm', rmsNorm({ x: input, weight: parameter('norm.weight') }, { epsilon }).y);
+  const [xHalf, zHalf] = split(linear(normed, parameter('mixer.in_proj.weight'), bias('mixer.in_proj')), [d, d]) as [Tensor, Tensor];
+  const x = site('x', xHalf); //                                                                    (b l d)
+  const z = site('z', zHalf); //                                                                    (b l d)
+  const taps = reshape(parameter('mixer.conv1d.weight'), [d, k]);
+  const { y: c, final: convState } = causalConv1d({ x, weight: taps, bias: bias('mixer.conv1d'), initial: state.conv, lengths });
+  const u = site('u', silu(site('conv', c))); //                                                    x′ (b l d)
+  const [low, BFlat, CFlat] = split(linear(u, parameter('mixer.x_proj.weight')), [r, n, n]) as [Tensor, Tensor, Tensor];
+  const B = site('B', BFlat); //                                                                    (b l n)
+  const C = site('C', CFlat); //                                                                    (b l n)
+  const A = negExp(parameter('mixer.A_log')); //                                                    (d n)
+  const { gated, scanState } = scanAndGate({ u, low, A, B, C, z }, context);
+  const mixer = site('mixer', linear(site('gated', gated), parameter('mixer.out_proj.weight'), bias('mixer.out_proj')));
+  const output = site('output', add(input, mixer));
+
+  sites.pass(`layers.${layer}.state`, scanState, { perPosition: false });
+  if (!sites.quiet(`layers.${layer}.convState`)) {
+    sites.pass(`layers.${layer}.convState`, lastInputs(x, state.conv, k, lengths), { perPosition: false });
+  }
+  return { output, state: { scan: scanState, conv: convState } };
+}
+
+/**
+ * Δ, the scan and the gate: in one kernel, unless somebody looks at or changes what is between them, or a rule holds a part.
+ */
+function scanAndGate(
+  { u, low, A, B, C, z }: { u: Tensor; low: Tensor; A: Tensor; B: Tensor; C: Tensor; z: Tensor },
+  { model, layer, sites, state, lengths, spelledOut }: BlockContext,
+): { gated: Tensor<'f32'>; scanState: Tensor<'f32'> } {
+  const parameter = (name: string): Tensor<'f32'> => model.parameter(`backbone.layers.${layer}.mixer.${name}`);
+  const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, tensor.shape[2]!]); // (b l n) → (b l 1 n)
+  const operands = { u, A, B: grouped(B), C: grouped(C), D: parameter('D'), initialState: state.scan, lengths };
+  if (!spelledOut && sites.quiet(`layers.${layer}.delta`, `layers.${layer}.scan`)) {
+    const delta = linear(low, parameter('dt_proj.weight'));
+    const { y, finalState } = selectiveScan({ ...operands, delta, deltaBias: parameter('dt_proj.bias'), z }, { softplus: true });
+    return { gated: y, scanState: finalState };
+  }
+  const delta = sites.pass(`layers.${layer}.delta`, softplus(linear(low, parameter('dt_proj.weight'), parameter('dt_proj.bias'))));
+  const { y, finalState } = selectiveScan({ ...operands, delta });
+  return { gated: gate({ x: sites.pass(`layers.${layer}.scan`, y), z }), scanState: finalState };
+}
+
+/** The last k inputs of the convolution of each row, oldest first, left zero-padded (b d k): what checkpoints of the field store. */
+function lastInputs(x: Tensor, carried: Tensor, k: number, lengths: Tensor | undefined): Tensor {
+  const [rows, , d] = x.shape as [number, number, number];
+  const zeros = Tensor.full([rows, d, 1], 0, x.device);
+  const none = Tensor.full([d, k + 1], 0, x.device);
+  return causalConv1d({ x, weight: none, initial: concat([zeros, carried], 2), lengths }).final;
+}

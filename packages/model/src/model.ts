@@ -1,0 +1,79 @@
+import { scope, sizeOf, Tensor, type Device } from '@hidden-attention/tensor';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { makeBatch, type Batch } from './batch.js';
+import { ModelError, nearestNames } from './errors.js';
+import type { ForwardOptions, ForwardResult, ModelConfig, ModelFamily } from './family.js';
+import { getFamily } from './registry.js';
+import type { ModelState } from './state.js';
+
+/** A model: a configuration, and parameters under the names that Hugging Face checkpoints use. */
+export class Model<Config extends ModelConfig = ModelConfig> {
+  /** Use `createModel`, or `loadModel` of @hidden-attention/checkpoint. */
+  constructor(
+    readonly family: ModelFamily<Config>,
+    readonly config: Config,
+    /** config.json as it was read: what is saved again */
+    readonly json: Readonly<Record<string, unknown>>,
+    readonly parameters: ReadonlyMap<string, Tensor<'f32'>>,
+    readonly device: Device,
+  ) {}
+
+  /** A parameter by its full name; throws ModelError naming the nearest. */
+  parameter(name: string): Tensor<'f32'> {
+    const found = this.parameters.get(name);
+    if (!found) throw new ModelError(`no parameter "${name}"; the nearest are ${nearestNames(name, this.parameters.keys()).join(', ')}`);
+    return found;
+  }
+
+  /** Number of numbers in all parameters. */
+  get parameterCount(): number {
+    return [...this.parameters.values()].reduce((sum, tensor) => sum + sizeOf(tensor.shape), 0);
+  }
+
+  /** Rows of ids as a batch for this model; see `makeBatch` for what it refuses. */
+  batch(rows: readonly ArrayLike<number>[]): Batch {
+    return makeBatch(rows, this.config.vocabSize, this.device);
+  }
+
+  /**
+   * Runs the model over a batch: logits, the state after each row, and whatever sites were asked for. Queues work and returns
+   * at once. Everything in the result is the caller's to dispose of.
+   */
+  forward(batch: Batch, options: ForwardOptions = {}): ForwardResult {
+    return scope(() => this.family.forward(this, batch, options));
+  }
+
+  /** The state before the first token. */
+  initialState(rows = 1): ModelState {
+    return this.family.initialState(this, rows);
+  }
+
+  /** Names of all sites. */
+  sites(): string[] {
+    return this.family.sites(this.config);
+  }
+
+  /** Frees the parameters. */
+  dispose(): void {
+    for (const tensor of this.parameters.values()) tensor.dispose();
+  }
+}
+
+/**
+ * A model with fresh parameters, drawn as its family prescribes. The same seed gives the same numbers, parameter by parameter.
+ * @param json the content of a config.json; `model_type` chooses the family
+ */
+export function createModel(json: Readonly<Record<string, unknown>>, options: { seed?: number; device?: Device } = {}): Model {
+  const family = getFamily(String(json['model_type']));
+  const config = family.parseConfig(json);
+  const parameters = new Map<string, Tensor<'f32'>>();
+  let index = 0;
+  for (const [name, { shape, initialize }] of Object.entries(family.parameters(config))) {
+    const generator = xoroshiro128plus(((options.seed ?? 0) * 0x9e3779b1 + ++index * 0x85ebca6b) | 0);
+    const data = new Float32Array(sizeOf(shape));
+    initialize(data, () => (generator.next() >>> 0) / 4294967296);
+    parameters.set(name, Tensor.from(data, shape, options.device));
+  }
+  const device = parameters.values().next().value!.device;
+  return new Model(family, config, json, parameters, device);
+}

@@ -1,0 +1,32 @@
+import { ModelError } from './errors.js';
+import type { ModelConfig, ModelFamily } from './family.js';
+import { mamba } from './mamba/family.js';
+
+const families = new Map<string, ModelFamily>();
+
+/**
+ * Makes a model family known by its name (`model_type` of config.json).
+ * @throws ModelError when the name is taken, unless `overwrite`
+ */
+export function registerFamily<Config extends ModelConfig>(family: ModelFamily<Config>, options: { overwrite?: boolean } = {}): void {
+  if (families.has(family.name) && !options.overwrite) {
+    throw new ModelError(`a family "${family.name}" is registered already; pass { overwrite: true } to replace it`);
+  }
+  families.set(family.name, family as unknown as ModelFamily);
+}
+
+/** The family of that name; throws ModelError listing the known ones. */
+export function getFamily(name: string): ModelFamily {
+  const family = families.get(name);
+  if (!family) {
+    throw new ModelError(`unknown model family "${name}" (model_type of config.json); known: ${listFamilies().join(', ')}. Add one with registerFamily`);
+  }
+  return family;
+}
+
+/** Names of all families. */
+export function listFamilies(): string[] {
+  return [...families.keys()].sort();
+}
+
+registerFamily(mamba);

@@ -1,4 +1,6 @@
 // native_test [name]: runs every C++ test (or those whose name contains the word) and closes with the counts.
+// HIDDEN_ATTENTION_ISA: only that instruction-set level; NATIVE_TEST_LEVELS=best: only the best one of this machine;
+// NATIVE_TEST_ONLY=a,b: only tests whose name starts with one of these words.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -40,8 +42,18 @@ void Check::close(const char* what, const Floats& got, const Doubles& want, doub
 
 }  // namespace ha
 
+static bool startsWithOneOf(const std::string& name, std::string words) {
+  for (size_t end; !words.empty(); words = end == std::string::npos ? "" : words.substr(end + 1)) {
+    end = words.find(',');
+    if (name.rfind(words.substr(0, end), 0) == 0) return true;
+  }
+  return false;
+}
+
 int main(int argc, char** argv) {
   using namespace ha;
+  const char* levels = std::getenv("NATIVE_TEST_LEVELS");
+  const char* words = std::getenv("NATIVE_TEST_ONLY");
   int passed = 0, failed = 0;
   const char* only = std::getenv("HIDDEN_ATTENTION_ISA");
   for (const char* const* level = cpuLevels(); *level; level++) {
@@ -50,6 +62,7 @@ int main(int argc, char** argv) {
       ThreadPool pool(threads);
       for (const Test& test : tests()) {
         if (argc > 1 && !std::strstr(test.name, argv[1])) continue;
+        if (words && *words && !startsWithOneOf(test.name, words)) continue;
         Check check{*cpuBackend(*level), pool};
         try {
           test.run(check);
@@ -62,6 +75,7 @@ int main(int argc, char** argv) {
         if (check.failures) std::printf("FAILED %s on %s with %d threads\n", test.name, *level, threads);
       }
     }
+    if (levels && !std::strcmp(levels, "best")) break;
   }
   std::printf("native: %d passed, %d failed\n", passed, failed);
   return failed || !passed;

@@ -1,0 +1,38 @@
+// npm run test:long: what takes longer. The other instruction-set levels, the sanitizers, 10,000 fuzz cases a parser, and
+// the kill-and-restart tests. `--minutes N` leaves out what would start later than that, and says so.
+import { join } from 'node:path';
+import { Counts } from './counts.mjs';
+import { root, setUp } from './setup.mjs';
+
+setUp();
+const minutes = Number(process.argv[process.argv.indexOf('--minutes') + 1]) || Infinity;
+const started = Date.now();
+const counts = new Counts();
+const leftOut = [];
+function part(name, body) {
+  if ((Date.now() - started) / 60000 > minutes) leftOut.push(name);
+  else body();
+}
+const native = join(root, 'native');
+function sanitized(name, sanitize, env) {
+  part(`C++ tests under ${name}`, () => {
+    const build = `build-${sanitize.split(',')[0]}`;
+    const configured = counts.step(`configure for ${name}`, 'cmake', ['-S', native, '-B', join(native, build), `-DSANITIZE=${sanitize}`, '-DNO_ADDON=ON']);
+    if (!configured || !counts.step(`build for ${name}`, 'cmake', ['--build', join(native, build), '--target', 'native_test', '--parallel', '2'])) return;
+    counts.native(`C++ tests under ${name}`, join(native, build, 'RelWithDebInfo/native_test'), { env });
+  });
+}
+
+part('C++ tests on every instruction-set level', () => counts.native('C++ tests on every instruction-set level', join(native, 'build/RelWithDebInfo/native_test')));
+sanitized('the address and undefined-behaviour sanitizers', 'address,undefined', { ASAN_OPTIONS: 'detect_leaks=0', NATIVE_TEST_LEVELS: 'best' });
+sanitized('the thread sanitizer', 'thread', { NATIVE_TEST_LEVELS: 'best', NATIVE_TEST_ONLY: 'queue,pool,memory' });
+for (const level of ['v3', 'v2']) {
+  part(`TypeScript tests on ${level}`, () =>
+    counts.vitest(`TypeScript tests of the ops and models on ${level}`, ['packages/tensor', 'packages/model', 'packages/checkpoint', 'packages/attention', 'packages/explain'], {
+      env: { HIDDEN_ATTENTION_ISA: level },
+    }),
+  );
+}
+part('long TypeScript tests', () => counts.vitest('TypeScript tests, long forms', [], { env: { HIDDEN_ATTENTION_LONG: '1' } }));
+if (leftOut.length > 0) console.log(`\nLeft out for want of time: ${leftOut.join('; ')}`);
+counts.close();

@@ -16,6 +16,7 @@ export interface Signature {
 /**
  * Reads a signature such as `u: b l d, A: d n, D?: d, initial?: b d k-1 -> y: b l d`. An axis is a letter (the same letter,
  * the same size), a letter minus a number, a number, or `...` in front for any leading axes (the same wherever it stands).
+ * `*` alone is any shape: the op looks at it itself.
  */
 export function parseSignature(text: string): Signature {
   const [inputs, outputs] = text.split('->').map((side) =>
@@ -46,6 +47,7 @@ export function bindAxes(op: string, signature: Signature, operands: Record<stri
         if (optional) continue;
         throw new ShapeError(`${op}: ${name} is missing; its axes are (${axes.join(', ')})`);
       }
+      if (axes[0] === '*') continue;
       const open = axes[0] === '...';
       const fixed = open ? axes.slice(1) : axes;
       const extra = tensor.shape.length - fixed.length;

@@ -1,4 +1,5 @@
 import type { Call, OpDefinition, Operands } from './op.js';
+import { binary } from './ops/elementwise.js';
 import type { RuleSet } from './rules.js';
 import { scope } from './scope.js';
 import { ShapeError, formatShape } from './shape-error.js';
@@ -122,8 +123,7 @@ export class Tape {
 
 /** a + b; disposes of a. */
 function sum(a: Tensor, b: Tensor): Tensor {
-  const y = Tensor.empty(a.shape, a.device);
-  a.device.run('binary', { rows: 1, columns: a.size, bRowStride: 0, bColumnStride: 1, kind: 0, a: a.handle, b: b.handle, y: y.handle });
+  const y = binary('add', a, b);
   a.dispose();
   return y;
 }

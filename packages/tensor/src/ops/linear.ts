@@ -1,5 +1,7 @@
 import { defineOp } from '../op.js';
-import { sizeOf, Tensor } from '../tensor.js';
+import { scope } from '../scope.js';
+import { sizeOf, type Tensor } from '../tensor.js';
+import { product } from './matmul.js';
 import { sumLeading } from './reduce.js';
 
 type In = { x: Tensor; weight: Tensor; bias?: Tensor | undefined };
@@ -9,27 +11,18 @@ const op = defineOp<In, object, { y: Tensor<'f32'> }>({
   signature: 'x: ... k, weight: n k, bias?: n -> y: ... n',
   forward({ x, weight, bias }, _, { axes }) {
     const { k, n } = axes as Record<'k' | 'n', number>;
-    const y = Tensor.empty([...x.shape.slice(0, -1), n], x.device);
-    x.device.run('matmul', {
-      m: sizeOf(x.shape.slice(0, -1)), n, k, transposeA: false, transposeB: true, accumulate: false,
-      a: x.handle, b: weight.handle, bias: bias?.handle, c: y.handle,
-    });
-    return { outputs: { y } };
+    const leading = x.shape.slice(0, -1);
+    return { outputs: { y: scope(() => product(sizeOf(leading), n, k, x, false, weight, true, bias).view([...leading, n])) } };
   },
   gradient({ inputs: { x, weight, bias }, axes }, { y: dy }, needs) {
     if (!dy) return {};
     const { k, n } = axes as Record<'k' | 'n', number>;
     const rows = sizeOf(x.shape.slice(0, -1));
-    const product = (shape: readonly number[], args: Record<string, number | boolean>): Tensor<'f32'> => {
-      const c = Tensor.empty(shape, x.device);
-      x.device.run('matmul', { accumulate: false, ...args, c: c.handle });
-      return c;
-    };
-    return {
-      x: needs('x') ? product(x.shape, { m: rows, n: k, k: n, transposeA: false, transposeB: false, a: dy.handle, b: weight.handle }) : undefined,
-      weight: needs('weight') ? product(weight.shape, { m: n, n: k, k: rows, transposeA: true, transposeB: false, a: dy.handle, b: x.handle }) : undefined,
+    return scope(() => ({
+      x: needs('x') ? product(rows, k, n, dy, false, weight, false).view(x.shape) : undefined,
+      weight: needs('weight') ? product(n, k, rows, dy, true, x, false) : undefined,
       bias: bias && needs('bias') ? sumLeading(dy) : undefined,
-    };
+    }));
   },
 });
 

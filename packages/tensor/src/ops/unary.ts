@@ -1,31 +1,19 @@
-import { defineOp, type Op } from '../op.js';
-import { Tensor } from '../tensor.js';
+import { defineOp, type Op, type OpDefinition } from '../op.js';
+import { scope } from '../scope.js';
+import type { Tensor } from '../tensor.js';
+import { binary, unary, unaryBackward, type UnaryKind } from './elementwise.js';
 
-/** Numbers of the functions in ops/elementwise/elementwise.h, in its order. */
-const kinds = ['silu', 'softplus', 'sigmoid', 'exp', 'negExp', 'positive', 'abs', 'affine', 'square', 'log'] as const;
-type Kind = (typeof kinds)[number];
 type In = { x: Tensor };
 type Out = { y: Tensor<'f32'> };
 type Options = { scale: number; shift: number };
 
-function apply(kind: Kind, x: Tensor, { scale, shift }: Options): Tensor<'f32'> {
-  const y = Tensor.empty(x.shape, x.device);
-  x.device.run('unary', { count: x.size, kind: kinds.indexOf(kind), scale, shift, x: x.handle, y: y.handle });
-  return y;
-}
-
-function define(kind: Kind, rules?: NonNullable<Parameters<typeof defineOp<In, Options, Out>>[0]['rules']>): Op<In, Options, Out> {
+function define(kind: UnaryKind, rules: NonNullable<OpDefinition<In, Options, Out>['rules']> = {}): Op<In, Options, Out> {
   return defineOp<In, Options, Out>({
     name: kind,
     signature: 'x: ... -> y: ...',
-    forward: ({ x }, options) => ({ outputs: { y: apply(kind, x, options) } }),
-    gradient({ inputs: { x }, options: { scale } }, { y: dy }) {
-      if (!dy) return {};
-      const dx = Tensor.empty(x.shape, x.device);
-      x.device.run('unaryBackward', { count: x.size, kind: kinds.indexOf(kind), scale, x: x.handle, dy: dy.handle, dx: dx.handle });
-      return { x: dx };
-    },
-    ...(rules ? { rules } : {}),
+    forward: ({ x }, { scale, shift }) => ({ outputs: { y: unary(kind, x, scale, shift) } }),
+    gradient: ({ inputs: { x }, options: { scale } }, { y: dy }) => (dy ? { x: unaryBackward(kind, x, dy, scale) } : {}),
+    rules,
   });
 }
 
@@ -33,14 +21,7 @@ const none: Options = { scale: 1, shift: 0 };
 
 const siluOp = define('silu', {
   // SiLU(x) = σ(x)·x with the ratio SiLU(x)/x = σ(x) held (math.md section 5)
-  holdRatio({ inputs: { x } }, { y: dy }) {
-    if (!dy) return {};
-    const ratio = apply('sigmoid', x, none);
-    const dx = Tensor.empty(x.shape, x.device);
-    x.device.run('binary', { rows: 1, columns: x.size, bRowStride: 0, bColumnStride: 1, kind: 2, a: ratio.handle, b: dy.handle, y: dx.handle });
-    ratio.dispose();
-    return { x: dx };
-  },
+  holdRatio: ({ inputs: { x } }, { y: dy }) => (dy ? scope(() => ({ x: binary('multiply', dy, unary('sigmoid', x)) })) : {}),
 });
 const [softplusOp, sigmoidOp, expOp, negExpOp, positiveOp, absOp, affineOp, squareOp, logOp] = (
   ['softplus', 'sigmoid', 'exp', 'negExp', 'positive', 'abs', 'affine', 'square', 'log'] as const

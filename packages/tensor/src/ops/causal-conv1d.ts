@@ -1,0 +1,54 @@
+import { defineOp } from '../op.js';
+import { Tensor } from '../tensor.js';
+
+/** Operands of the causal convolution; axes: b batch, l position, d channel, k width. */
+export type CausalConv1dInputs = {
+  /** (b l d) */
+  x: Tensor;
+  /** (d k); the last tap multiplies the current position */
+  weight: Tensor;
+  /** (d) */
+  bias?: Tensor | undefined;
+  /** the k−1 inputs before the first one, oldest first (b d k−1); zero when absent */
+  initial?: Tensor | undefined;
+  /** number of positions of each row (b), i32; all of them when absent */
+  lengths?: Tensor | undefined;
+};
+type Outputs = { y: Tensor<'f32'>; final: Tensor<'f32'> };
+
+const op = defineOp<CausalConv1dInputs, object, Outputs>({
+  name: 'causalConv1d',
+  signature: 'x: b l d, weight: d k, bias?: d, initial?: b d k-1, lengths?: b -> y: b l d, final: b d k-1',
+  forward({ x, weight, bias, initial, lengths }, _, { axes }) {
+    const { b, l, d, k } = axes as Record<'b' | 'l' | 'd' | 'k', number>;
+    const y = Tensor.empty(x.shape, x.device);
+    const final = Tensor.empty([b, d, k - 1], x.device);
+    x.device.run('causalConv1d', {
+      batch: b, length: l, channels: d, width: k, x: x.handle, weight: weight.handle, bias: bias?.handle,
+      initial: initial?.handle, lengths: lengths?.handle, y: y.handle, final: final.handle,
+    });
+    return { outputs: { y, final } };
+  },
+  gradient({ inputs: { x, weight, bias, initial, lengths }, axes }, { y: dy, final: dFinal }, needs) {
+    const cotangent = dy ?? Tensor.full(x.shape, 0, x.device);
+    const like = (name: 'x' | 'weight' | 'bias' | 'initial', tensor: Tensor | undefined): Tensor<'f32'> | undefined =>
+      tensor && needs(name) ? Tensor.empty(tensor.shape, x.device) : undefined;
+    const gradients = { x: like('x', x), weight: like('weight', weight), bias: like('bias', bias), initial: like('initial', initial) };
+    x.device.run('causalConv1dBackward', {
+      batch: axes.b, length: axes.l, channels: axes.d, width: axes.k, x: x.handle, weight: weight.handle, initial: initial?.handle,
+      lengths: lengths?.handle, dy: cotangent.handle, dFinal: dFinal?.handle,
+      dx: gradients.x?.handle, dweight: gradients.weight?.handle, dbias: gradients.bias?.handle, dInitial: gradients.initial?.handle,
+    });
+    if (!dy) cotangent.dispose();
+    return gradients;
+  },
+});
+
+/**
+ * Depthwise causal convolution (math.md section 1): y_i[d] = Σ_k weight[d,k]·x_{i−(K−1)+k}[d] + bias[d].
+ * With length 1 and carried columns it is one step of generation.
+ * @returns y (b l d), zero past a row's length, and final (b d k−1), the last k−1 inputs of each row, oldest first
+ */
+export function causalConv1d(inputs: CausalConv1dInputs): Outputs {
+  return op(inputs, {});
+}

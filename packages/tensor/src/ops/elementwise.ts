@@ -1,0 +1,52 @@
+import { ShapeError, formatShape } from '../shape-error.js';
+import { sizeOf, Tensor } from '../tensor.js';
+
+/** Functions of one number, in the order of ops/elementwise/elementwise.h. */
+export const unaryKinds = ['silu', 'softplus', 'sigmoid', 'exp', 'negExp', 'positive', 'abs', 'affine', 'square', 'log'] as const;
+export type UnaryKind = (typeof unaryKinds)[number];
+
+/** Functions of two numbers, in the order of ops/elementwise/elementwise.h. */
+export const binaryKinds = ['add', 'subtract', 'multiply', 'divide'] as const;
+export type BinaryKind = (typeof binaryKinds)[number];
+
+/** f(x), recorded nowhere; scale and shift are those of 'affine'. */
+export function unary(kind: UnaryKind, x: Tensor, scale = 1, shift = 0): Tensor<'f32'> {
+  const y = Tensor.empty(x.shape, x.device);
+  x.device.run('unary', { count: x.size, kind: unaryKinds.indexOf(kind), scale, shift, x: x.handle, y: y.handle });
+  return y;
+}
+
+/** dy·f′(x), recorded nowhere. */
+export function unaryBackward(kind: UnaryKind, x: Tensor, dy: Tensor, scale = 1): Tensor<'f32'> {
+  const dx = Tensor.empty(x.shape, x.device);
+  x.device.run('unaryBackward', { count: x.size, kind: unaryKinds.indexOf(kind), scale, x: x.handle, dy: dy.handle, dx: dx.handle });
+  return dx;
+}
+
+/** How b is spread over a: number for number, one for all, one row for all rows, one number a row. */
+export type Spread = 'same' | 'one' | 'suffix' | 'row';
+
+/** @throws ShapeError where b can not be spread over a */
+export function spreadOf(op: string, a: Tensor, b: Tensor): Spread {
+  const leading = a.shape.length - b.shape.length;
+  if (leading === 0 && b.shape.every((size, i) => size === a.shape[i])) return 'same';
+  if (b.size === 1) return 'one';
+  if (leading > 0 && b.shape.every((size, i) => size === a.shape[leading + i])) return 'suffix';
+  if (leading === 0 && b.shape.at(-1) === 1 && b.shape.slice(0, -1).every((size, i) => size === a.shape[i])) return 'row';
+  throw new ShapeError(
+    `${op}: b is ${formatShape(b.shape)}; beside a ${formatShape(a.shape)} it must have a's shape or its last axes, be one number, or be ${formatShape([...a.shape.slice(0, -1), 1])}`,
+  );
+}
+
+/** a ∘ b, recorded nowhere; shapes as `spreadOf` takes them. */
+export function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor<'f32'> {
+  const spread = spreadOf(kind, a, b);
+  const columns = spread === 'suffix' ? b.size : spread === 'row' ? a.shape.at(-1)! : a.size;
+  const rows = spread === 'suffix' ? sizeOf(a.shape.slice(0, -b.shape.length)) : spread === 'row' ? b.size : 1;
+  const y = Tensor.empty(a.shape, a.device);
+  a.device.run('binary', {
+    rows, columns, bRowStride: spread === 'row' ? 1 : 0, bColumnStride: spread === 'same' || spread === 'suffix' ? 1 : 0,
+    kind: binaryKinds.indexOf(kind), a: a.handle, b: b.handle, y: y.handle,
+  });
+  return y;
+}

@@ -1,0 +1,23 @@
+import { defineOp } from '../op.js';
+import { Tensor } from '../tensor.js';
+
+const op = defineOp<{ ids: Tensor; table: Tensor }, object, { y: Tensor<'f32'> }>({
+  name: 'embedding',
+  signature: 'ids: ..., table: v m -> y: ... m',
+  forward({ ids, table }, _, { axes }) {
+    const y = Tensor.empty([...ids.shape, axes.m!], table.device);
+    table.device.run('embedding', { count: ids.size, vocabulary: axes.v, width: axes.m, ids: ids.handle, table: table.handle, y: y.handle });
+    return { outputs: { y } };
+  },
+  gradient({ inputs: { ids, table }, axes }, { y: dy }) {
+    if (!dy) return {};
+    const dtable = Tensor.empty(table.shape, table.device);
+    table.device.run('embeddingBackward', { count: ids.size, vocabulary: axes.v, width: axes.m, ids: ids.handle, dy: dy.handle, dtable: dtable.handle });
+    return { table: dtable };
+  },
+});
+
+/** Rows of a table by number: ids (…), i32, table (v m) → (… m). An id outside 0…v−1 rejects the read that depends on it. */
+export function embedding(ids: Tensor, table: Tensor): Tensor<'f32'> {
+  return op({ ids, table }, {}).y;
+}

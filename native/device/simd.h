@@ -94,6 +94,41 @@ HA_INLINE float sum(vf v) {
 #endif
 }
 
+HA_INLINE vf vsqrt(vf a) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_sqrt_ps((__m512)a);
+#elif defined(__AVX2__)
+  return (vf)_mm256_sqrt_ps((__m256)a);
+#elif defined(__x86_64__)
+  return (vf)_mm_sqrt_ps((__m128)a);
+#else
+  for (int i = 0; i < W; i++) a[i] = __builtin_sqrtf(a[i]);
+  return a;
+#endif
+}
+
+#if defined(__AVX512F__)
+constexpr vi kLowHalves = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
+#elif defined(__AVX2__)
+constexpr vi kLowHalves = {0, 8, 1, 9, 2, 10, 3, 11};
+#else
+constexpr vi kLowHalves = {0, 4, 1, 5};
+#endif
+/// Transposes a W by W tile held in registers: interleaving row i with row i + W/2, log2(W) times.
+HA_INLINE void transposeTile(vf* rows) {
+#pragma GCC unroll 4
+  for (int done = 1; done < W; done *= 2) {
+    vf next[W];
+#pragma GCC unroll 8
+    for (int i = 0; i < W / 2; i++) {
+      next[2 * i] = __builtin_shuffle(rows[i], rows[i + W / 2], kLowHalves);
+      next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + W / 2], kLowHalves + W / 2);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < W; i++) rows[i] = next[i];
+  }
+}
+
 constexpr float kLog2e = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
 /// 2^x: nearest integer and a polynomial of degree 6 on [−½, ½] (relative error 2e-7); underflows to zero, overflows to ∞.

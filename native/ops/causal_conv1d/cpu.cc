@@ -1,5 +1,218 @@
-#include "../../device/simd.h"
+// The depthwise causal convolution, a vector of channels at a time. Positions are cut into chunks and chunks into tiles: along
+// a tile the filter and the last inputs of these channels stay in registers.
+#include "../rows.h"
 
 namespace ha::HA_ISA {
+
+constexpr int kTile = 8;               // positions of a tile
+constexpr int64_t kPositions = 1024;   // of a chunk, at most: each sums its own part of the weight's gradient
+
+/// A row of positions −carried…length−1: what came before the sequence (absent: zeros), then the sequence.
+struct Positions {
+  const float *before, *sequence;  // [carried d], [length d]
+  int64_t carried, channels;
+  const float* operator[](int64_t i) const { return i < 0 ? before + (i + carried) * channels : sequence + i * channels; }
+};
+
+HA_INLINE int64_t lengthOf(const int32_t* lengths, int64_t b, int64_t length) {
+  return lengths ? maximum(0, minimum(lengths[b], length)) : length;
+}
+
+/// [columns rows] of [rows columns]
+HA_INLINE const float* transposed(Context& context, const float* x, int64_t rows, int64_t columns) {
+  float* y = static_cast<float*>(context.scratch(rows * columns * sizeof(float)));
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < columns; c++) y[c * rows + r] = x[r * columns + c];
+  return y;
+}
+
+/// What came before each sequence as [b k−1 d]; zeros when absent.
+HA_INLINE const float* carriedInputs(Context& context, const float* initial, int64_t batch, int64_t channels, int64_t carried) {
+  float* y = static_cast<float*>(context.scratch(batch * carried * channels * sizeof(float)));
+  if (!initial) memset(y, 0, batch * carried * channels * sizeof(float));
+  else
+    for (int64_t b = 0; b < batch; b++)
+      for (int64_t d = 0; d < channels; d++)
+        for (int64_t k = 0; k < carried; k++) y[(b * carried + k) * channels + d] = initial[(b * channels + d) * carried + k];
+  return y;
+}
+
+/// Positions are shared out as chunks of at most kPositions, and no fewer chunks than the work is worth.
+struct Cut {
+  int64_t parts, positions;  // parts of each sequence, of so many positions
+};
+HA_INLINE Cut cutPositions(Context& context, int64_t batch, int64_t length, int64_t channels, double nanoseconds) {
+  const int64_t wanted = (chunkCount(context, batch * length, nanoseconds * channels) + batch - 1) / batch;
+  const int64_t parts = maximum(maximum(wanted, 1), (length + kPositions - 1) / kPositions);
+  return {parts, (length + parts - 1) / parts};
+}
+
+/// Σ_k taps[k]·x[first+k] (+ start) for the positions of one tile and one vector of channels; `Width` 0: any width.
+template <int Width>
+HA_INLINE void filterTile(const Positions& x, int64_t first, int count, const vf* taps, const float* weight, int64_t width, vf start, int64_t d,
+                          int lanes, float* y, int64_t stride) {
+  if (Width > 0) {
+    vf window[Width > 0 ? Width : 1];
+#pragma GCC unroll 4
+    for (int k = 0; k < Width - 1; k++) window[k] = loadPart(x[first + k] + d, lanes);
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++) {
+      window[Width - 1] = loadPart(x[first + i + Width - 1] + d, lanes);
+      vf total = start;
+#pragma GCC unroll 4
+      for (int k = 0; k < Width; k++) total = fma(taps[k], window[k], total);
+      storePart(y + i * stride + d, total, lanes);
+#pragma GCC unroll 4
+      for (int k = 0; k < Width - 1; k++) window[k] = window[k + 1];
+    }
+  } else {
+    for (int i = 0; i < count; i++) {
+      vf total = start;
+      for (int64_t k = 0; k < width; k++) total = fma(loadPart(weight + k * x.channels + d, lanes), loadPart(x[first + i + k] + d, lanes), total);
+      storePart(y + i * stride + d, total, lanes);
+    }
+  }
+}
+
+/// y_i = Σ_k weight[k]·x[i+k+offset] + bias for positions first…last−1, weight as [k d].
+template <int Width>
+HA_INLINE void filter(const Positions& x, int64_t offset, const float* weight, int64_t width, const float* bias, int64_t first, int64_t last, float* y) {
+  for (int64_t i = first; i < last; i += kTile) {
+    const int count = (int)minimum(kTile, last - i);
+    eachVector(0, x.channels, [&](int64_t d, int lanes) HA_INLINED {
+      vf taps[Width > 0 ? Width : 1];
+      for (int k = 0; k < Width; k++) taps[k] = loadPart(weight + k * x.channels + d, lanes);
+      const vf start = bias ? loadPart(bias + d, lanes) : splat(0);
+      float* to = y + i * x.channels;
+      if (count == kTile) filterTile<Width>(x, i + offset, kTile, taps, weight, width, start, d, lanes, to, x.channels);
+      else filterTile<Width>(x, i + offset, count, taps, weight, width, start, d, lanes, to, x.channels);
+    });
+  }
+}
+
+HA_INLINE void filterAny(const Positions& x, int64_t offset, const float* weight, int64_t width, const float* bias, int64_t first, int64_t last, float* y) {
+  switch (width) {
+    case 2: return filter<2>(x, offset, weight, 2, bias, first, last, y);
+    case 3: return filter<3>(x, offset, weight, 3, bias, first, last, y);
+    case 4: return filter<4>(x, offset, weight, 4, bias, first, last, y);
+    default: return filter<0>(x, offset, weight, width, bias, first, last, y);
+  }
+}
+
+void causalConv1d(Context& context, const CausalConv1d& o) {
+  const int64_t carried = o.width - 1, size = o.length * o.channels;
+  if (o.batch * o.channels == 0) return;
+  const float* weight = transposed(context, o.weight, o.channels, o.width);
+  const float* before = carriedInputs(context, o.initial, o.batch, o.channels, carried);
+  const auto inputs = [&](int64_t b) { return Positions{before + b * carried * o.channels, o.x + b * size, carried, o.channels}; };
+
+  const Cut cut = cutPositions(context, o.batch, o.length, o.channels, 0.25);
+  parallel(context, o.batch * cut.parts, [&](int64_t chunk) {
+    const int64_t b = chunk / cut.parts, first = minimum(o.length, chunk % cut.parts * cut.positions), end = minimum(o.length, first + cut.positions);
+    const int64_t last = maximum(first, minimum(end, lengthOf(o.lengths, b, o.length)));
+    float* y = o.y + b * size;
+    filterAny(inputs(b), -carried, weight, o.width, o.bias, first, last, y);
+    memset(y + last * o.channels, 0, (end - last) * o.channels * sizeof(float));
+  });
+
+  if (!o.final) return;
+  for (int64_t b = 0; b < o.batch; b++) {
+    const Positions x = inputs(b);
+    const int64_t length = lengthOf(o.lengths, b, o.length);
+    for (int64_t k = 0; k < carried; k++) {
+      const float* row = x[length - carried + k];
+      for (int64_t d = 0; d < o.channels; d++) o.final[(b * o.channels + d) * carried + k] = row[d];
+    }
+  }
+}
+
+/// dweight[k,d] += Σ_i dy_i[d]·x_{i+k−carried}[d] and dbias[d] += Σ_i dy_i[d] over one chunk's positions; sums as [k+1 d].
+HA_INLINE void addWeightGradient(const Positions& x, const float* dy, int64_t width, int64_t first, int64_t last, bool withX, float* sums) {
+  for (int64_t i = first; i < last; i += kTile) {
+    const int count = (int)minimum(kTile, last - i);
+    eachVector(0, x.channels, [&](int64_t d, int lanes) HA_INLINED {
+      vf grown[kTile], total = splat(0);
+      for (int t = 0; t < count; t++) grown[t] = loadPart(dy + (i + t) * x.channels + d, lanes), total += grown[t];
+      float* bias = sums + width * x.channels + d;
+      storePart(bias, loadPart(bias, lanes) + total, lanes);
+      if (!withX) return;
+      for (int64_t k = 0; k < width; k++) {
+        total = splat(0);
+        for (int t = 0; t < count; t++) total = fma(grown[t], loadPart(x[i + t + k - (width - 1)] + d, lanes), total);
+        float* sum = sums + k * x.channels + d;
+        storePart(sum, loadPart(sum, lanes) + total, lanes);
+      }
+    });
+  }
+}
+
+/// dx is the convolution of dy with the filter reversed, looking ahead: dx_i = Σ_k weight[K−1−k]·dy_{i+k}, where dy is zero past a
+/// row's length; positions before the first one receive dInitial by the same formula.
+void causalConv1dBackward(Context& context, const CausalConv1dBackward& o) {
+  const int64_t carried = o.width - 1, size = o.length * o.channels, row = o.channels * sizeof(float);
+  if (o.batch * o.channels == 0) return;
+  float* reversed = static_cast<float*>(context.scratch(o.width * row));
+  for (int64_t k = 0; k < o.width; k++)
+    for (int64_t d = 0; d < o.channels; d++) reversed[k * o.channels + d] = o.weight[d * o.width + carried - k];
+  const bool wantWeight = o.dweight && o.x, wantSums = wantWeight || o.dbias;
+  const float* before = wantWeight ? carriedInputs(context, o.initial, o.batch, o.channels, carried) : nullptr;
+
+  // the last K−1 positions of a row look past its end: they read a copy of the end of dy with zeros behind it, [b 2(k−1) d]
+  float* ends = static_cast<float*>(context.scratch(2 * o.batch * carried * row));
+  for (int64_t b = 0; b < o.batch; b++) {
+    const int64_t length = lengthOf(o.lengths, b, o.length), known = minimum(length, carried);
+    float* end = ends + b * 2 * carried * o.channels;
+    memcpy(end, o.dy + b * size + (length - known) * o.channels, known * row);
+    memset(end + known * o.channels, 0, (2 * carried - known) * row);
+  }
+
+  const Cut cut = cutPositions(context, o.batch, o.length, o.channels, 0.6);
+  const int64_t chunks = o.batch * cut.parts, sumCount = (o.width + 1) * o.channels;
+  float* sums = wantSums ? static_cast<float*>(context.scratch(chunks * sumCount * sizeof(float))) : nullptr;
+  parallel(context, chunks, [&](int64_t chunk) {
+    const int64_t b = chunk / cut.parts, first = minimum(o.length, chunk % cut.parts * cut.positions), end = minimum(o.length, first + cut.positions);
+    const int64_t length = lengthOf(o.lengths, b, o.length), last = maximum(first, minimum(end, length));
+    const float* dy = o.dy + b * size;
+    if (wantSums) {
+      float* own = sums + chunk * sumCount;
+      memset(own, 0, sumCount * sizeof(float));
+      addWeightGradient({before + b * carried * o.channels, o.x + b * size, carried, o.channels}, dy, o.width, first, last, wantWeight, own);
+    }
+    if (!o.dx) return;
+    float* dx = o.dx + b * size;
+    const int64_t endStart = maximum(0, length - carried), whole = maximum(first, minimum(last, endStart));
+    filterAny({nullptr, dy, 0, o.channels}, 0, reversed, o.width, nullptr, first, whole, dx);
+    filterAny({nullptr, ends + (b * 2 * carried - endStart) * o.channels, 0, o.channels}, 0, reversed, o.width, nullptr, whole, last, dx);
+    memset(dx + last * o.channels, 0, (end - last) * row);
+  });
+
+  for (int64_t d = 0; wantSums && d < o.channels; d++) {
+    for (int64_t k = 0; k <= o.width; k++) {
+      float* target = k < o.width ? (wantWeight ? o.dweight + d * o.width + k : nullptr) : (o.dbias ? o.dbias + d : nullptr);
+      if (!target) continue;
+      float total = 0;
+      for (int64_t chunk = 0; chunk < chunks; chunk++) total += sums[chunk * sumCount + k * o.channels + d];
+      *target = total;
+    }
+  }
+  // the ends: dInitial, and the gradient of `final` where its numbers came from
+  for (int64_t b = 0; b < o.batch; b++) {
+    const int64_t length = lengthOf(o.lengths, b, o.length);
+    for (int64_t d = 0; d < o.channels; d++) {
+      float* dInitial = o.dInitial ? o.dInitial + (b * o.channels + d) * carried : nullptr;
+      for (int64_t j = 0; dInitial && j < carried; j++) {  // position j − carried feeds y_i through tap k = j − i
+        float total = 0;
+        for (int64_t i = 0; i <= j && i < length; i++) total += o.weight[d * o.width + j - i] * o.dy[b * size + i * o.channels + d];
+        dInitial[j] = total;
+      }
+      for (int64_t k = 0; o.dFinal && k < carried; k++) {
+        const int64_t from = length - carried + k;
+        const float gradient = o.dFinal[(b * o.channels + d) * carried + k];
+        if (from >= 0 && o.dx) o.dx[b * size + from * o.channels + d] += gradient;
+        if (from < 0 && dInitial) dInitial[from + carried] += gradient;
+      }
+    }
+  }
+}
 
 }  // namespace ha::HA_ISA

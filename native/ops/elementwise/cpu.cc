@@ -1,5 +1,124 @@
-#include "../../device/simd.h"
+// Functions of one number and of two, a vector at a time.
+#include "../rows.h"
 
 namespace ha::HA_ISA {
+
+// A step of work: short enough to share well, long enough to forget about the loop around it.
+constexpr int64_t kStep = 4096;
+
+/// y = f(x) over `count` numbers.
+template <class F>
+HA_INLINE void map(Context& context, const Unary& o, double nanoseconds, const F& f) {
+  parallelParts(context, (o.count + kStep - 1) / kStep, nanoseconds * kStep, [&](int64_t first, int64_t last) {
+    eachVector(first * kStep, minimum(last * kStep, o.count),
+               [&](int64_t i, int lanes) HA_INLINED { storePart(o.y + i, f(loadPart(o.x + i, lanes)), lanes); });
+  });
+}
+
+/// dx = dy·derivative(x)
+template <class F>
+HA_INLINE void mapBackward(Context& context, const UnaryBackward& o, double nanoseconds, const F& derivative) {
+  parallelParts(context, (o.count + kStep - 1) / kStep, nanoseconds * kStep, [&](int64_t first, int64_t last) {
+    eachVector(first * kStep, minimum(last * kStep, o.count), [&](int64_t i, int lanes) HA_INLINED {
+      storePart(o.dx + i, loadPart(o.dy + i, lanes) * derivative(loadPart(o.x + i, lanes)), lanes);
+    });
+  });
+}
+
+/// log x of any x: −∞ at 0, NaN below, ∞ at ∞.
+HA_INLINE vf logOfAny(vf x) {
+  const vf infinity = splat(__builtin_inff()), notFinite = select(x == infinity, x, splat(__builtin_nanf("")));
+  return select((x > splat(0)) & (x < infinity), log(x), select(x == splat(0), -infinity, notFinite));
+}
+/// −1, 0 or 1; NaN stays.
+HA_INLINE vf sign(vf x) { return select(x > splat(0), splat(1), select(x < splat(0), splat(-1), x)); }
+/// 0 up to 0, 1 above; NaN stays.
+HA_INLINE vf step(vf x) { return select(x > splat(0), splat(1), select(x <= splat(0), splat(0), x)); }
+
+void unary(Context& context, const Unary& o) {
+  const vf scale = splat(o.scale), shift = splat(o.shift);
+  switch (o.kind) {
+    case UnaryKind::kSilu: return map(context, o, 0.3, [](vf x) HA_INLINED { return silu(x); });
+    case UnaryKind::kSoftplus: return map(context, o, 0.5, [](vf x) HA_INLINED { return softplus(x); });
+    case UnaryKind::kSigmoid: return map(context, o, 0.3, [](vf x) HA_INLINED { return sigmoid(x); });
+    case UnaryKind::kExp: return map(context, o, 0.3, [](vf x) HA_INLINED { return exp(x); });
+    case UnaryKind::kNegExp: return map(context, o, 0.3, [](vf x) HA_INLINED { return -exp(x); });
+    case UnaryKind::kPositive: return map(context, o, 0.2, [](vf x) HA_INLINED { return vmax(splat(0), x); });
+    case UnaryKind::kAbs: return map(context, o, 0.2, [](vf x) HA_INLINED { return vabs(x); });
+    case UnaryKind::kAffine: return map(context, o, 0.2, [=](vf x) HA_INLINED { return fma(x, scale, shift); });
+    case UnaryKind::kSquare: return map(context, o, 0.2, [](vf x) HA_INLINED { return x * x; });
+    case UnaryKind::kLog: return map(context, o, 0.3, [](vf x) HA_INLINED { return logOfAny(x); });
+  }
+}
+
+void unaryBackward(Context& context, const UnaryBackward& o) {
+  const vf scale = splat(o.scale);
+  switch (o.kind) {
+    case UnaryKind::kSilu: return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return siluGradient(x); });
+    case UnaryKind::kSoftplus:
+      return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return select(x > splat(20), splat(1), sigmoid(x)); });
+    case UnaryKind::kSigmoid:
+      return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return sigmoid(x) * sigmoid(-x); });
+    case UnaryKind::kExp: return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return exp(x); });
+    case UnaryKind::kNegExp: return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return -exp(x); });
+    case UnaryKind::kPositive: return mapBackward(context, o, 0.3, [](vf x) HA_INLINED { return step(x); });
+    case UnaryKind::kAbs: return mapBackward(context, o, 0.3, [](vf x) HA_INLINED { return sign(x); });
+    case UnaryKind::kAffine: return mapBackward(context, o, 0.3, [=](vf) HA_INLINED { return scale; });
+    case UnaryKind::kSquare: return mapBackward(context, o, 0.3, [](vf x) HA_INLINED { return x + x; });
+    case UnaryKind::kLog: return mapBackward(context, o, 0.3, [](vf x) HA_INLINED { return splat(1) / x; });
+  }
+}
+
+/// `lanes` numbers of b that lie `stride` apart.
+HA_INLINE vf loadSpread(const float* b, int64_t stride, int lanes) {
+  vf v = {};
+  for (int i = 0; i < lanes; i++) v[i] = b[i * stride];
+  return v;
+}
+
+template <class F>
+HA_INLINE void combineRow(int64_t columns, const float* a, const float* b, int64_t bStride, float* y, const F& f) {
+  if (bStride == 1) {
+    eachVector(0, columns, [&](int64_t c, int lanes) HA_INLINED {
+      storePart(y + c, f(loadPart(a + c, lanes), loadPart(b + c, lanes)), lanes);
+    });
+  } else if (bStride == 0) {
+    const vf same = splat(*b);
+    eachVector(0, columns, [&](int64_t c, int lanes) HA_INLINED { storePart(y + c, f(loadPart(a + c, lanes), same), lanes); });
+  } else {
+    eachVector(0, columns, [&](int64_t c, int lanes) HA_INLINED {
+      storePart(y + c, f(loadPart(a + c, lanes), loadSpread(b + c * bStride, bStride, lanes)), lanes);
+    });
+  }
+}
+
+/// y = a ∘ b: row by row, or cut into steps where b has a's shape or is one number.
+template <class F>
+HA_INLINE void combine(Context& context, const Binary& o, const F& f) {
+  const bool oneNumber = o.bRowStride == 0 && o.bColumnStride == 0;
+  const bool sameShape = (o.columns == 1 && o.bRowStride == 1) || (o.bColumnStride == 1 && o.bRowStride == o.columns);
+  if (oneNumber || sameShape) {
+    const int64_t count = o.rows * o.columns;
+    parallelParts(context, (count + kStep - 1) / kStep, 0.3 * kStep, [&](int64_t first, int64_t last) {
+      const int64_t from = first * kStep, to = minimum(last * kStep, count);
+      combineRow(to - from, o.a + from, oneNumber ? o.b : o.b + from, oneNumber ? 0 : 1, o.y + from, f);
+    });
+  } else {
+    parallelParts(context, o.rows, 0.25 * o.columns + 2, [&](int64_t first, int64_t last) {
+      for (int64_t r = first; r < last; r++)
+        combineRow(o.columns, o.a + r * o.columns, o.b + r * o.bRowStride, o.bColumnStride, o.y + r * o.columns, f);
+    });
+  }
+}
+
+void binary(Context& context, const Binary& o) {
+  if (o.rows * o.columns == 0) return;
+  switch (o.kind) {
+    case Binary::kAdd: return combine(context, o, [](vf a, vf b) HA_INLINED { return a + b; });
+    case Binary::kSubtract: return combine(context, o, [](vf a, vf b) HA_INLINED { return a - b; });
+    case Binary::kMultiply: return combine(context, o, [](vf a, vf b) HA_INLINED { return a * b; });
+    case Binary::kDivide: return combine(context, o, [](vf a, vf b) HA_INLINED { return a / b; });
+  }
+}
 
 }  // namespace ha::HA_ISA

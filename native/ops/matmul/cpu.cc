@@ -1,5 +1,297 @@
-#include "../../device/simd.h"
+// The matrix product, three ways to the same sums:
+//   - tiles of up to 6 rows by 4 vectors of columns in registers, over a packed right factor and slabs of 384 of the inner
+//     axis: the packed panel streams from the second cache, six rows of the left factor stay in the first;
+//   - the same tiles on the factors as they lie, where packing would cost more than it saves;
+//   - dot products, where both factors run along the inner axis and one of them has few rows (decoding: one position at a
+//     time times a weight that comes from memory).
+#include "../rows.h"
 
 namespace ha::HA_ISA {
+
+constexpr int kRows = 6;                      // of a tile
+constexpr int kVectors = W == 16 ? 4 : 2;     // of columns of a tile: 24 sums in 32 registers, or 12 in 16
+constexpr int64_t kColumns = kVectors * W;
+constexpr int64_t kDepth = 384;               // of the inner axis at a time
+constexpr int64_t kBlockRows = 24 * kRows;    // rows whose slab stays in the second cache
+constexpr int64_t kStripColumns = 4096, kStripRows = 28 * kBlockRows;  // packed at a time: 6 MB each
+constexpr int64_t kWorthPacking = 24;         // rows, from which the right factor is packed even if it lies well
+constexpr int64_t kDots = W == 16 ? 48 : 24;  // rows of the smaller factor, up to which dot products win
+constexpr double kNanoseconds = 0.13 / W;     // of one multiply-add
+
+/// One tile: c (+)= a·b + bias over `depth`, a(i,p) = a[i·aRow + p·aStep], b(p,j) = b[p·bStep + j].
+struct Tile {
+  int64_t depth;
+  const float* a;
+  int64_t aRow, aStep;
+  const float* b;
+  int64_t bStep;
+  float* c;
+  int64_t cRow;
+  const float* bias;
+  bool add;   // to c
+  int lanes;  // of the last vector
+};
+
+template <int R, int V>
+static void multiplyTile(const Tile& t) {
+  vf sum[R][V] = {};
+  // two row pointers and one stride address six rows
+  const float *a = t.a, *a3 = t.a + 3 * t.aRow, *b = t.b;
+  const int64_t aRow = t.aRow;
+  for (int64_t p = 0; p < t.depth; p++) {
+    vf right[V];
+#pragma GCC unroll 4
+    for (int j = 0; j < V; j++) right[j] = load(b + j * W), __builtin_prefetch(b + 8 * t.bStep + j * W);
+#pragma GCC unroll 6
+    for (int i = 0; i < R; i++) {
+      const vf left = splat(i < 3 ? a[i * aRow] : a3[(i - 3) * aRow]);
+#pragma GCC unroll 4
+      for (int j = 0; j < V; j++) sum[i][j] = fma(left, right[j], sum[i][j]);
+    }
+    a += t.aStep, a3 += t.aStep, b += t.bStep;
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < R; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < V; j++) {
+      float* c = t.c + i * t.cRow + j * W;
+      const int lanes = j == V - 1 ? t.lanes : W;
+      vf total = sum[i][j];
+      if (t.bias) total += loadPart(t.bias + j * W, lanes);
+      if (t.add) total += loadPart(c, lanes);
+      storePart(c, total, lanes);
+    }
+}
+
+using TileFunction = void (*)(const Tile&);
+template <int R>
+HA_INLINE TileFunction tileOfRows(int vectors) {
+  switch (vectors) {
+    case 1: return multiplyTile<R, 1>;
+    case 2: return multiplyTile<R, 2>;
+    case 3: return multiplyTile<R, kVectors == 4 ? 3 : 1>;
+    default: return multiplyTile<R, kVectors>;
+  }
+}
+HA_INLINE TileFunction tileFunction(int64_t rows, int vectors) {
+  switch (rows) {
+    case 1: return tileOfRows<1>(vectors);
+    case 2: return tileOfRows<2>(vectors);
+    case 3: return tileOfRows<3>(vectors);
+    case 4: return tileOfRows<4>(vectors);
+    case 5: return tileOfRows<5>(vectors);
+    default: return tileOfRows<6>(vectors);
+  }
+}
+
+// --- packing
+
+/// Columns first…first+vectors·W−1 of rows from…to−1 of b [k n] as [depth][columns], zeros past n.
+HA_INLINE void packColumns(const float* b, int64_t n, int64_t first, int vectors, int64_t from, int64_t to, float* packed) {
+  for (int64_t p = from; p < to; p++)
+    for (int v = 0; v < vectors; v++, packed += W) {
+      const int64_t column = first + v * W;
+      store(packed, column + W <= n ? load(b + p * n + column) : loadPart(b + p * n + column, (int)maximum(0, n - column)));
+    }
+}
+
+/// The same of b [n k]: tiles of W by W are turned.
+HA_INLINE void packTurned(const float* b, int64_t n, int64_t k, int64_t first, int vectors, int64_t from, int64_t to, float* packed) {
+  const int64_t step = vectors * W;
+  for (int v = 0; v < vectors; v++) {
+    const float* rows = b + (first + v * W) * k;
+    const int valid = (int)minimum(W, n - (first + v * W));
+    float* target = packed + v * W;
+    int64_t p = from;
+    if (valid == W)
+      for (; p + W <= to; p += W, target += W * step) {
+        vf tile[W];
+#pragma GCC unroll 16
+        for (int i = 0; i < W; i++) tile[i] = load(rows + i * k + p);
+        transposeTile(tile);
+#pragma GCC unroll 16
+        for (int i = 0; i < W; i++) store(target + i * step, tile[i]);
+      }
+    for (; p < to; p++, target += step)
+      for (int i = 0; i < W; i++) target[i] = i < valid ? rows[i * k + p] : 0;
+  }
+}
+
+/// Rows firstRow…lastRow−1 of aᵀ [k m] as [depth][rows].
+HA_INLINE void packRows(const float* a, int64_t m, int64_t firstRow, int64_t lastRow, int64_t from, int64_t to, float* packed) {
+  const int64_t rows = lastRow - firstRow;
+  for (int64_t p = from; p < to; p++, packed += rows) {
+    const float* source = a + p * m + firstRow;
+    for (int64_t i = 0; i < rows; i++) packed[i] = source[i];
+  }
+}
+
+// --- tiles
+
+/// The rows in panels of at most kRows, the columns in panels of at most kVectors vectors, each as even as can be.
+struct Panels {
+  int64_t count, units, size;  // units (rows or vectors) of `size` numbers
+  Span operator[](int64_t panel) const { return share(units, panel, count); }
+};
+
+static void multiplyInTiles(Context& context, const Matmul& o) {
+  const Panels rows{(o.m + kRows - 1) / kRows, o.m, 1};
+  const int64_t vectors = (o.n + W - 1) / W;
+  const Panels columns{(vectors + kVectors - 1) / kVectors, vectors, W};
+  const bool packB = o.transposeB || o.m >= kWorthPacking, raggedB = o.n % W != 0;
+  const auto packedColumns = [&](int64_t panel) { return packB || (raggedB && panel == columns.count - 1); };
+
+  const int64_t stripPanels = kStripColumns / kColumns, depthMost = minimum(o.k, kDepth), panelSize = depthMost * kColumns;
+  float* packedB = static_cast<float*>(context.scratch(minimum(columns.count, stripPanels) * panelSize * sizeof(float)));
+  const int64_t rowPanelsMost = o.transposeA ? minimum(rows.count, kStripRows / kRows) : rows.count;
+  float* packedA = o.transposeA ? static_cast<float*>(context.scratch(rowPanelsMost * depthMost * kRows * sizeof(float))) : nullptr;
+
+  for (int64_t firstPanel = 0; firstPanel < columns.count; firstPanel += stripPanels) {
+    const int64_t panels = minimum(stripPanels, columns.count - firstPanel);
+    for (int64_t from = 0; from < o.k || from == 0; from += kDepth) {
+      const int64_t to = minimum(o.k, from + kDepth), depth = to - from;
+      parallelParts(context, panels, packB ? 0.3 * depth * kColumns : 1, [&](int64_t first, int64_t last) {
+        for (int64_t i = first; i < last; i++) {
+          if (!packedColumns(firstPanel + i)) continue;
+          const Span panel = columns[firstPanel + i];
+          const int width = (int)(panel.last - panel.first);
+          if (o.transposeB) packTurned(o.b, o.n, o.k, panel.first * W, width, from, to, packedB + i * panelSize);
+          else packColumns(o.b, o.n, panel.first * W, width, from, to, packedB + i * panelSize);
+        }
+      });
+      for (int64_t firstRowPanel = 0; firstRowPanel < rows.count; firstRowPanel += rowPanelsMost) {
+        const int64_t rowPanels = minimum(rowPanelsMost, rows.count - firstRowPanel);
+        if (o.transposeA)
+          parallelParts(context, rowPanels, 0.3 * depth * kRows, [&](int64_t first, int64_t last) {
+            for (int64_t i = first; i < last; i++) {
+              const Span panel = rows[firstRowPanel + i];
+              packRows(o.a, o.m, panel.first, panel.last, from, to, packedA + i * depthMost * kRows);
+            }
+          });
+
+        const int64_t rowBlocks = (rowPanels * kRows + kBlockRows - 1) / kBlockRows;
+        const int64_t wanted = chunkCount(context, rowPanels * panels, kNanoseconds * kRows * kColumns * depth);
+        const int64_t columnParts = minimum(panels, (wanted + rowBlocks - 1) / rowBlocks);
+        const auto block = [&](int64_t chunk) {
+          const Span rowPart = share(rowPanels, chunk / columnParts, rowBlocks), columnPart = share(panels, chunk % columnParts, columnParts);
+          for (int64_t j = columnPart.first; j < columnPart.last; j++) {
+            const Span panel = columns[firstPanel + j];
+            const int width = (int)(panel.last - panel.first);
+            const int64_t column = panel.first * W;
+            const bool packed = packedColumns(firstPanel + j);
+            Tile tile;
+            tile.depth = depth;
+            tile.b = packed ? packedB + j * panelSize : o.b + from * o.n + column;
+            tile.bStep = packed ? width * W : o.n;
+            tile.cRow = o.n;
+            tile.bias = o.bias && from == 0 ? o.bias + column : nullptr;
+            tile.add = o.accumulate || from > 0;
+            tile.lanes = (int)(minimum(o.n, panel.last * W) - (panel.last - 1) * W);
+            for (int64_t i = rowPart.first; i < rowPart.last; i++) {
+              const Span rowPanel = rows[firstRowPanel + i];
+              const int64_t height = rowPanel.last - rowPanel.first;
+              tile.a = o.transposeA ? packedA + i * depthMost * kRows : o.a + rowPanel.first * o.k + from;
+              tile.aRow = o.transposeA ? 1 : o.k;
+              tile.aStep = o.transposeA ? height : 1;
+              tile.c = o.c + rowPanel.first * o.n + column;
+              tileFunction(height, width)(tile);
+            }
+          }
+        };
+        if (wanted == 1)
+          for (int64_t chunk = 0; chunk < rowBlocks * columnParts; chunk++) block(chunk);
+        else parallel(context, rowBlocks * columnParts, block);
+      }
+    }
+  }
+}
+
+// --- dot products
+
+/// out(s,h) (+)= streamed_s·held_h + bias: `streamed` has many rows, `held` few; both run along k.
+struct Dots {
+  int64_t k;
+  const float *streamed, *held;
+  float* out;
+  int64_t outStreamed, outHeld;                // strides of out
+  const float *biasOfStreamed, *biasOfHeld;  // one of them, or none
+  bool add;
+};
+
+template <int S, int H>
+static void dotTile(const Dots& t, int64_t firstStreamed, int64_t firstHeld) {
+  constexpr int kChains = S * H <= 4 ? 2 : 1;
+  vf sums[kChains][S][H] = {};
+  const float *streamed = t.streamed + firstStreamed * t.k, *held = t.held + firstHeld * t.k;
+  const auto step = [&](int64_t p, int lanes, int chain) HA_INLINED {
+    vf x[H];
+#pragma GCC unroll 6
+    for (int h = 0; h < H; h++) x[h] = loadPart(held + h * t.k + p, lanes);
+#pragma GCC unroll 4
+    for (int s = 0; s < S; s++) {
+      const float* row = streamed + s * t.k + p;
+      __builtin_prefetch(row + 8 * W);
+      const vf w = loadPart(row, lanes);
+#pragma GCC unroll 6
+      for (int h = 0; h < H; h++) sums[chain][s][h] = fma(w, x[h], sums[chain][s][h]);
+    }
+  };
+  int64_t p = 0;
+  for (; p + kChains * W <= t.k; p += kChains * W)
+#pragma GCC unroll 2
+    for (int chain = 0; chain < kChains; chain++) step(p + chain * W, W, chain);
+  for (; p < t.k; p += W) step(p, (int)minimum(W, t.k - p), 0);
+#pragma GCC unroll 4
+  for (int s = 0; s < S; s++)
+#pragma GCC unroll 6
+    for (int h = 0; h < H; h++) {
+      float* out = t.out + (firstStreamed + s) * t.outStreamed + (firstHeld + h) * t.outHeld;
+      float total = sum(kChains == 2 ? sums[0][s][h] + sums[kChains - 1][s][h] : sums[0][s][h]);
+      if (t.biasOfStreamed) total += t.biasOfStreamed[firstStreamed + s];
+      if (t.biasOfHeld) total += t.biasOfHeld[firstHeld + h];
+      *out = t.add ? *out + total : total;
+    }
+}
+
+constexpr int kStreamed = 4, kHeld = W == 16 ? 6 : 3;  // of a tile of dot products
+
+template <int S>
+HA_INLINE void dotPanel(const Dots& t, int64_t streamed, int64_t held, int64_t count) {
+  switch (count) {
+    case 1: return dotTile<S, 1>(t, streamed, held);
+    case 2: return dotTile<S, 2>(t, streamed, held);
+    case 3: return dotTile<S, 3>(t, streamed, held);
+    case 4: return dotTile<S, kHeld == 6 ? 4 : 1>(t, streamed, held);
+    case 5: return dotTile<S, kHeld == 6 ? 5 : 1>(t, streamed, held);
+    default: return dotTile<S, kHeld>(t, streamed, held);
+  }
+}
+
+static void multiplyByDots(Context& context, const Matmul& o) {
+  const bool streamB = o.n >= o.m;
+  const Dots t{o.k,        streamB ? o.b : o.a,            streamB ? o.a : o.b,            o.c,         streamB ? 1 : o.n,
+               streamB ? o.n : 1, streamB ? o.bias : nullptr, streamB ? nullptr : o.bias, o.accumulate};
+  const int64_t streamed = streamB ? o.n : o.m, held = streamB ? o.m : o.n, panels = (held + kHeld - 1) / kHeld;
+  const double cost = maximum(1, held) * kNanoseconds * 1.5 + 0.08;
+  parallelParts(context, (streamed + kStreamed - 1) / kStreamed, cost * o.k * kStreamed, [&](int64_t first, int64_t last) {
+    const int64_t end = minimum(streamed, last * kStreamed);
+    for (int64_t s = first * kStreamed; s < end; s += kStreamed)
+      for (int64_t i = 0; i < panels; i++) {
+        const Span panel = share(held, i, panels);
+        if (s + kStreamed <= end) dotPanel<kStreamed>(t, s, panel.first, panel.last - panel.first);
+        else
+          for (int64_t one = s; one < end; one++) dotPanel<1>(t, one, panel.first, panel.last - panel.first);
+      }
+  });
+}
+
+void matmul(Context& context, const Matmul& call) {
+  if (call.m * call.n == 0) return;
+  Matmul o = call;
+  if (o.m == 1) o.transposeA = false;  // [k 1] and [1 k] lie alike
+  if (o.n == 1) o.transposeB = true;
+  if (o.transposeB && !o.transposeA && minimum(o.m, o.n) <= kDots) multiplyByDots(context, o);
+  else multiplyInTiles(context, o);
+}
 
 }  // namespace ha::HA_ISA

@@ -26,6 +26,14 @@ export function unaryBackward(kind: UnaryKind, x: Tensor, dy: Tensor, scale = 1)
 /** How b is spread over a: number for number, one for all, one row for all rows, one number a row. */
 export type Spread = 'same' | 'one' | 'suffix' | 'row';
 
+/** Steps through b for one step down and one to the right in a. */
+const strides: Record<Spread, (columns: number) => { bRowStride: number; bColumnStride: number }> = {
+  same: (columns) => ({ bRowStride: columns, bColumnStride: 1 }),
+  one: () => ({ bRowStride: 0, bColumnStride: 0 }),
+  suffix: () => ({ bRowStride: 0, bColumnStride: 1 }),
+  row: () => ({ bRowStride: 1, bColumnStride: 0 }),
+};
+
 /** @throws ShapeError where b can not be spread over a */
 export function spreadOf(op: string, a: Tensor, b: Tensor): Spread {
   const leading = a.shape.length - b.shape.length;
@@ -45,7 +53,7 @@ export function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor<'f32'> {
   const rows = spread === 'suffix' ? sizeOf(a.shape.slice(0, -b.shape.length)) : spread === 'row' ? b.size : 1;
   const y = Tensor.empty(a.shape, a.device);
   a.device.run('binary', {
-    rows, columns, bRowStride: spread === 'row' ? 1 : 0, bColumnStride: spread === 'same' || spread === 'suffix' ? 1 : 0,
+    rows, columns, ...strides[spread](columns),
     kind: binaryKinds.indexOf(kind), a: a.handle, b: b.handle, y: y.handle,
   });
   return y;

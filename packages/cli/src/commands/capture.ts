@@ -1,0 +1,33 @@
+import { writeSafetensors } from '@hidden-attention/checkpoint';
+import type { Command } from 'commander';
+import { checkInputFlags, readInput, type InputFlags } from '../input.js';
+import { resolveModel } from '../models.js';
+import { addModelAndInput } from '../options.js';
+import { checkOutput } from '../output.js';
+
+interface Flags extends InputFlags {
+  model: string;
+  sites: string;
+  out: string;
+}
+
+/** `capture`: the values of named sites, as safetensors. */
+export function addCapture(program: Command): void {
+  addModelAndInput(program.command('capture'))
+    .description('Write what a model computes at named sites, such as layers.*.delta, to a safetensors file.')
+    .requiredOption('--sites LIST', "sites or patterns with *, separated by commas: 'layers.*.delta,logits'")
+    .requiredOption('--out F', 'a .safetensors file')
+    .action(async (flags: Flags) => {
+      checkInputFlags(flags);
+      const out = checkOutput(flags.out, ['.safetensors']);
+      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
+      const rows = await readInput(flags, loaded);
+      const { model } = loaded;
+      const { captured } = model.forward(model.batch(rows.map((row) => row.ids)), { capture: flags.sites.split(',').map((name) => name.trim()) });
+      const tensors = await Promise.all(
+        Object.entries(captured).map(async ([name, tensor]) => ({ name, dtype: 'F32' as const, shape: tensor.shape, data: (await tensor.read()) as Float32Array })),
+      );
+      await writeSafetensors(out, tensors);
+      process.stdout.write(`${tensors.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join('\n')}\n`);
+    });
+}

@@ -1,0 +1,52 @@
+import { release, totalmem, cpus } from 'node:os';
+import { DeviceError, describeDevices, openDevice } from '@hidden-attention/native';
+import { listZoo } from '@hidden-attention/zoo';
+import type { Command } from 'commander';
+import { version } from '../program.js';
+
+/** `doctor`: what this machine offers, and whether the addon works on it. */
+export function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('Say what this machine offers and whether everything works on it.')
+    .option('--json', 'as JSON')
+    .action(async (flags: { json?: boolean }) => {
+      const found = describeDevices();
+      const device = openDevice(program.opts<{ device?: string }>().device);
+      await device.finish();
+      const report = {
+        version,
+        node: process.versions.node,
+        system: `${process.platform} ${process.arch} ${release()}`,
+        processor: cpus()[0]?.model ?? 'unknown',
+        cores: found.threads,
+        memoryBytes: totalmem(),
+        addon: found.addon,
+        devices: [{ name: 'cpu', available: true, level: device.level, levels: found.levels, threads: device.threads }, cudaReport()],
+        zoo: listZoo(),
+      };
+      if (flags.json) return void process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+      const [cpu, cuda] = report.devices as [{ level: string; levels: string[]; threads: number }, { reason: string }];
+      process.stdout.write(
+        [
+          `hidden-attention ${version} on Node ${report.node}, ${report.system}`,
+          `processor  ${report.processor}, ${report.cores} cores, ${(report.memoryBytes / 2 ** 30).toFixed(1)} GiB`,
+          `addon      ${report.addon}`,
+          `cpu        works: instruction set ${cpu.level} (of ${cpu.levels.join(', ')}), ${cpu.threads} threads`,
+          `cuda       not available: ${cuda.reason}`,
+          `zoo        ${report.zoo.map((name) => `zoo:${name}`).join(', ') || 'no models'}`,
+          '',
+        ].join('\n'),
+      );
+    });
+}
+
+function cudaReport(): { name: string; available: boolean; reason: string } {
+  try {
+    openDevice('cuda');
+    return { name: 'cuda', available: true, reason: '' };
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    return { name: 'cuda', available: false, reason: 'this version computes on the processor only' };
+  }
+}

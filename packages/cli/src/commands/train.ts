@@ -1,0 +1,98 @@
+import { readFile } from 'node:fs/promises';
+import { train } from '@hidden-attention/train';
+import { openDevice } from '@hidden-attention/native';
+import { MultiBar, Presets } from 'cli-progress';
+import type { Command } from 'commander';
+import { repeated } from '../options.js';
+
+interface Flags {
+  config: string;
+  data: string[];
+  out: string;
+  resume?: boolean;
+}
+
+/** `train`: trains a model by a JSON recipe; Ctrl-C keeps a checkpoint, a second one ends at once. */
+export function addTrain(program: Command): void {
+  program
+    .command('train')
+    .description('Train a model on text files or on JSON lines {"text", "label"}.')
+    .requiredOption('--config FILE', 'the recipe, a JSON file')
+    .addOption(repeated('--data FILE', 'training data; may be given several times').makeOptionMandatory())
+    .requiredOption('--out DIR', 'the folder for the model, its checkpoints, log and loss curve')
+    .option('--resume', 'go on from the checkpoint in --out')
+    .action(async (flags: Flags) => {
+      const config = await readRecipe(flags.config);
+      const interrupt = new AbortController();
+      const onInterrupt = (): void => {
+        if (interrupt.signal.aborted) process.exit(130);
+        interrupt.abort();
+        process.stderr.write('\nfinishing this step and writing a checkpoint; Ctrl-C again ends at once\n');
+      };
+      process.on('SIGINT', onInterrupt);
+      const screen = trainingScreen();
+      try {
+        const result = await train({
+          config,
+          data: flags.data,
+          out: flags.out,
+          resume: flags.resume ?? false,
+          device: openDevice(program.opts<{ device?: string }>().device),
+          signal: interrupt.signal,
+          onProgress: screen.update,
+        });
+        screen.stop();
+        if (result.reason === 'interrupted') {
+          process.stderr.write(`interrupted at step ${result.step}; go on with the same command and --resume\n`);
+          process.exitCode = 130;
+        } else {
+          process.stdout.write(`trained ${result.step} steps; the model is in ${flags.out}\n`);
+        }
+      } finally {
+        screen.stop();
+        process.off('SIGINT', onInterrupt);
+      }
+    });
+}
+
+async function readRecipe(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new Error(`--config ${path}: ${(error as Error).message}`);
+  }
+}
+
+type Report = Parameters<NonNullable<Parameters<typeof train>[0]['onProgress']>>[0];
+
+/** A bar in a terminal; elsewhere a line every twenty seconds. */
+function trainingScreen(): { update(progress: Report): void; stop(): void } {
+  const bars = process.stderr.isTTY
+    ? new MultiBar({ stream: process.stderr, format: '{bar} {value}/{total} loss {loss} {speed} tokens/s {left} left', hideCursor: true }, Presets.shades_classic)
+    : undefined;
+  let bar: ReturnType<MultiBar['create']> | undefined;
+  let lastLine = 0;
+  return {
+    update({ step, steps, loss, tokensPerSecond, secondsLeft, evaluation }) {
+      const shown = { loss: loss.toFixed(4), speed: Math.round(tokensPerSecond), left: duration(secondsLeft) };
+      if (bars) {
+        bar ??= bars.create(steps, step, shown);
+        bar.update(step, shown);
+        if (evaluation) bars.log(`step ${step}: ${JSON.stringify(evaluation)}\n`);
+      } else if (evaluation || Date.now() - lastLine > 20_000) {
+        lastLine = Date.now();
+        const held = evaluation ? ` evaluation ${JSON.stringify(evaluation)}` : '';
+        process.stderr.write(`step ${step}/${steps} loss ${shown.loss} ${shown.speed} tokens/s ${shown.left} left${held}\n`);
+      }
+    },
+    stop() {
+      bars?.stop();
+    },
+  };
+}
+
+function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return parts.map((part) => String(part).padStart(2, '0')).join(':');
+}

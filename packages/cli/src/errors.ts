@@ -1,0 +1,4 @@
+/** A malformed command line: exit status 2. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { addAttention } from './commands/attention.js';
+import { addBench } from './commands/bench.js';
+import { addCapture } from './commands/capture.js';
+import { addDoctor } from './commands/doctor.js';
+import { addExplain } from './commands/explain.js';
+import { addGenerate } from './commands/generate.js';
+import { addInspect } from './commands/inspect.js';
+import { addTrain } from './commands/train.js';
+
+/** Version of this package. */
+export const version: string = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+/** The command line: each command is a file that parses, calls one package and prints. */
+export function createProgram(): Command {
+  const program = new Command('hidden-attention')
+    .description('Train, run and explain Mamba models.')
+    .version(version)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
+    .option('--device NAME', 'where to compute (default: HIDDEN_ATTENTION_DEVICE, else cpu)')
+    .option('--debug', 'print the stack of an error');
+  program.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hidden-attention: ')) });
+  for (const add of [addExplain, addAttention, addCapture, addGenerate, addTrain, addInspect, addDoctor, addBench]) add(program);
+  return program;
+}

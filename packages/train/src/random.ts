@@ -1,0 +1,20 @@
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+
+/** Uniform numbers in [0, 1) that depend on nothing but the integers given: any step can be drawn without those before it. */
+export function randomFor(...key: number[]): () => number {
+  let seed = 0x811c9dc5;
+  for (const part of key) seed = Math.imul(seed ^ part, 0x01000193) ^ (seed >>> 15);
+  const generator = xoroshiro128plus(seed);
+  for (let i = 0; i < 4; i++) generator.next(); // close seeds start close together
+  return () => (generator.next() >>> 0) / 4294967296;
+}
+
+/** The numbers 0 … count−1 in random order. */
+export function shuffled(count: number, random: () => number): number[] {
+  const order = Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  return order;
+}

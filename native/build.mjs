@@ -1,6 +1,7 @@
 // Builds the addon with cmake-js: Ninja where it is found, else Makefiles; nothing is downloaded. Extra arguments go to
 // cmake-js, for example: node build.mjs --out build-asan --CDSANITIZE=address,undefined
 import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -28,4 +29,12 @@ const result = spawnSync(
   [cmakeJs, 'build', '--log-level', 'error', '-G', generator, '-B', 'RelWithDebInfo', '--parallel', '2', ...out, ...process.argv.slice(2)],
   { cwd: folder, stdio: 'inherit' },
 );
-process.exit(result.status ?? 1);
+if (result.status !== 0) process.exit(result.status ?? 1);
+
+// the copy that is published for this platform, without its debugging symbols
+const platform = join(folder, 'npm', `${process.platform}-${process.arch}`);
+if (out.length > 0 && existsSync(platform)) {
+  const published = join(platform, 'hidden_attention.node');
+  copyFileSync(join(folder, 'build/RelWithDebInfo/hidden_attention.node'), published);
+  spawnSync('strip', ['--strip-unneeded', published], { stdio: 'ignore' });
+}

@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <string>
@@ -13,6 +14,9 @@ size_t sizeClass(size_t bytes) {
   const size_t step = std::bit_floor(bytes - 1) / 8;
   return (bytes + step - 1) / step * step;
 }
+
+/// The cache may hold as much as tensors ever did, or this.
+constexpr size_t kSmallCache = size_t{256} << 20;
 
 std::string megabytes(size_t bytes) { return std::to_string((bytes + 524288) / 1048576) + " MiB"; }
 
@@ -42,6 +46,8 @@ void Memory::free(void* block, size_t bytes) {
   live_ -= size;
   cached_ += size;
   free_[size].push_back(block);
+  // shapes that change from call to call fill the cache with classes that nobody asks for again
+  if (cached_ > std::max(peak_, kSmallCache)) trim();
 }
 
 std::vector<void*> Memory::takeCached() {

@@ -1,0 +1,160 @@
+// The causal convolution and its backward against plain loops in double precision.
+#include <algorithm>
+#include <cmath>
+#include "../../test/check.h"
+
+namespace {
+using namespace ha;
+
+template <class Real>
+struct Problem {
+  using Reals = std::vector<Real>;
+  int64_t batch, length, channels, width;
+  Reals x, weight, bias, initial;  // bias and initial may be empty
+  std::vector<int32_t> lengths;
+  int64_t bld() const { return batch * length * channels; }
+  int64_t carried() const { return batch * channels * (width - 1); }
+  int64_t end(int64_t b) const { return lengths.empty() ? length : lengths[b]; }
+  /// The place of input i ≥ −(width−1): in x, or in `initial` (negative: −1 − place).
+  int64_t place(int64_t b, int64_t i, int64_t d) const {
+    return i >= 0 ? (b * length + i) * channels + d : -1 - ((b * channels + d) * (width - 1) + i + width - 1);
+  }
+  Real input(int64_t place) const { return place >= 0 ? x[place] : initial.empty() ? 0 : initial[-1 - place]; }
+  template <class Other>
+  Problem<Other> as() const {
+    const auto copy = [](const Reals& v) { return std::vector<Other>(v.begin(), v.end()); };
+    return {batch, length, channels, width, copy(x), copy(weight), copy(bias), copy(initial), lengths};
+  }
+};
+
+struct Forward {
+  Doubles y, final;
+};
+Forward forward(const Problem<double>& p) {
+  Forward f{Doubles(p.bld()), Doubles(p.carried())};
+  for (int64_t b = 0; b < p.batch; b++)
+    for (int64_t d = 0; d < p.channels; d++) {
+      for (int64_t i = 0; i < p.end(b); i++) {
+        double y = p.bias.empty() ? 0 : p.bias[d];
+        for (int64_t k = 0; k < p.width; k++) y += p.weight[d * p.width + k] * p.input(p.place(b, i - (p.width - 1) + k, d));
+        f.y[(b * p.length + i) * p.channels + d] = y;
+      }
+      for (int64_t k = 0; k < p.width - 1; k++)
+        f.final[(b * p.channels + d) * (p.width - 1) + k] = p.input(p.place(b, p.end(b) - (p.width - 1) + k, d));
+    }
+  return f;
+}
+
+struct Gradients {
+  Doubles dx, dweight, dbias, dInitial;
+};
+Gradients backward(const Problem<double>& p, const Doubles& dy, const Doubles& dFinal) {
+  Gradients g{Doubles(p.bld()), Doubles(p.channels * p.width), Doubles(p.channels), Doubles(p.carried())};
+  for (int64_t b = 0; b < p.batch; b++)
+    for (int64_t d = 0; d < p.channels; d++) {
+      const auto add = [&](int64_t i, double gradient) {
+        const int64_t place = p.place(b, i, d);
+        (place >= 0 ? g.dx[place] : g.dInitial[-1 - place]) += gradient;
+      };
+      for (int64_t i = 0; i < p.end(b); i++) {
+        const double grown = dy[(b * p.length + i) * p.channels + d];
+        g.dbias[d] += grown;
+        for (int64_t k = 0; k < p.width; k++) {
+          const int64_t from = i - (p.width - 1) + k;
+          add(from, grown * p.weight[d * p.width + k]);
+          g.dweight[d * p.width + k] += grown * p.input(p.place(b, from, d));
+        }
+      }
+      for (int64_t k = 0; k < p.width - 1 && !dFinal.empty(); k++)
+        add(p.end(b) - (p.width - 1) + k, dFinal[(b * p.channels + d) * (p.width - 1) + k]);
+    }
+  return g;
+}
+
+const float* dataOf(const Floats& x) { return x.empty() ? nullptr : x.data(); }
+const int32_t* dataOf(const std::vector<int32_t>& x) { return x.empty() ? nullptr : x.data(); }
+
+void checkDifferences(Check& check, const Problem<double>& p, const Doubles& dy, const Doubles& dFinal, const Gradients& g) {
+  const auto loss = [&](const Problem<double>& at) {
+    const Forward f = forward(at);
+    double total = 0;
+    for (size_t i = 0; i < f.y.size(); i++) total += f.y[i] * dy[i];
+    for (size_t i = 0; i < dFinal.size(); i++) total += f.final[i] * dFinal[i];
+    return total;
+  };
+  const auto slopes = [&](const char* what, Doubles Problem<double>::*member, const Doubles& gradient) {
+    for (size_t i = 0; i < (p.*member).size(); i++) {
+      Problem<double> up = p, down = p;
+      (up.*member)[i] += 0.5, (down.*member)[i] -= 0.5;  // the loss is linear in each number
+      check.that(what, std::fabs(loss(up) - loss(down) - gradient[i]) < 1e-9);
+    }
+  };
+  slopes("the derivative to x", &Problem<double>::x, g.dx);
+  slopes("the derivative to the weight", &Problem<double>::weight, g.dweight);
+  slopes("the derivative to the bias", &Problem<double>::bias, g.dbias);
+  slopes("the derivative to initial", &Problem<double>::initial, g.dInitial);
+}
+
+void testCase(Check& check, int64_t batch, int64_t length, int64_t channels, int64_t width, int options, bool differences = false) {
+  const bool bias = options & 1, initial = options & 2, ragged = options & 4, withFinal = options & 8;
+  check.label = std::to_string(batch) + "x" + std::to_string(length) + "x" + std::to_string(channels) + " width " + std::to_string(width) +
+                " options " + std::to_string(options);
+  Problem<float> p{batch, length, channels, width, check.normal(batch * length * channels), check.normal(channels * width), {}, {}, {}};
+  if (bias) p.bias = check.normal(channels);
+  if (initial) p.initial = check.normal(p.carried());
+  for (int64_t b = 0; ragged && b < batch; b++) p.lengths.push_back((int32_t)(check.random() % (length + 1)));
+  const Problem<double> exact = p.as<double>();
+  const Forward f = forward(exact);
+  Floats y(p.bld(), 9), final(p.carried(), 9);
+  check.op.causalConv1d(check.context, {batch, length, channels, width, p.x.data(), p.weight.data(), dataOf(p.bias), dataOf(p.initial),
+                                        dataOf(p.lengths), y.data(), final.data()});
+  check.close("y", y, f.y, 1e-6);
+  check.close("final", final, f.final, 0);
+  if (initial && width > 1) {
+    Floats state = p.initial, y2(p.bld());
+    check.op.causalConv1d(check.context, {batch, length, channels, width, p.x.data(), p.weight.data(), dataOf(p.bias), state.data(),
+                                          dataOf(p.lengths), y2.data(), state.data()});
+    check.equal("final in place of initial", state, final);
+    check.equal("y beside it", y2, y);
+  }
+
+  const Floats dy = check.normal(p.bld()), dFinal = withFinal ? check.normal(p.carried()) : Floats();
+  const Gradients g = backward(exact, Doubles(dy.begin(), dy.end()), Doubles(dFinal.begin(), dFinal.end()));
+  if (differences) checkDifferences(check, exact, Doubles(dy.begin(), dy.end()), Doubles(dFinal.begin(), dFinal.end()), g);
+  Floats dx(p.bld(), 9), dweight(channels * width, 9), dbias(channels, 9), dInitial(p.carried(), 9);
+  const auto call = [&](float* dx, float* dweight, float* dbias, float* dInitial) {
+    check.op.causalConv1dBackward(check.context, {batch, length, channels, width, dweight ? p.x.data() : nullptr, p.weight.data(), dataOf(p.initial),
+                                                  dataOf(p.lengths), dy.data(), dataOf(dFinal), dx, dweight, dbias, dInitial});
+  };
+  call(dx.data(), dweight.data(), dbias.data(), dInitial.data());
+  check.close("dx", dx, g.dx, 1e-6);
+  check.close("dweight", dweight, g.dweight, 3e-6);
+  check.close("dbias", dbias, g.dbias, 3e-6);
+  check.close("dInitial", dInitial, g.dInitial, 1e-6);
+  Floats dx2 = dx, dweight2 = dweight, dbias2 = dbias, dInitial2 = dInitial;
+  call(dx2.data(), nullptr, nullptr, nullptr);
+  call(nullptr, dweight2.data(), nullptr, nullptr);
+  call(nullptr, nullptr, dbias2.data(), nullptr);
+  call(nullptr, nullptr, nullptr, dInitial2.data());
+  check.equal("dx alone", dx2, dx);
+  check.equal("dweight alone", dweight2, dweight);
+  check.equal("dbias alone", dbias2, dbias);
+  check.equal("dInitial alone", dInitial2, dInitial);
+}
+
+TEST(causalConv1dCases) {
+  const int64_t lengths[] = {1, 2, 3, 4, 7, 8, 9, 30}, channels[] = {1, 3, 16, 17, 33, 100};
+  for (int64_t width : {1, 2, 3, 4, 5, 7})
+    for (int options = 0; options < 16; options++)
+      testCase(check, 1 + options % 3, lengths[check.random() % 8], channels[check.random() % 6], width, options);
+  for (int options = 0; options < 16; options++) testCase(check, 2, 5, 2, 4, options, true);
+  testCase(check, 2, 2, 2, 4, 15, true);  // shorter than the filter
+}
+
+TEST(causalConv1dChunks) {
+  testCase(check, 1, 2100, 40, 4, 15);  // several chunks of positions
+  testCase(check, 3, 200, 384, 4, 15);
+  testCase(check, 1, 37, 100, 40, 15);  // a filter longer than the sequence
+}
+
+}  // namespace

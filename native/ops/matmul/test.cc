@@ -1,0 +1,74 @@
+// The matrix product against a plain loop in double precision, all ways the factors can lie.
+#include <cmath>
+#include <cstring>
+#include "../../test/check.h"
+
+namespace {
+using namespace ha;
+
+Floats transposed(const Floats& x, int64_t rows, int64_t columns) {
+  Floats y(x.size());
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < columns; c++) y[c * rows + r] = x[r * columns + c];
+  return y;
+}
+
+void testShape(Check& check, int64_t m, int64_t n, int64_t k) {
+  const Floats a = check.normal(m * k), b = check.normal(k * n), bias = check.normal(n), start = check.normal(m * n);
+  const Floats aTurned = transposed(a, m, k), bTurned = transposed(b, k, n);
+  Doubles product(m * n);
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t p = 0; p < k; p++)
+      for (int64_t j = 0; j < n; j++) product[i * n + j] += (double)a[i * k + p] * b[p * n + j];
+  for (int options = 0; options < 16; options++) {
+    const bool transposeA = options & 1, transposeB = options & 2, accumulate = options & 4, withBias = options & 8;
+    check.label = std::to_string(m) + "x" + std::to_string(k) + "x" + std::to_string(n) + (transposeA ? " aT" : "") +
+                  (transposeB ? " bT" : "") + (accumulate ? " accumulate" : "") + (withBias ? " bias" : "");
+    Doubles want = product;
+    for (int64_t i = 0; i < m * n; i++) want[i] += (accumulate ? start[i] : 0) + (withBias ? bias[i % n] : 0);
+    // what lies behind the result must stay as it is
+    Floats c = start, again;
+    c.resize(m * n + 16, 7);
+    again = c;
+    for (Floats* result : {&c, &again}) {
+      check.op.matmul(check.context, {m, n, k, transposeA, transposeB, accumulate, (transposeA ? aTurned : a).data(),
+                                      (transposeB ? bTurned : b).data(), withBias ? bias.data() : nullptr, result->data()});
+    }
+    check.equal("twice", again, c);
+    check.equal("behind", Floats(c.begin() + m * n, c.end()), Floats(16, 7));
+    check.close("c", Floats(c.begin(), c.begin() + m * n), want, 3e-6, 1);
+  }
+}
+
+TEST(matmulShapes) {
+  const int64_t sizes[] = {1, 2, 3, 5, 6, 8, 13, 16, 17, 33, 63, 64, 65, 100};
+  for (int i = 0; i < 40; i++) {
+    const auto any = [&] { return sizes[check.random() % (sizeof sizes / sizeof *sizes)]; };
+    const int64_t m = any(), n = any(), k = any();
+    testShape(check, m, n, k);
+  }
+  testShape(check, 4, 9, 0);
+  testShape(check, 1, 50, 777);
+  testShape(check, 50, 1, 777);
+  testShape(check, 8, 200, 385);
+}
+
+TEST(matmulBlocks) {
+  testShape(check, 151, 130, 801);  // several row blocks and slabs of the inner axis
+  testShape(check, 47, 4180, 20);   // several strips of columns
+  testShape(check, 4120, 19, 35);   // and of rows
+}
+
+TEST(matmulNaN) {
+  const int64_t m = 40, n = 50, k = 60;
+  for (int options = 0; options < 4; options++) {
+    Floats a = check.normal(m * k), b = check.normal(k * n), c(m * n);
+    a[7] = NAN;
+    check.op.matmul(check.context, {m, n, k, bool(options & 1), bool(options & 2), false, a.data(), b.data(), nullptr, c.data()});
+    int64_t count = 0;
+    for (float x : c) count += std::isnan(x);
+    check.that("one row is NaN", count == n);
+  }
+}
+
+}  // namespace

@@ -1,0 +1,77 @@
+import { generate, generateAll, type GenerateOptions } from '@hidden-attention/runner';
+import { requireTokenizer } from '@hidden-attention/checkpoint';
+import type { Command } from 'commander';
+import { UsageError } from '../errors.js';
+import { readInput } from '../input.js';
+import { resolveModel } from '../models.js';
+import { parseNumber } from '../ranges.js';
+
+interface Flags {
+  model: string;
+  prompt?: string;
+  ids?: string;
+  maxTokens: string;
+  temperature?: string;
+  topK?: string;
+  topP?: string;
+  repetitionPenalty?: string;
+  seed?: string;
+  ignoreEos?: boolean;
+  json?: boolean;
+}
+
+/** `generate`: continues a prompt, streaming; Ctrl-C ends it. */
+export function addGenerate(program: Command): void {
+  program
+    .command('generate')
+    .description('Continue a prompt, or rows of token ids.')
+    .requiredOption('--model M', 'a folder or file, or zoo:NAME')
+    .option('--prompt P', 'the text to continue')
+    .option('--ids F', 'a JSON file of token ids: an array, or an array of arrays')
+    .requiredOption('--max-tokens N', 'tokens to add, at most')
+    .option('--temperature T', 'how freely to choose; 0, the default, always takes the likeliest')
+    .option('--top-k K', 'only among the K likeliest')
+    .option('--top-p P', 'only among the likeliest that together have probability P')
+    .option('--repetition-penalty R', 'above 1: make what stands there already less likely')
+    .option('--seed S', 'for the same choice again')
+    .option('--ignore-eos', 'go on past the end-of-sequence token')
+    .option('--json', 'as JSON, with ids')
+    .action(async (flags: Flags) => {
+      if ((flags.prompt === undefined) === (flags.ids === undefined)) throw new UsageError('exactly one of --prompt P, --ids F is needed');
+      const interrupt = new AbortController();
+      const options = { ...samplingOf(flags), signal: interrupt.signal };
+      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
+      const rows = await readInput({ ...(flags.prompt === undefined ? {} : { text: flags.prompt }), ...(flags.ids === undefined ? {} : { ids: flags.ids }) }, loaded);
+      const prompts = rows.map((row) => row.ids);
+      const { model, tokenizer } = loaded;
+      process.once('SIGINT', () => interrupt.abort());
+      if (flags.json) {
+        const sequences = await generateAll(model, prompts, options);
+        const report = { sequences: sequences.map((tokens) => ({ tokens, text: tokenizer ? tokenizer.decode(tokens) : null })) };
+        process.stdout.write(`${JSON.stringify(report)}\n`);
+      } else if (rows.length > 1 || !tokenizer) {
+        const sequences = await generateAll(model, prompts, options);
+        for (const tokens of sequences) process.stdout.write(`${tokenizer ? tokenizer.decode(tokens) : JSON.stringify(tokens)}\n`);
+      } else {
+        const decoder = requireTokenizer(loaded).decoder();
+        if (flags.prompt !== undefined) process.stdout.write(flags.prompt);
+        for await (const { id } of generate(model, prompts, options)) process.stdout.write(decoder.push(id));
+        process.stdout.write(`${decoder.end()}\n`);
+      }
+    });
+}
+
+function samplingOf(flags: Flags): GenerateOptions {
+  const number = (flag: string, text: string | undefined, check: Parameters<typeof parseNumber>[2]): number | undefined =>
+    text === undefined ? undefined : parseNumber(flag, text, check);
+  const options: Record<string, number | boolean | undefined> = {
+    temperature: number('--temperature', flags.temperature, { minimum: 0 }),
+    topK: number('--top-k', flags.topK, { integer: true, minimum: 1 }),
+    topP: number('--top-p', flags.topP, { minimum: 1e-9, maximum: 1 }),
+    repetitionPenalty: number('--repetition-penalty', flags.repetitionPenalty, { minimum: 1e-9 }),
+    seed: number('--seed', flags.seed, { integer: true }),
+    ignoreEos: flags.ignoreEos,
+  };
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  return { maxTokens: parseNumber('--max-tokens', flags.maxTokens, { integer: true, minimum: 1 }), ...given };
+}

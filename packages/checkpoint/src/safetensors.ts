@@ -1,218 +1,146 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { CheckpointError } from './errors.js';
+import { open, type FileHandle } from 'node:fs/promises';
+import { writeAll, writeAtomically } from './atomic.js';
+import { arrayFor, elementBytes, holds, widen, type ArrayOfDType, type StoredDType } from './dtypes.js';
+import { CheckpointError, fileTrouble } from './errors.js';
+import { headerLimit, HeaderError, parseHeader, type StoredPlace } from './safetensors-header.js';
 
-/** Element types of the format, with their bytes. */
-const sizes = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 } as const;
-export type SafetensorsType = keyof typeof sizes;
-
-/** What `read` gives: F16, BF16 and F64 come as Float32Array. */
-export type SafetensorsData = Float32Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
-
-/** One tensor of a file; its numbers are read when asked for. */
-export interface SafetensorsEntry {
+/** A tensor in a file: its numbers are read only when asked for. */
+export interface StoredTensor<T extends StoredDType = StoredDType> {
   name: string;
-  dtype: SafetensorsType;
+  dtype: T;
   shape: readonly number[];
-  read(): Promise<SafetensorsData>;
+  /** The numbers, row-major; F16 and BF16 widened to Float32. Throws CheckpointError when the file has changed meanwhile. */
+  read(): Promise<ArrayOfDType[T]>;
 }
 
-/** An open file; close it when the tensors are read. */
-export interface SafetensorsFile {
-  tensors: ReadonlyMap<string, SafetensorsEntry>;
+/** The content of a safetensors file. */
+export interface Safetensors {
   metadata: Readonly<Record<string, string>>;
-  close(): Promise<void>;
+  /** by name, in the order of the header */
+  tensors: ReadonlyMap<string, StoredTensor>;
 }
-
-/** A tensor to write. */
-export interface SafetensorsInput {
-  name: string;
-  dtype: 'F32' | 'I32' | 'I64';
-  shape: readonly number[];
-  data: Float32Array | Int32Array | BigInt64Array;
-}
-
-const maximumHeader = 100_000_000;
 
 /**
- * Opens a safetensors file (8 bytes of header length, a JSON header, raw little-endian data). The whole header is checked
- * before any memory is reserved: sizes against the file, offsets against each other.
- * @throws CheckpointError naming the file, the tensor, the value seen and the value needed
+ * Opens a safetensors file: checks its header completely and gives its tensors to be read one by one.
+ * @throws CheckpointError naming the file and what is wrong with it
  */
-export async function readSafetensors(path: string): Promise<SafetensorsFile> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r');
-  } catch (error) {
-    throw new CheckpointError(`${path}: ${(error as Error).message}`);
-  }
-  try {
-    const { header, dataStart, dataBytes } = await readHeader(path, file);
-    const { entries, metadata } = checkHeader(path, header, dataBytes);
-    const tensors = new Map<string, SafetensorsEntry>();
-    for (const { name, dtype, shape, begin, end } of entries) {
-      tensors.set(name, { name, dtype, shape, read: async () => decode(dtype, await readBytes(path, file, dataStart + begin, end - begin)) });
+export async function readSafetensors(path: string): Promise<Safetensors> {
+  return withFile(path, async (file) => {
+    const { size } = await file.stat();
+    const dataStart = 8 + (await headerLength(file, size));
+    const header = new Uint8Array(dataStart - 8);
+    await readAt(file, header, 8);
+    let text: string;
+    try {
+      text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(header);
+    } catch {
+      throw new HeaderError('its header is not UTF-8');
     }
-    return { tensors, metadata, close: () => file.close() };
-  } catch (error) {
-    await file.close();
-    throw error;
+    const { metadata, places } = parseHeader(text, size - dataStart);
+    const tensors = new Map(places.map((place) => [place.name, storedTensor(path, place, dataStart, size)]));
+    return { metadata, tensors };
+  });
+}
+
+async function headerLength(file: FileHandle, size: number): Promise<number> {
+  if (size < 8) throw new HeaderError(`it has ${size} bytes; the header's length alone takes 8`);
+  const first = new Uint8Array(8);
+  await readAt(file, first, 0);
+  const length = new DataView(first.buffer).getBigUint64(0, true);
+  if (length > headerLimit) throw new HeaderError(`it claims a header of ${length} bytes; at most ${headerLimit} are allowed`);
+  if (8 + Number(length) > size) throw new HeaderError(`it claims a header of ${length} bytes but has ${size} bytes in all; it is truncated or damaged`);
+  return Number(length);
+}
+
+function storedTensor(path: string, { name, dtype, shape, begin, end }: StoredPlace, dataStart: number, size: number): StoredTensor {
+  return {
+    name,
+    dtype,
+    shape,
+    read: () =>
+      withFile(path, async (file) => {
+        const now = (await file.stat()).size;
+        if (now !== size) throw new HeaderError(`it had ${size} bytes when it was opened and has ${now} now; load it again`);
+        const numbers = arrayFor(dtype, (end - begin) / elementBytes[dtype]);
+        if (dtype === 'F16' || dtype === 'BF16') await readWidened(file, dtype, numbers as Float32Array, dataStart + begin);
+        else await readAt(file, bytesOf(numbers), dataStart + begin);
+        return numbers;
+      }),
+  };
+}
+
+/** Reads 16-bit floats a piece at a time: no second copy of the tensor is held. */
+async function readWidened(file: FileHandle, dtype: 'F16' | 'BF16', numbers: Float32Array, position: number): Promise<void> {
+  const piece = new Uint16Array(Math.min(numbers.length, 1 << 19));
+  for (let start = 0; start < numbers.length; start += piece.length) {
+    const part = piece.subarray(0, numbers.length - start);
+    await readAt(file, bytesOf(part), position + 2 * start);
+    widen(dtype, part, numbers.subarray(start, start + part.length));
   }
 }
 
-async function readHeader(path: string, file: FileHandle): Promise<{ header: string; dataStart: number; dataBytes: number }> {
-  const { size } = await file.stat();
-  if (size < 8) throw new CheckpointError(`${path}: ${size} bytes are too few for a safetensors file; it begins with 8 bytes of header length`);
-  const length = Number((await readBytes(path, file, 0, 8)).readBigUInt64LE());
-  if (length > maximumHeader || 8 + length > size) {
-    throw new CheckpointError(`${path}: the header claims ${length} bytes; the file has ${size - 8} after the length. It is truncated, or no safetensors file`);
-  }
-  return { header: (await readBytes(path, file, 8, length)).toString('utf8'), dataStart: 8 + length, dataBytes: size - 8 - length };
-}
-
-async function readBytes(path: string, file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(length);
-  let done = 0;
-  while (done < length) {
-    const { bytesRead } = await file.read(buffer, done, length - done, position + done);
-    if (bytesRead === 0) throw new CheckpointError(`${path}: ended after ${position + done} bytes; ${position + length} were expected`);
+async function readAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    // a single read takes less than 2 GiB
+    const { bytesRead } = await file.read(bytes, done, Math.min(bytes.length - done, 1 << 30), position + done);
+    if (bytesRead === 0) throw new HeaderError(`it ends at byte ${position + done}, before the ${bytes.length} bytes wanted there; it is truncated`);
     done += bytesRead;
   }
-  return buffer;
 }
 
-interface CheckedEntry {
-  name: string;
-  dtype: SafetensorsType;
-  shape: number[];
-  begin: number;
-  end: number;
-}
-
-function checkHeader(path: string, header: string, dataBytes: number): { entries: CheckedEntry[]; metadata: Record<string, string> } {
-  let json: unknown;
+async function withFile<R>(path: string, use: (file: FileHandle) => Promise<R>): Promise<R> {
+  let file: FileHandle | undefined;
   try {
-    json = JSON.parse(header);
+    file = await open(path, 'r');
+    return await use(file);
   } catch (error) {
-    throw new CheckpointError(`${path}: the header is not JSON (${(error as Error).message})`);
-  }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new CheckpointError(`${path}: the header is not a JSON object`);
-  refuseDuplicateNames(path, header, Object.keys(json).length);
-  const metadata: Record<string, string> = {};
-  const entries: CheckedEntry[] = [];
-  for (const [name, value] of Object.entries(json)) {
-    if (name !== '__metadata__') entries.push(checkEntry(path, name, value, dataBytes));
-    else for (const [key, text] of Object.entries((value ?? {}) as object)) metadata[key] = String(text);
-  }
-  let end = 0;
-  for (const entry of entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
-    if (entry.begin !== end) {
-      throw new CheckpointError(`${path}: ${entry.name} begins at byte ${entry.begin} of the data; the tensor before it ends at ${end}`);
-    }
-    end = entry.end;
-  }
-  if (end !== dataBytes) throw new CheckpointError(`${path}: the tensors end at byte ${end} of the data; the file has ${dataBytes}. It is truncated or damaged`);
-  return { entries, metadata };
-}
-
-function checkEntry(path: string, name: string, value: unknown, dataBytes: number): CheckedEntry {
-  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
-  const bad = (what: string): never => {
-    throw new CheckpointError(`${path}: tensor ${name}: ${what}`);
-  };
-  if (typeof dtype !== 'string' || !Object.hasOwn(sizes, dtype)) return bad(`dtype is ${JSON.stringify(dtype)}; known: ${Object.keys(sizes).join(', ')}`);
-  const whole = (number: unknown): number is number => Number.isSafeInteger(number) && (number as number) >= 0;
-  if (!Array.isArray(shape) || !shape.every(whole)) return bad(`shape is ${JSON.stringify(shape)}; whole numbers from 0 are needed`);
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(whole)) return bad(`data_offsets is ${JSON.stringify(offsets)}; two whole numbers are needed`);
-  const [begin, end] = offsets as [number, number];
-  if (begin > end || end > dataBytes) return bad(`data_offsets ${begin} to ${end} lie outside the ${dataBytes} bytes of data`);
-  const bytes = shape.reduce((product: number, size: number) => product * size, 1) * sizes[dtype as SafetensorsType];
-  if (bytes !== end - begin) return bad(`shape (${shape.join(', ')}) as ${dtype} needs ${bytes} bytes; data_offsets give ${end - begin}`);
-  return { name, dtype: dtype as SafetensorsType, shape: shape as number[], begin, end };
-}
-
-/** JSON.parse keeps the last of equal names; a header with two tensors of one name is refused instead. */
-function refuseDuplicateNames(path: string, header: string, known: number): void {
-  let depth = 0;
-  let names = 0;
-  for (const [token] of header.matchAll(/"(?:[^"\\]|\\.)*"\s*:?|[{}[\]]/g)) {
-    if (token === '{' || token === '[') depth++;
-    else if (token === '}' || token === ']') depth--;
-    else if (depth === 1 && token.endsWith(':')) names++;
-  }
-  if (names !== known) throw new CheckpointError(`${path}: the header names ${names} tensors, ${known} of them different; names must not repeat`);
-}
-
-/** Little-endian bytes as numbers. */
-function decode(dtype: SafetensorsType, bytes: Buffer): SafetensorsData {
-  const { buffer, byteOffset, byteLength } = bytes;
-  switch (dtype) {
-    case 'F32':
-      return new Float32Array(buffer, byteOffset, byteLength / 4);
-    case 'F64':
-      return Float32Array.from(new Float64Array(buffer, byteOffset, byteLength / 8));
-    case 'I64':
-      return new BigInt64Array(buffer, byteOffset, byteLength / 8);
-    case 'I32':
-      return new Int32Array(buffer, byteOffset, byteLength / 4);
-    case 'I16':
-      return new Int16Array(buffer, byteOffset, byteLength / 2);
-    case 'I8':
-      return new Int8Array(buffer, byteOffset, byteLength);
-    case 'U8':
-    case 'BOOL':
-      return new Uint8Array(buffer, byteOffset, byteLength);
-    case 'BF16': {
-      const words = new Uint16Array(buffer, byteOffset, byteLength / 2);
-      return new Float32Array(Uint32Array.from(words, (word) => word << 16).buffer);
-    }
-    case 'F16':
-      return Float32Array.from(new Uint16Array(buffer, byteOffset, byteLength / 2), halfToFloat);
+    const reason = error instanceof HeaderError ? error.message : fileTrouble(error);
+    throw new CheckpointError(`cannot read ${path} as safetensors: ${reason}`, { cause: error });
+  } finally {
+    await file?.close();
   }
 }
 
-function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
-}
+/** A tensor to be written; `data` may be made only when its turn comes. */
+export type TensorToWrite = {
+  [T in Exclude<StoredDType, 'F16' | 'BF16'>]: { name: string; dtype: T; shape: readonly number[]; data: ArrayOfDType[T] | (() => Promise<ArrayOfDType[T]>) };
+}[Exclude<StoredDType, 'F16' | 'BF16'>];
 
 /**
- * Writes a safetensors file beside its place and renames it: a reader sees the old file or the new one, never a part. The
- * same tensors give the same bytes.
- * @throws CheckpointError when a shape does not fit its data or a name repeats
+ * Writes a safetensors file, beside and renamed. The same tensors give the same bytes, in whatever order they come: wide
+ * elements first, then by name, as the format's own library orders them; the header padded with spaces to a multiple of 8.
+ * @throws CheckpointError for a name that comes twice, data that does not fit its shape, or a place that cannot be written
  */
-export async function writeSafetensors(path: string, tensors: readonly SafetensorsInput[], metadata: Readonly<Record<string, string>> = { format: 'pt' }): Promise<void> {
-  const header: Record<string, unknown> = { __metadata__: metadata };
+export async function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
+  const sorted = [...tensors].sort((a, b) => elementBytes[b.dtype] - elementBytes[a.dtype] || compare(a.name, b.name));
+  const header: Record<string, unknown> = Object.create(null);
+  if (Object.keys(metadata).length > 0) header['__metadata__'] = Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => compare(a, b)));
   let offset = 0;
-  for (const { name, dtype, shape, data } of tensors) {
-    const bytes = data.byteLength;
-    const needed = shape.reduce((product, size) => product * size, 1) * sizes[dtype];
-    if (bytes !== needed) throw new CheckpointError(`${path}: tensor ${name} of shape (${shape.join(', ')}) as ${dtype} needs ${needed} bytes; ${bytes} were given`);
-    if (Object.hasOwn(header, name)) throw new CheckpointError(`${path}: two tensors are called ${name}`);
-    header[name] = { dtype, shape, data_offsets: [offset, offset + bytes] };
-    offset += bytes;
+  for (const { name, dtype, shape } of sorted) {
+    if (name === '__metadata__' || name in header) throw new CheckpointError(`cannot write ${path}: the name "${name}" is taken; each tensor needs its own`);
+    const end = offset + elementBytes[dtype] * shape.reduce((product, size) => product * size, 1);
+    header[name] = { dtype, shape, data_offsets: [offset, end] };
+    offset = end;
   }
-  const text = Buffer.from(JSON.stringify(header), 'utf8');
-  const padded = Buffer.alloc(Math.ceil(text.length / 8) * 8, ' ');
-  text.copy(padded);
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(padded.length));
-  const beside = `${path}.${process.pid}.part`;
-  try {
-    const file = await open(beside, 'w');
-    try {
-      await file.write(length);
-      await file.write(padded);
-      for (const { data } of tensors) await file.writev([new Uint8Array(data.buffer, data.byteOffset, data.byteLength)]);
-      await file.sync();
-    } finally {
-      await file.close();
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const start = new Uint8Array(8 + 8 * Math.ceil(text.length / 8)).fill(0x20);
+  new DataView(start.buffer).setBigUint64(0, BigInt(start.length - 8), true);
+  start.set(text, 8);
+  await writeAtomically(path, async (file) => {
+    await writeAll(file, start);
+    for (const { name, dtype, shape, data } of sorted) {
+      const numbers: ArrayBufferView & { length: number } = typeof data === 'function' ? await data() : data;
+      const count = shape.reduce((product, size) => product * size, 1);
+      if (!holds(dtype, numbers) || numbers.length !== count) {
+        throw new CheckpointError(
+          `cannot write ${path}: tensor "${name}" is ${dtype} of shape (${shape.join(', ')}) and needs ${count} such numbers; ` +
+            `a ${numbers.constructor.name} of ${numbers.length} was given`,
+        );
+      }
+      await writeAll(file, bytesOf(numbers));
     }
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  }
+  });
 }
+
+const bytesOf = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

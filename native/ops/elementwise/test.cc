@@ -53,11 +53,11 @@ TEST(unaryKinds) {
       check.op.unaryBackward(check.context, {count, kind, kScale, x.data(), dy.data(), dx.data()});
       check.equal("in place", again, y);
       Doubles ones(count, 1), dones(count, 1);
-      Floats relative(count), dRelative(count);  // compared number by number, not to the largest
+      Floats relative(count), dRelative(count);  // compared number by number, not to the largest, but where terms cancel
       for (int64_t i = 0; i < count; i++) {
         const double want = function(kind, x[i]), dWant = dy[i] * derivative(kind, x[i]);
-        relative[i] = (float)(1 + (y[i] - want) / std::fmax(std::fabs(want), 1e-3));
-        dRelative[i] = (float)(1 + (dx[i] - dWant) / std::fmax(std::fabs(dWant), 1e-3));
+        relative[i] = (float)(1 + (y[i] - want) / std::fmax(std::fabs(want), kind == UnaryKind::kAffine ? 1 : 1e-3));
+        dRelative[i] = (float)(1 + (dx[i] - dWant) / std::fmax(std::fabs(dWant), kind == UnaryKind::kSilu ? std::fabs(dy[i]) : 1e-3));
         const double step = 1e-6;
         if (i < 5 && std::fabs(x[i]) > 1e-3) {
           const double slope = (function(kind, x[i] + step) - function(kind, x[i] - step)) / (2 * step);

@@ -1,0 +1,68 @@
+import { INK, label, labelWidth, QUIET, svgDocument, type Drawing } from './drawing.js';
+import { LEVELS, levelClass, levelColor } from './levels.js';
+import { element, escapeText } from './markup.js';
+import { scoreText } from './numbers.js';
+
+export interface Legend {
+  readonly signed: boolean;
+  /** Score at the full colour. */
+  readonly limit: number;
+  /** Whether some scores lie beyond the limit; said as "or more". */
+  readonly clipped?: boolean;
+  /** Words over the bar; default "score". */
+  readonly caption?: string;
+  /** Words for the two ends instead of their scores. */
+  readonly ends?: readonly [low: string, high: string];
+}
+
+function checkLimit(limit: number): void {
+  if (!(limit > 0 && Number.isFinite(limit))) throw new RangeError(`legend: limit is ${limit}; it needs a finite number above 0`);
+}
+
+function endLabels({ signed, limit, clipped, ends }: Legend): readonly [low: string, high: string] {
+  if (ends) return ends;
+  const high = `${scoreText(limit, signed)}${clipped ? ' or more' : ''}`;
+  return [signed ? `${scoreText(-limit, true)}${clipped ? ' or less' : ''}` : '0', high];
+}
+
+/** The legend as part of a larger picture: a bar of the colours with the scores at its ends (and zero in a signed map's middle). */
+export function legendDrawing(legend: Legend): Drawing {
+  checkLimit(legend.limit);
+  const { signed, caption = 'score' } = legend;
+  const [low, high] = endLabels(legend);
+  const first = signed ? -LEVELS : 0;
+  const count = LEVELS - first + 1;
+  const barWidth = 210;
+  const start = labelWidth(caption) + 10;
+  const step = barWidth / count;
+  const steps = Array.from({ length: count }, (_, index) =>
+    element('rect', { x: start + index * step, y: 0, width: step + 0.2, height: 12, fill: levelColor(first + index, signed).fill }),
+  );
+  const frame = element('rect', { x: start, y: 0, width: barWidth, height: 12, fill: 'none', stroke: QUIET, 'stroke-width': 0.5 });
+  const size = 11;
+  const labels = [
+    label(0, 10, caption, { fill: INK }),
+    label(start, 26, low, { size, fill: QUIET }),
+    label(start + barWidth, 26, high, { size, fill: QUIET, anchor: 'end' }),
+    ...(signed ? [label(start + barWidth / 2, 26, '0', { size, fill: QUIET, anchor: 'middle' })] : []),
+  ];
+  return { width: start + barWidth, height: 30, body: [...steps, frame, ...labels].join('') };
+}
+
+/** A legend by itself, as SVG. @throws RangeError if `limit` is not above 0. */
+export function legend(options: Legend): string {
+  return svgDocument(legendDrawing(options), 'Legend of the colours');
+}
+
+/** A legend as HTML, in the colours of `tokenStripCss()`. @throws RangeError if `limit` is not above 0. */
+export function legendHtml(options: Legend): string {
+  checkLimit(options.limit);
+  const { signed, caption } = options;
+  const [low, high] = endLabels(options);
+  const samples = (signed ? [-20, -15, -10, -5, 0, 5, 10, 15, 20] : [0, 5, 10, 15, 20]).map((step) =>
+    element('span', { class: levelClass(step, signed) }, ' '),
+  );
+  const bar = element('span', { class: 'legend-bar', 'aria-hidden': 'true' }, samples.join(''));
+  const words = caption ? `${escapeText(caption)} ` : '';
+  return element('p', { class: 'legend' }, `${words}${escapeText(low)} ${bar} ${escapeText(high)}`);
+}

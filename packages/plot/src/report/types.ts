@@ -1,0 +1,84 @@
+/**
+ * What a report is made of: the JSON of `explain`, plus words for people. All offsets (`start`, `end`) are UTF-16 code unit offsets
+ * into the result's `text`, that is, JavaScript string indices, end exclusive.
+ */
+export interface Report {
+  version: string;
+  model: {
+    name: string;
+    family: string;
+    layers: number;
+    parameters: number;
+    task: 'classification' | 'language-modelling';
+  };
+  /** When the report was made; printed as given. */
+  created?: string;
+  /** One per input row. */
+  results: ReportResult[];
+}
+
+export interface ReportResult {
+  index: number;
+  /** Null where only ids are known; the tokens' own texts are then drawn instead. */
+  text: string | null;
+  tokens: { id: number; text: string; start: number; end: number }[];
+  /** The answer that is explained. `probability` is 0 to 1. */
+  target: { id: number; label: string | null; logit: number; probability: number };
+  /** Other answers, most probable first. */
+  alternatives?: { id: number; label: string; probability: number }[];
+  /** The token whose output is explained; null where the whole text is (a classifier's mean). */
+  position: number | null;
+  maps: ReportMap[];
+}
+
+export interface ReportMap {
+  method: string;
+  variant: string;
+  title: string;
+  /** One sentence: what the map means. */
+  summary: string;
+  /** Where the method comes from. */
+  cite: string;
+  options: Record<string, unknown>;
+  /** One per token. */
+  scores: number[];
+  words?: ReportSpan[];
+  sentences?: ReportSpan[];
+  /** What the biases receive; null where the method gives them nothing. */
+  biases: number | null;
+  /** Whether scores can be negative. */
+  signed: boolean;
+  /** One array per layer, one number per token. */
+  layers?: number[][];
+  certificate: Certificate;
+}
+
+export interface ReportSpan {
+  start: number;
+  end: number;
+  score: number;
+}
+
+export interface Certificate {
+  /** How far the layers' outputs are from what their attention view says, relative: the worst layer and each. */
+  audit: { worst: number; layers: number[] };
+  /** `gap`: |scores + biases − logit| as a share of the sum of all |scores| and |biases|. */
+  completeness?: { scores: number; biases: number; logit: number; gap: number };
+  check?: Check;
+}
+
+/** The model's answer after `removed` of `of` words or tokens are taken out: the top-ranked, the lowest-ranked, random ones (one number per draw). */
+export interface Check {
+  unit: 'word' | 'token';
+  removed: number;
+  of: number;
+  probability: Removal;
+  logit: Removal;
+}
+
+export interface Removal {
+  original: number;
+  top: number;
+  lowest: number;
+  random: number[];
+}

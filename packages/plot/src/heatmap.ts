@@ -30,7 +30,7 @@ export interface Heatmap {
 }
 
 const MOST_SIDE = 2048;
-const MOST_RECTANGLES = 4096;
+const MOST_RECTANGLES = 1600;
 const LABEL_SIZE = 11;
 const LONGEST_LABEL = 18;
 
@@ -136,7 +136,7 @@ export function heatmapDrawing(map: Heatmap): Drawing {
 }
 
 /**
- * A matrix as an SVG heat map: row 0 on top, column 0 left, labels, legend. Above 4,096 cells the colours are an embedded PNG.
+ * A matrix as an SVG heat map: row 0 on top, column 0 left, labels, legend. Above 1,600 cells the colours are an embedded PNG.
  * @throws RangeError for a side of 0 or above 2,048, a count that does not match, NaN (by row and column), or a negative value in an unsigned map.
  */
 export function heatmap(map: Heatmap): string {

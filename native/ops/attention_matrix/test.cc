@@ -1,88 +1,123 @@
-// Against α by its definition, in double precision.
-#include <array>
+// α against its definition in double precision: every entry by its own sum over positions and states.
 #include <cmath>
+#include <string>
 #include "../../test/check.h"
 
-namespace ha {
 namespace {
+using namespace ha;
+using Reduced = AttentionMatrixReduced;
 
-struct Case {
+struct Dynamics {
   int64_t batch, length, channels, state, groups;
   Floats delta, A, B, C;
-  Case(Check& check, int64_t b, int64_t l, int64_t d, int64_t n, int64_t g, float largestStep, float strongestRate)
-      : batch(b), length(l), channels(d), state(n), groups(g), delta(check.uniform(b * l * d, 0.001f, largestStep)),
-        A(check.uniform(d * n, -strongestRate, -0.1f)), B(check.normal(b * l * g * n)), C(check.normal(b * l * g * n)) {}
-  template <class Arguments> void give(Arguments& a) const {
-    a.batch = batch, a.length = length, a.channels = channels, a.state = state, a.groups = groups;
-    a.delta = delta.data(), a.A = A.data(), a.B = B.data(), a.C = C.data();
+  Dynamics(Check& check, int64_t batch, int64_t length, int64_t channels, int64_t state, int64_t groups, float deltaLow, float deltaHigh)
+      : batch(batch), length(length), channels(channels), state(state), groups(groups) {
+    delta = check.uniform(batch * length * channels, deltaLow, deltaHigh);
+    A = check.uniform(channels * state, -16, -0.01f);
+    B = check.normal(batch * length * groups * state), C = check.normal(batch * length * groups * state);
+    check.label = "b" + std::to_string(batch) + " l" + std::to_string(length) + " d" + std::to_string(channels) + " n" +
+                  std::to_string(state) + " g" + std::to_string(groups);
   }
-  /// α[i,j] of channel d in batch row b
-  double alpha(int64_t b, int64_t d, int64_t i, int64_t j) const {
-    if (j > i) return 0;
-    double sum = 0, total = 0;
-    for (int64_t k = j + 1; k <= i; k++) sum += delta[(b * length + k) * channels + d];
-    const int64_t g = d * groups / channels;
-    for (int64_t n = 0; n < state; n++)
-      total += C[((b * length + i) * groups + g) * state + n] * std::exp(A[d * state + n] * sum) * B[((b * length + j) * groups + g) * state + n];
-    return total * delta[(b * length + j) * channels + d];
+  /// Row i of one channel, all columns.
+  Doubles row(int64_t b, int64_t d, int64_t i) const {
+    Doubles alpha(length);
+    const auto key = [&](int64_t position) { return ((b * length + position) * groups + d * groups / channels) * state; };
+    double span = 0;  // Σ Δ over j+1…i
+    for (int64_t j = i; j >= 0; j--) {
+      const double dj = delta[(b * length + j) * channels + d];
+      for (int64_t n = 0; n < state; n++) {
+        const double exponent = span * A[d * state + n];
+        if (exponent > -100) alpha[j] += C[key(i) + n] * std::exp(exponent) * dj * B[key(j) + n];
+      }
+      span += dj;
+    }
+    return alpha;
   }
 };
 
-void compare(Check& check, const Case& c, int64_t rowStart, int64_t rows) {
-  check.label = "b" + std::to_string(c.batch) + " l" + std::to_string(c.length) + " d" + std::to_string(c.channels) + " n" + std::to_string(c.state) + " g" +
-                std::to_string(c.groups) + " rows " + std::to_string(rowStart) + "+" + std::to_string(rows);
-  std::vector<int32_t> selection;
-  for (int64_t d = c.channels - 1; d >= 0; d -= 2) selection.push_back(static_cast<int32_t>(d));
-  const int64_t selected = static_cast<int64_t>(selection.size());
-  Doubles each(c.batch * selected * rows * c.length), mean(c.batch * rows * c.length), absolute = mean, positive = mean;
-  for (int64_t b = 0; b < c.batch; b++)
-    for (int64_t r = 0; r < rows; r++)
-      for (int64_t j = 0; j < c.length; j++)
-        for (int64_t d = 0; d < c.channels; d++) {
-          const double alpha = c.alpha(b, d, rowStart + r, j);
-          const int64_t at = (b * rows + r) * c.length + j;
-          mean[at] += alpha / c.channels, absolute[at] += std::fabs(alpha) / c.channels, positive[at] += std::fmax(alpha, 0) / c.channels;
-          for (int64_t k = 0; k < selected; k++)
-            if (selection[k] == d) each[((b * selected + k) * rows + r) * c.length + j] = alpha;
-        }
+Floats runMatrix(Check& check, const Dynamics& p, const std::vector<int32_t>& selection, int64_t rowStart, int64_t rows) {
+  Floats out(p.batch * selection.size() * rows * p.length, NAN);
+  check.op.attentionMatrix(check.context, {p.batch, p.length, p.channels, p.state, p.groups, (int64_t)selection.size(), rowStart, rows,
+                                           p.delta.data(), p.A.data(), p.B.data(), p.C.data(), selection.data(), out.data()});
+  return out;
+}
+Floats runReduced(Check& check, const Dynamics& p, int64_t rowStart, int64_t rows, int32_t reduce) {
+  Floats out(p.batch * rows * p.length, NAN);
+  check.op.attentionMatrixReduced(check.context, {p.batch, p.length, p.channels, p.state, p.groups, rowStart, rows, reduce, p.delta.data(),
+                                                  p.A.data(), p.B.data(), p.C.data(), out.data()});
+  return out;
+}
 
-  AttentionMatrix matrix{};
-  c.give(matrix);
-  Floats out(each.size(), NAN);
-  matrix.selected = selected, matrix.selection = selection.data(), matrix.rowStart = rowStart, matrix.rows = rows, matrix.out = out.data();
-  check.op.attentionMatrix(check.context, matrix);
-  check.close("channels", out, each, 2e-5);
-
-  const Doubles* wanted[] = {&mean, &absolute, &positive};
-  const char* names[] = {"mean", "mean of |α|", "mean of max(α, 0)"};
-  for (int32_t reduce = 0; reduce < 3; reduce++) {
-    AttentionMatrixReduced reduced{};
-    c.give(reduced);
-    Floats first(mean.size(), NAN), second = first;
-    reduced.reduce = reduce, reduced.rowStart = rowStart, reduced.rows = rows, reduced.out = first.data();
-    check.op.attentionMatrixReduced(check.context, reduced);
-    check.close(names[reduce], first, *wanted[reduce], 2e-5);
-    reduced.out = second.data();
-    check.op.attentionMatrixReduced(check.context, reduced);
-    check.equal("the same bits twice", second, first);
+/// Sampled rows of one matrix, one after another.
+struct Compared {
+  Floats got;
+  Doubles want;
+  void add(const Floats& all, int64_t row, const Doubles& wanted) {
+    got.insert(got.end(), all.begin() + row * wanted.size(), all.begin() + (row + 1) * wanted.size());
+    want.insert(want.end(), wanted.begin(), wanted.end());
   }
+};
+
+/// Compares both ops with the definition; of long matrices only every `step`-th row.
+void compare(Check& check, const Dynamics& p, int64_t rowStart, int64_t rows, int64_t step = 1) {
+  std::vector<int32_t> selection;
+  for (int k = 0; k < 3; k++) selection.push_back((int32_t)(check.random() % p.channels));
+  const Floats chosen = runMatrix(check, p, selection, rowStart, rows);
+  Floats means[3];
+  for (int32_t reduce = 0; reduce < 3; reduce++) means[reduce] = runReduced(check, p, rowStart, rows, reduce);
+  check.label += " rows " + std::to_string(rowStart) + "+" + std::to_string(rows);
+
+  Compared reduced[3];
+  std::vector<Compared> matrices(p.batch * selection.size());
+  for (int64_t b = 0; b < p.batch; b++)
+    for (int64_t i = 0; i < rows; i += step) {
+      Doubles want[3] = {Doubles(p.length), Doubles(p.length), Doubles(p.length)};
+      for (int64_t d = 0; d < p.channels; d++) {
+        const Doubles row = p.row(b, d, rowStart + i);
+        for (int64_t j = 0; j < p.length; j++) {
+          const double share = row[j] / p.channels;
+          want[0][j] += share, want[1][j] += std::fabs(share), want[2][j] += std::fmax(share, 0);
+        }
+        for (size_t c = 0; c < selection.size(); c++)
+          if (selection[c] == d) matrices[b * selection.size() + c].add(chosen, (b * selection.size() + c) * rows + i, row);
+      }
+      for (int k = 0; k < 3; k++) reduced[k].add(means[k], b * rows + i, want[k]);
+      for (int64_t j = rowStart + i + 1; j < p.length; j++) check.that("zero above the diagonal", means[0][(b * rows + i) * p.length + j] == 0);
+    }
+  for (const Compared& matrix : matrices) check.close("matrix", matrix.got, matrix.want, 3e-6);
+  const char* const names[] = {"mean", "mean of |α|", "mean of max(α, 0)"};
+  for (int k = 0; k < 3; k++) check.close(names[k], reduced[k].got, reduced[k].want, 3e-6);
+  check.equal("mean again", runReduced(check, p, rowStart, rows, Reduced::kMean), means[0]);
+  check.equal("matrix again", runMatrix(check, p, selection, rowStart, rows), chosen);
+}
+
+TEST(attentionMatrix) {
+  const int64_t shapes[][5] = {{1, 1, 1, 1, 1}, {2, 7, 3, 3, 1}, {1, 33, 17, 16, 1}, {1, 50, 33, 17, 3}, {2, 70, 5, 8, 5}, {1, 40, 100, 16, 4}, {1, 20, 3, 64, 7}};
+  for (const auto& [batch, length, channels, state, groups] : shapes)
+    for (const auto& [low, high] : {std::pair{0.001f, 0.1f}, std::pair{0.01f, 3.0f}}) {
+      const Dynamics p(check, batch, length, channels, state, groups, low, high);
+      compare(check, p, 0, length);
+      const int64_t start = check.random() % length;
+      compare(check, p, start, 1 + check.random() % (length - start));
+    }
+}
+
+TEST(attentionMatrixLong) {
+  compare(check, Dynamics(check, 1, 700, 20, 16, 1, 0.0005f, 0.01f), 0, 700, 37);
+  compare(check, Dynamics(check, 1, 700, 18, 5, 2, 0.001f, 3), 0, 700, 37);
+  compare(check, Dynamics(check, 1, 700, 20, 17, 1, 0.0001f, 0.01f), 333, 211, 37);
+}
+
+/// Δ of 3 and A of −16: all but the diagonal and the entries beside it are 0, exactly, and nothing overflows on the way.
+TEST(attentionMatrixDecaysToZero) {
+  Dynamics p(check, 1, 300, 4, 16, 1, 3, 3);
+  p.A.assign(p.A.size(), -16);
+  const Floats mean = runReduced(check, p, 0, 300, Reduced::kMean);
+  for (int64_t i = 0; i < 300; i++)
+    for (int64_t j = 0; j < 300; j++) {
+      const float x = mean[i * 300 + j];
+      check.that("zero away from the diagonal", j > i || j < i - 2 ? x == 0 : std::isfinite(x));
+    }
 }
 
 }  // namespace
-
-TEST(attentionMatrixOfAnyShape) {
-  for (auto [b, l, d, n, g] : std::vector<std::array<int64_t, 5>>{{1, 1, 1, 1, 1}, {2, 5, 3, 7, 1}, {1, 70, 17, 16, 1}, {2, 33, 8, 3, 2}, {1, 130, 33, 16, 3}, {1, 64, 4, 17, 1}, {1, 300, 2, 8, 1}})
-    compare(check, Case(check, b, l, d, n, g, 0.1f, 4), 0, l);
-}
-
-TEST(attentionMatrixOfSomeRows) {
-  const Case c(check, 2, 150, 5, 16, 1, 0.1f, 4);
-  for (auto [start, rows] : std::vector<std::array<int64_t, 2>>{{0, 1}, {1, 3}, {63, 2}, {64, 64}, {100, 50}, {149, 1}}) compare(check, c, start, rows);
-}
-
-TEST(attentionMatrixOfStrongDecay) {
-  compare(check, Case(check, 1, 200, 6, 16, 1, 3, 16), 0, 200);
-  compare(check, Case(check, 1, 700, 2, 4, 1, 0.01f, 16), 640, 60);
-}
-
-}  // namespace ha

@@ -33,6 +33,7 @@ export interface OpDefinition<In extends Operands, Options, Out extends Operands
   signature: string;
   /** Queues the op. `recording`: a gradient may be asked for, so what it needs is kept in `saved`. */
   forward(inputs: In, options: Options, context: { axes: Axes; recording: boolean }): { outputs: Out; saved?: Operands };
+  /** an op without one can be called on a tape, but no gradient goes through it: asking for one throws */
   gradient?: Gradient<In, Options, Out>;
   /** relevance rules: gradients in which something is held constant or shared out, by name */
   rules?: Record<string, Gradient<In, Options, Out>>;
@@ -53,7 +54,7 @@ export function defineOp<In extends Operands, Options, Out extends Operands>(def
   const op = (inputs: In, options: Options): Out => {
     const axes = bindAxes(definition.name, signature, inputs);
     const tape = currentTape();
-    const recording = tape !== undefined && definition.gradient !== undefined && tape.follows(inputs);
+    const recording = tape !== undefined && tape.follows(inputs);
     const { outputs, saved = {} } = definition.forward(inputs, options, { axes, recording });
     if (recording) tape.record(definition as unknown as OpDefinition<Operands, unknown, Operands>, { inputs, options, outputs, saved, axes });
     return outputs;

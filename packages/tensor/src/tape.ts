@@ -47,7 +47,7 @@ export class Tape {
     return false;
   }
 
-  /** Adds a call; keeps its tensors alive. */
+  /** Adds a call; keeps its tensors alive until `dispose`. */
   record(op: AnyOp, call: Call): void {
     for (const tensor of tensorsOf(call)) tensor.retain();
     this.#calls.push({ op, call });
@@ -134,7 +134,10 @@ function* tensorsOf(call: Call): Iterable<Tensor> {
 
 function gradientOf(op: AnyOp, rules: RuleSet): NonNullable<AnyOp['gradient']> {
   const rule = rules[op.name];
-  if (rule === undefined) return op.gradient!;
+  if (rule === undefined) {
+    if (!op.gradient) throw new Error(`gradient: ${op.name} has no gradient, and the output depends on it; compute it outside of the tape (unrecorded)`);
+    return op.gradient;
+  }
   const found = op.rules?.[rule];
   if (!found) {
     throw new Error(`gradient: ${op.name} has no rule "${rule}"; it has: ${Object.keys(op.rules ?? {}).join(', ') || 'none'}`);

@@ -11,6 +11,8 @@ export interface Case {
   op: (tensors: Record<string, Tensor>) => Tensor[];
   /** the same in float64 */
   reference: (arrays: Record<string, HostArray>) => HostArray[];
+  /** largest relative distance of the values */
+  within?: number;
   rules?: RuleSet;
   /** what the gradients under `rules` are the gradients of; `reference` by default */
   held?: (arrays: Record<string, HostArray>) => HostArray[];
@@ -19,8 +21,8 @@ export interface Case {
 /** Largest relative distance of a gradient: it bounds the error of its direction and of its size. */
 const gradientTolerance = 1e-3;
 
-/** Values within 1e-5, gradients of a random weighting of all outputs within 1e-3 in direction and size. */
-export async function expectGradients({ inputs, constants = [], op, reference, rules = {}, held = reference }: Case): Promise<void> {
+/** Values `within` of the reference, gradients of a random weighting of all outputs within 1e-3 in direction and size. */
+export async function expectGradients({ inputs, constants = [], op, reference, within = 1e-5, rules = {}, held = reference }: Case): Promise<void> {
   const given = Object.fromEntries(Object.entries(inputs).filter((entry): entry is [string, HostArray] => entry[1] !== undefined));
   const expected = reference(given);
   const random = new Random(7);
@@ -38,7 +40,7 @@ export async function expectGradients({ inputs, constants = [], op, reference, r
     { rules },
   );
   expect(outputs.length).toBe(expected.length);
-  for (const [i, output] of outputs.entries()) expectClose(await download(output), expected[i]!, 1e-5, `output ${i}`);
+  for (const [i, output] of outputs.entries()) expectClose(await download(output), expected[i]!, within, `output ${i}`);
 
   const loss = (arrays: Record<string, HostArray>): number =>
     held(arrays).reduce((total, { data }, k) => data.reduce((part: number, value, i) => part + value * weights[k]!.data[i]!, total), 0);

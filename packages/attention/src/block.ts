@@ -1,0 +1,90 @@
+import type { BlockParts } from '@hidden-attention/model';
+import {
+  add, attentionMatrix, causalConv1d, concat, matmul, multiply, scope, selectiveScan, selectiveScanTransposed, sigmoid, silu, slice, sumLast, Tensor, transpose,
+} from '@hidden-attention/tensor';
+import { pickRows, sumKinds, type Reduce } from './channels.js';
+import type { Operator } from './layer.js';
+import type { RowRange } from './positions.js';
+import { causalConv1dTransposed } from './transposed.js';
+
+/** Numbers that a piece of the block's matrices may hold on the way. */
+const pieceSize = 2 ** 21;
+
+/**
+ * The whole block between in_proj and out_proj as attention, exact at this input (math.md section 4):
+ * diag(SiLU z)·(α + D·I)·diag(σ(c))·M. It acts on x, the input of the convolution. Without `skip` it is the published
+ * "unified" form (Zimerman, Ali, Wolf, ICLR 2025), which leaves out D, and so is not exact.
+ */
+export function blockOperator(name: string, parts: BlockParts, lengths: readonly number[], { skip }: { skip: boolean }): Operator {
+  const { delta, A, B, C, convWeight } = parts;
+  const D = skip ? parts.D : undefined;
+  const dynamics = { delta, A, B, C };
+  const shape = delta.shape as unknown as [number, number, number];
+  const [batch, length, channels] = shape;
+
+  /** Matrices of some channels of one row of the batch, channels last: (rows l c). */
+  const piece = (row: number, numbers: readonly number[], { start, end }: RowRange): Tensor<'f32'> =>
+    scope(() => {
+      const count = numbers.length;
+      const rows = end - start;
+      const own = (value: Tensor): Tensor<'f32'> => slice(value, 0, row, row + 1);
+      const ofChannels = (value: Tensor): Tensor<'f32'> => pickRows(transpose(value).view([channels, length]), numbers); // (1 l d) → (c l)
+      let matrix = attentionMatrix({ delta: own(delta), A, B: own(B), C: own(C) }, { channels: numbers, rowStart: start, rows }).view([count, rows * length]);
+      if (D) matrix = add(matrix, matmul(pickRows(D.view([channels, 1]), numbers), diagonal(start, rows, length, delta)));
+      const gates = slice(ofChannels(silu(own(parts.z))), 1, start, end); //                        (c rows)
+      const gated = multiply(matrix.view([count, rows, length]), gates.view([count, rows, 1])); //  (c rows l)
+      const last = transpose(gated.view([count, rows * length])).view([rows, length, count]); //    (rows l c)
+      const ratio = transpose(ofChannels(sigmoid(own(parts.conv)))); //                             (l c)
+      return causalConv1dTransposed(multiply(last, ratio), pickRows(convWeight, numbers));
+    });
+
+  const matrixOf = (numbers: readonly number[], range: RowRange): Tensor<'f32'> =>
+    scope(() => {
+      const rows = range.end - range.start;
+      const ofRow = (row: number): Tensor =>
+        concat(inPieces(numbers, rows * length).map((some) => transpose(piece(row, some, range).view([rows * length, some.length]))), 0);
+      return concat(Array.from({ length: batch }, (_, row) => ofRow(row)), 0).view([batch, numbers.length, rows, length]);
+    });
+
+  const matrixReduced = (reduce: Reduce, { start, end }: RowRange): Tensor<'f32'> =>
+    scope(() => {
+      const all = Array.from({ length: channels }, (_, channel) => channel);
+      const most = Math.max(1, Math.floor(pieceSize / (length * Math.min(channels, 16))));
+      const bands = Array.from({ length: Math.ceil((end - start) / most) }, (_, i) => ({ start: start + i * most, end: Math.min(end, start + (i + 1) * most) }));
+      const ofBand = (row: number, band: RowRange): Tensor =>
+        inPieces(all, (band.end - band.start) * length)
+          .map((some) => () => sumLast(piece(row, some, band), sumKinds[reduce], 1 / channels)) //  (rows l)
+          .reduce<Tensor | undefined>((sum, next) => scope(() => (sum ? add(sum, next()) : next())), undefined)!;
+      return concat(Array.from({ length: batch }, (_, row) => concat(bands.map((band) => ofBand(row, band)), 0)), 0).view([batch, end - start, length]);
+    });
+
+  return {
+    name,
+    shape,
+    lengths,
+    device: delta.device,
+    apply: (v) => scope(() => gatedScan(parts, D, causalConv1d({ x: v, weight: convWeight }).y)),
+    applyTransposed: (g) =>
+      scope(() => causalConv1dTransposed(multiply(selectiveScanTransposed({ ...dynamics, D, g: multiply(g, silu(parts.z)) }), sigmoid(parts.conv)), convWeight)),
+    matrixOf,
+    matrixReduced,
+  };
+}
+
+/** SiLU(z) ⊙ (α + D·I)·(σ(c) ⊙ value): what follows the convolution; `initialState` adds what the scan carries in. */
+export function gatedScan({ delta, A, B, C, conv, z }: BlockParts, D: Tensor | undefined, value: Tensor, initialState?: Tensor): Tensor<'f32'> {
+  return scope(() => multiply(selectiveScan({ u: multiply(value, sigmoid(conv)), delta, A, B, C, D, initialState }).y, silu(z)));
+}
+
+/** Rows start…start+rows−1 of the identity, flat: (1 rows·l). */
+function diagonal(start: number, rows: number, length: number, like: Tensor): Tensor<'f32'> {
+  const ones = new Float32Array(rows * length);
+  for (let i = 0; i < rows; i++) ones[i * length + start + i] = 1;
+  return Tensor.from(ones, [1, rows * length], like.device);
+}
+
+/** `numbers` cut so that a piece, with `each` numbers a channel, stays small. */
+function inPieces(numbers: readonly number[], each: number): (readonly number[])[] {
+  const most = Math.max(1, Math.floor(pieceSize / Math.max(1, each)));
+  return Array.from({ length: Math.ceil(numbers.length / most) }, (_, i) => numbers.slice(i * most, (i + 1) * most));
+}

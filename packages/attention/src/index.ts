@@ -1,0 +1,10 @@
+export { audit, type Audit, type LayerAudit } from './audit.js';
+export { type ChannelChoice, type Reduce } from './channels.js';
+export { edges, edgeSums, throughEdges, type Clamp, type EdgeOptions } from './edges.js';
+export { type RolloutReport } from './guard.js';
+export { attentionLayer, type AttentionLayer, type Operator } from './layer.js';
+export { checkFits, formatBytes } from './memory.js';
+export { type Position, type RowRange } from './positions.js';
+export { multiplyLayers, rollout, rolloutMatrix, type Normalize, type Rollout, type RolloutOptions } from './rollout.js';
+export { rolloutLongRow, type LongRolloutOptions } from './rollout-long.js';
+export { attentionView, AttentionView, bytesPerPosition, type LayerView, type Part } from './view.js';

@@ -1,0 +1,54 @@
+import type { Dynamics } from '@hidden-attention/model';
+import { attentionMatrix, attentionMatrixReduced, concat, scope, selectiveScan, selectiveScanTransposed, slice, Tensor } from '@hidden-attention/tensor';
+import type { Operator } from './layer.js';
+import type { RowRange } from './positions.js';
+
+/**
+ * The bare scan as attention: α[d][i,j] = Σ_n C_i[n]·exp(A[d,n]·Σ_{k=j+1..i} Δ_k[d])·Δ_j[d]·B_j[n], without D and gate
+ * (math.md section 2; paper eq. 14 to 17). It acts on the scan's input x′.
+ */
+export function scanOperator(name: string, dynamics: Dynamics, lengths: readonly number[]): Operator {
+  const { delta } = dynamics;
+  const shape = delta.shape as unknown as [number, number, number];
+  return {
+    name,
+    shape,
+    lengths,
+    device: delta.device,
+    apply: (v) => scope(() => selectiveScan({ u: v, ...dynamics }).y),
+    applyTransposed: (g) => selectiveScanTransposed({ ...dynamics, g }),
+    rowInEveryChannel: (positions) =>
+      positions.every((position) => position === positions[0]) ? selectiveScanTransposed(dynamics, { position: positions[0]! }) : undefined,
+    matrixOf: (channels, { start, end }) => attentionMatrix(dynamics, { channels, rowStart: start, rows: end - start }),
+    matrixReduced: (reduce, { start, end }) => attentionMatrixReduced(dynamics, { reduce, rowStart: start, rows: end - start }),
+  };
+}
+
+/** value (b l …) with every position's content moved one place: later to earlier (+1) or earlier to later (−1); zeros move in. */
+function shifted(value: Tensor, by: 1 | -1): Tensor<'f32'> {
+  const length = value.shape[1]!;
+  const none = Tensor.full([value.shape[0]!, 1, ...value.shape.slice(2)], 0, value.device);
+  return by === 1 ? concat([slice(value, 1, 1, length), none], 1) : concat([none, slice(value, 1, 0, length - 1)], 1);
+}
+
+/**
+ * α as the paper's released code has its rows: the decay of the row's own step is left out, and so is the diagonal
+ * (golden/RECIPES.md, `literal`). Row t is row t − 1 of an α whose C is that of the following position, so the same scans do.
+ */
+export function literalOperator(name: string, dynamics: Dynamics, lengths: readonly number[]): Operator {
+  const next = scanOperator(name, { ...dynamics, C: shifted(dynamics.C, 1) }, lengths);
+  const [rows, length] = next.shape;
+  const downOne = ({ start, end }: RowRange, leading: number[], matrix: (range: RowRange) => Tensor<'f32'>): Tensor<'f32'> => {
+    if (start > 0) return matrix({ start: start - 1, end: end - 1 });
+    const first = Tensor.full([...leading, 1, length], 0, next.device);
+    return end === 1 ? first : concat([first, matrix({ start: 0, end: end - 1 })], leading.length);
+  };
+  return {
+    ...next,
+    apply: (v) => scope(() => shifted(next.apply(v), -1)),
+    applyTransposed: (g) => scope(() => next.applyTransposed(shifted(g, 1))),
+    rowInEveryChannel: () => undefined,
+    matrixOf: (channels, range) => scope(() => downOne(range, [rows, channels.length], (part) => next.matrixOf(channels, part))),
+    matrixReduced: (reduce, range) => scope(() => downOne(range, [rows], (part) => next.matrixReduced(reduce, part))),
+  };
+}

@@ -12,6 +12,7 @@ import { Log } from './log.js';
 import { evaluate, meanLoss, type Evaluation } from './objective.js';
 import { Optimizer } from './optimizer.js';
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint, type Progress } from './resume.js';
+import { randomFor, shuffled } from './random.js';
 import { learningRateAt } from './schedule.js';
 
 /** How far a training is. */
@@ -250,12 +251,19 @@ async function datasets(config: TrainConfig, paths: readonly string[], tokenizer
   const { head } = model.config;
   const labels = head.kind === 'classifier' ? head.labels : [];
   const all = await readLabelled(paths, tokenizer, labels, length);
-  const held = file ? await readLabelled([file], tokenizer, labels, length) : takeEnd(all, share);
+  const held = file ? await readLabelled([file], tokenizer, labels, length) : drawHeldOut(all, share, seed);
   return { training: labelledDataset(all, options), validation: held.rows.length > 0 ? labelledDataset(held, options) : null };
 }
 
-/** Moves the last `share` of the examples into a set of their own. */
-function takeEnd(all: { rows: Int32Array[]; classes: number[] }, share: number): { rows: Int32Array[]; classes: number[] } {
-  const count = Math.round(all.rows.length * share);
-  return { rows: all.rows.splice(all.rows.length - count, count), classes: all.classes.splice(all.classes.length - count, count) };
+/**
+ * Moves a random `share` of the examples into a set of their own. Random, for files are often sorted by label; the seed alone
+ * decides which. At least one where a share is asked for.
+ */
+function drawHeldOut(all: { rows: Int32Array[]; classes: number[] }, share: number, seed: number): { rows: Int32Array[]; classes: number[] } {
+  const count = share === 0 ? 0 : Math.max(1, Math.round(all.rows.length * share));
+  const held = new Set(shuffled(all.rows.length, randomFor(seed, -2)).slice(0, count));
+  const pick = <T>(list: readonly T[], wanted: boolean): T[] => list.filter((_, i) => held.has(i) === wanted);
+  const drawn = { rows: pick(all.rows, true), classes: pick(all.classes, true) };
+  Object.assign(all, { rows: pick(all.rows, false), classes: pick(all.classes, false) });
+  return drawn;
 }

@@ -1,0 +1,77 @@
+import { attentionView, type AttentionLayer, type ChannelChoice, type Part, type Reduce } from '@hidden-attention/attention';
+import { writeSafetensors, type SafetensorsInput } from '@hidden-attention/checkpoint';
+import { Option, type Command } from 'commander';
+import { UsageError } from '../errors.js';
+import { checkInputFlags, readInput, type InputFlags } from '../input.js';
+import { resolveModel } from '../models.js';
+import { addModelAndInput } from '../options.js';
+import { checkOutput } from '../output.js';
+import { progressBar } from '../progress.js';
+import { parsePosition, parseRanges } from '../ranges.js';
+
+interface Flags extends InputFlags {
+  model: string;
+  layers: string;
+  row?: string;
+  column?: string;
+  matrix?: boolean;
+  of: Part;
+  reduce?: Reduce;
+  channels?: string;
+  out: string;
+}
+
+/** `attention`: rows, columns or matrices of the hidden attention, as safetensors. */
+export function addAttention(program: Command): void {
+  addModelAndInput(program.command('attention'))
+    .description('Write rows, columns or whole matrices of the hidden attention to a safetensors file.')
+    .requiredOption('--layers LIST', 'layers such as 0,2-3, or all')
+    .option('--row I', "what position I reads (negative from each row's end, or last)")
+    .option('--column J', 'what is read of position J')
+    .option('--matrix', 'all of it: quadratic in the length')
+    .addOption(new Option('--of PART', 'the bare scan, the whole block exactly, or the block as published').choices(['scan', 'block', 'unified']).default('scan'))
+    .addOption(new Option('--reduce HOW', 'a mean over the channels (the default is mean)').choices(['mean', 'meanAbs', 'meanPositive']))
+    .option('--channels LIST', 'channels each by itself: 0-7,12, or all')
+    .requiredOption('--out F', 'a .safetensors file')
+    .action(async (flags: Flags) => {
+      checkInputFlags(flags);
+      const out = checkOutput(flags.out, ['.safetensors']);
+      const { name, read } = queryOf(flags);
+      const wanted = parseRanges('--layers', flags.layers);
+      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
+      const rows = await readInput(flags, loaded);
+      const layers = wanted ?? Array.from({ length: loaded.model.config.layers }, (_, layer) => layer);
+      using view = await attentionView(
+        loaded.model,
+        rows.map((row) => row.ids),
+      );
+      const chosen = layers.map((layer) => view.layer(layer)); // refuses a layer that does not exist before work starts
+      const progress = progressBar('attention');
+      const tensors: SafetensorsInput[] = [];
+      for (const [done, layer] of chosen.entries()) {
+        const tensor = read(layer.of(flags.of));
+        tensors.push({ name: `layers.${layer.index}.${name}`, dtype: 'F32', shape: tensor.shape, data: await tensor.read() });
+        tensor.dispose();
+        progress.update(done + 1, chosen.length, `layer ${layer.index}`);
+      }
+      progress.stop();
+      await writeSafetensors(out, tensors);
+      process.stdout.write(`${tensors.map((tensor) => `${tensor.name} [${tensor.shape.join(', ')}]`).join('\n')}\n`);
+    });
+}
+
+/** What is asked of each layer: exactly one of a row, a column, the matrix; a mean or channels. */
+function queryOf(flags: Flags): { name: string; read: (layer: AttentionLayer) => ReturnType<AttentionLayer['row']> } {
+  const given = (['row', 'column', 'matrix'] as const).filter((kind) => flags[kind] !== undefined);
+  if (given.length !== 1) {
+    const seen = given.length === 0 ? 'none' : given.map((kind) => `--${kind}`).join(' and ');
+    throw new UsageError(`${seen} given; exactly one of --row I, --column J, --matrix is needed`);
+  }
+  if (flags.reduce !== undefined && flags.channels !== undefined) throw new UsageError('--reduce and --channels are both given; choose a mean or channels');
+  const channels = flags.channels === undefined ? undefined : (parseRanges('--channels', flags.channels) ?? 'all');
+  const choice: ChannelChoice = channels === undefined ? { reduce: flags.reduce ?? 'mean' } : { channels };
+  if (flags.matrix) return { name: 'matrix', read: (layer) => layer.matrix(choice) };
+  const kind = given[0] as 'row' | 'column';
+  const position = parsePosition(`--${kind}`, flags[kind]!);
+  return { name: kind, read: (layer) => layer[kind](position, choice) };
+}

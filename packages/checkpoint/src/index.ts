@@ -1,13 +1,14 @@
+export { CheckpointError } from './errors.js';
 export { loadModel, type LoadedModel, type LoadOptions } from './load.js';
-export { saveModel } from './save.js';
 export {
   readSafetensors,
   writeSafetensors,
-  type SafetensorsData,
-  type SafetensorsEntry,
+  type NumberArray,
   type SafetensorsFile,
-  type SafetensorsInput,
-  type SafetensorsType,
+  type StoredTensor,
+  type TensorToWrite,
 } from './safetensors.js';
-export { byteTokenizer, loadTokenizer, requireTokenizer, tokenizerFor, type Tokenizer } from './tokenizer.js';
-export { CheckpointError } from './errors.js';
+export { type ArrayOfDType, type StoredDType } from './dtypes.js';
+export { saveModel, type SaveOptions } from './save.js';
+export { byteTokenizer } from './byte-tokenizer.js';
+export { loadTokenizer, requireTokenizer, tokenizerFor, type Encoded, type Tokenizer } from './tokenizer.js';

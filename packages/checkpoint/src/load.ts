@@ -1,11 +1,12 @@
-import { existsSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { getFamily, Model } from '@hidden-attention/model';
+import { getFamily, Model, type ModelConfig, type ParameterSpec } from '@hidden-attention/model';
 import { formatShape, openDevice, Tensor, type Device } from '@hidden-attention/tensor';
-import { CheckpointError } from './errors.js';
-import { readSafetensors, type SafetensorsEntry } from './safetensors.js';
+import { readConfig } from './config-json.js';
+import { CheckpointError, fileTrouble } from './errors.js';
+import type { StoredTensor } from './safetensors.js';
 import { tokenizerFor, type Tokenizer } from './tokenizer.js';
+import { openFolderWeights, openWeights, type Weights } from './weights.js';
 
 export interface LoadOptions {
   device?: Device;
@@ -16,6 +17,7 @@ export interface LoadOptions {
 /** A model as it was found on disk. */
 export interface LoadedModel {
   model: Model;
+  /** null where the folder has none and the vocabulary is not byte-level: see `requireTokenizer` */
   tokenizer: Tokenizer | null;
   folder: string;
   /** names in the file that the model has no use for */
@@ -23,65 +25,74 @@ export interface LoadedModel {
 }
 
 /**
- * Loads a model from a folder in Hugging Face layout (config.json, model.safetensors, tokenizer.json if any), or from the
- * path of its weight file. Weights become f32.
- * @throws CheckpointError for a missing or damaged file, missing or misshapen parameters (all of them named), weights that are not numbers
+ * Loads a model from a folder in Hugging Face layout (config.json; model.safetensors, in one file or several; tokenizer.json
+ * if any), or from the path of its weight file. Weights become f32, one tensor at a time.
+ * @throws CheckpointError for a missing or damaged file, missing or misshapen parameters (all of them named, with both
+ * shapes), and weights that are NaN or infinite; ModelError for a config.json that its family refuses
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<LoadedModel> {
-  if (!existsSync(path)) throw new CheckpointError(`${path} does not exist; give a folder with config.json and model.safetensors`);
-  const folder = statSync(path).isDirectory() ? path : dirname(path);
-  const weights = statSync(path).isDirectory() ? join(folder, 'model.safetensors') : path;
-  for (const needed of [join(folder, 'config.json'), weights]) {
-    if (!existsSync(needed)) throw new CheckpointError(`${needed} does not exist; a model folder holds config.json and model.safetensors`);
-  }
+  const found = await stat(path).catch((error: unknown) => {
+    throw new CheckpointError(`no model at ${path}: ${fileTrouble(error)}. Give a folder with config.json and model.safetensors`, { cause: error });
+  });
+  const folder = found.isDirectory() ? path : dirname(path);
   const json = await readConfig(join(folder, 'config.json'));
   const family = getFamily(String(json['model_type']));
   const config = family.parseConfig(json);
-  const device = options.device ?? openDevice();
-  const file = await readSafetensors(weights);
+  const specs = family.parameters(config);
+  await using weights = found.isDirectory() ? await openFolderWeights(path) : await openWeights(path, [path]);
+  checkParameters(weights, specs);
+  const parameters = new Map<string, Tensor<'f32'>>();
+  const model = new Model(family, config, json, parameters, options.device ?? openDevice());
   try {
-    const specs = family.parameters(config);
-    checkParameters(weights, file.tensors, specs);
-    const parameters = new Map<string, Tensor<'f32'>>();
     for (const [name, { shape }] of Object.entries(specs)) {
-      const data = (await file.tensors.get(name)!.read()) as Float32Array;
-      if (!options.allowNonFinite) refuseNonFinite(weights, name, data);
-      parameters.set(name, Tensor.from(data, shape, device));
+      const numbers = await readFloats(weights.tensors.get(name)!);
+      if (!options.allowNonFinite) refuseNonFinite(weights, name, numbers);
+      parameters.set(name, Tensor.from(numbers, shape, model.device));
     }
-    const model = new Model(family, config, json, parameters, device);
-    const unused = [...file.tensors.keys()].filter((name) => !Object.hasOwn(specs, name));
+    const unused = await unusedNames(weights, specs, config);
     return { model, tokenizer: await tokenizerFor(folder, model), folder, unused };
-  } finally {
-    await file.close();
-  }
-}
-
-async function readConfig(path: string): Promise<Record<string, unknown>> {
-  const text = await readFile(path, 'utf8');
-  try {
-    const json: unknown = JSON.parse(text);
-    if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new Error('it is not a JSON object');
-    return json as Record<string, unknown>;
   } catch (error) {
-    throw new CheckpointError(`${path}: ${(error as Error).message}`);
+    model.dispose();
+    throw error;
   }
 }
 
-function checkParameters(path: string, found: ReadonlyMap<string, SafetensorsEntry>, specs: Record<string, { shape: readonly number[] }>): void {
+async function readFloats(tensor: StoredTensor): Promise<Float32Array> {
+  const numbers = await tensor.read();
+  return numbers instanceof Float32Array ? numbers : Float32Array.from(numbers as Float64Array);
+}
+
+function checkParameters({ path, tensors }: Weights, specs: Record<string, ParameterSpec>): void {
   const problems: string[] = [];
   for (const [name, { shape }] of Object.entries(specs)) {
-    const entry = found.get(name);
-    if (!entry) problems.push(`${name} ${formatShape(shape)} is missing`);
-    else if (formatShape(entry.shape) !== formatShape(shape)) problems.push(`${name} is ${formatShape(entry.shape)}; config.json makes it ${formatShape(shape)}`);
-    else if (!['F32', 'F16', 'BF16', 'F64'].includes(entry.dtype)) problems.push(`${name} is ${entry.dtype}; a floating-point type is needed`);
+    const stored = tensors.get(name);
+    if (!stored) problems.push(`${name} ${formatShape(shape)} is missing`);
+    else if (formatShape(stored.shape) !== formatShape(shape)) problems.push(`${name} is ${formatShape(stored.shape)}; config.json makes it ${formatShape(shape)}`);
+    else if (!/^B?F/.test(stored.dtype)) problems.push(`${name} is ${stored.dtype}; a floating-point type is needed`);
   }
   if (problems.length === 0) return;
-  const shown = problems.slice(0, 8).join('; ');
-  throw new CheckpointError(`${path} does not fit its config.json: ${shown}${problems.length > 8 ? `; and ${problems.length - 8} more` : ''}`);
+  throw new CheckpointError(`the weights of ${path} are not those of its config.json: ${problems.join('; ')}`);
 }
 
-function refuseNonFinite(path: string, name: string, data: Float32Array): void {
+function refuseNonFinite({ path }: Weights, name: string, numbers: Float32Array): void {
   let count = 0;
-  for (const value of data) if (!Number.isFinite(value)) count++;
-  if (count > 0) throw new CheckpointError(`${path}: ${name} holds ${count} NaN or infinite numbers of ${data.length}; the file is damaged or its training diverged`);
+  for (const number of numbers) if (!Number.isFinite(number)) count++;
+  if (count === 0) return;
+  throw new CheckpointError(
+    `${path}: ${count} of the ${numbers.length} numbers of ${name} are NaN or infinite; the file is damaged or its training diverged (allowNonFinite loads it all the same)`,
+  );
+}
+
+/** Names that the model has no use for. The head of a tied model counts as used where it holds what the embeddings hold. */
+async function unusedNames({ tensors }: Weights, specs: Record<string, ParameterSpec>, { head }: ModelConfig): Promise<string[]> {
+  const unused = [...tensors.keys()].filter((name) => !Object.hasOwn(specs, name));
+  const tied = head.kind === 'language-model' && head.tied && unused.includes('lm_head.weight');
+  if (!tied || !(await sameNumbers(tensors.get('lm_head.weight')!, tensors.get('backbone.embeddings.weight')!))) return unused;
+  return unused.filter((name) => name !== 'lm_head.weight');
+}
+
+async function sameNumbers(a: StoredTensor, b: StoredTensor): Promise<boolean> {
+  if (formatShape(a.shape) !== formatShape(b.shape)) return false;
+  const [left, right] = await Promise.all([a.read(), b.read()]);
+  return left.every((number: number | bigint, i: number) => number === right[i]);
 }

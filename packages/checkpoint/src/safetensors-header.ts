@@ -22,7 +22,8 @@ export class HeaderError extends Error {}
  * @param dataLength bytes of the file after the header
  * @throws HeaderError
  */
-export function parseHeader(text: string, dataLength: number): { metadata: Record<string, string>; places: StoredPlace[] } {
+export function parseHeader(header: Uint8Array, dataLength: number): { metadata: Record<string, string>; places: StoredPlace[] } {
+  const text = decodeText(header);
   if (!text.startsWith('{')) throw new HeaderError(`its header begins with ${JSON.stringify(text.slice(0, 1))} instead of "{"`);
   let parsed: Record<string, unknown>;
   try {
@@ -40,6 +41,14 @@ export function parseHeader(text: string, dataLength: number): { metadata: Recor
   }
   checkCover(places, dataLength);
   return { metadata, places };
+}
+
+function decodeText(header: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(header);
+  } catch {
+    throw new HeaderError('its header is not UTF-8');
+  }
 }
 
 function readMetadata(entry: unknown, metadata: Record<string, string>): void {

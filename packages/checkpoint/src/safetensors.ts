@@ -9,64 +9,69 @@ export interface StoredTensor<T extends StoredDType = StoredDType> {
   name: string;
   dtype: T;
   shape: readonly number[];
-  /** The numbers, row-major; F16 and BF16 widened to Float32. Throws CheckpointError when the file has changed meanwhile. */
+  /** The numbers, row-major; F16 and BF16 widened to Float32. Throws CheckpointError when the file was cut short meanwhile. */
   read(): Promise<ArrayOfDType[T]>;
 }
 
-/** The content of a safetensors file. */
-export interface Safetensors {
+/** An open safetensors file; close it (or use `await using`) when its tensors are read. */
+export interface SafetensorsFile extends AsyncDisposable {
   metadata: Readonly<Record<string, string>>;
   /** by name, in the order of the header */
   tensors: ReadonlyMap<string, StoredTensor>;
+  close(): Promise<void>;
 }
 
 /**
  * Opens a safetensors file: checks its header completely and gives its tensors to be read one by one.
  * @throws CheckpointError naming the file and what is wrong with it
  */
-export async function readSafetensors(path: string): Promise<Safetensors> {
-  return withFile(path, async (file) => {
-    const { size } = await file.stat();
-    const dataStart = 8 + (await headerLength(file, size));
-    const header = new Uint8Array(dataStart - 8);
-    await readAt(file, header, 8);
-    let text: string;
-    try {
-      text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(header);
-    } catch {
-      throw new HeaderError('its header is not UTF-8');
-    }
-    const { metadata, places } = parseHeader(text, size - dataStart);
-    const tensors = new Map(places.map((place) => [place.name, storedTensor(path, place, dataStart, size)]));
-    return { metadata, tensors };
-  });
+export async function readSafetensors(path: string): Promise<SafetensorsFile> {
+  const file = await named(path, () => open(path, 'r'));
+  try {
+    const { metadata, places, dataStart } = await named(path, () => readHeader(file));
+    const tensors = new Map(
+      places.map(({ name, dtype, shape, begin, end }): [string, StoredTensor] => [
+        name,
+        { name, dtype, shape, read: () => named(path, () => readNumbers(file, dtype, dataStart + begin, (end - begin) / elementBytes[dtype])) },
+      ]),
+    );
+    const close = (): Promise<void> => file.close();
+    return { metadata, tensors, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
-async function headerLength(file: FileHandle, size: number): Promise<number> {
+/** Runs `use`; what goes wrong becomes a CheckpointError with the file's name. */
+async function named<R>(path: string, use: () => Promise<R>): Promise<R> {
+  try {
+    return await use();
+  } catch (error) {
+    const reason = error instanceof HeaderError ? error.message : fileTrouble(error);
+    throw new CheckpointError(`cannot read ${path} as safetensors: ${reason}`, { cause: error });
+  }
+}
+
+async function readHeader(file: FileHandle): Promise<ReturnType<typeof parseHeader> & { dataStart: number }> {
+  const { size } = await file.stat();
   if (size < 8) throw new HeaderError(`it has ${size} bytes; the header's length alone takes 8`);
   const first = new Uint8Array(8);
   await readAt(file, first, 0);
   const length = new DataView(first.buffer).getBigUint64(0, true);
   if (length > headerLimit) throw new HeaderError(`it claims a header of ${length} bytes; at most ${headerLimit} are allowed`);
-  if (8 + Number(length) > size) throw new HeaderError(`it claims a header of ${length} bytes but has ${size} bytes in all; it is truncated or damaged`);
-  return Number(length);
+  const dataStart = 8 + Number(length);
+  if (dataStart > size) throw new HeaderError(`it claims a header of ${length} bytes but has ${size} bytes in all; it is truncated or damaged`);
+  const header = new Uint8Array(dataStart - 8);
+  await readAt(file, header, 8);
+  return { ...parseHeader(header, size - dataStart), dataStart };
 }
 
-function storedTensor(path: string, { name, dtype, shape, begin, end }: StoredPlace, dataStart: number, size: number): StoredTensor {
-  return {
-    name,
-    dtype,
-    shape,
-    read: () =>
-      withFile(path, async (file) => {
-        const now = (await file.stat()).size;
-        if (now !== size) throw new HeaderError(`it had ${size} bytes when it was opened and has ${now} now; load it again`);
-        const numbers = arrayFor(dtype, (end - begin) / elementBytes[dtype]);
-        if (dtype === 'F16' || dtype === 'BF16') await readWidened(file, dtype, numbers as Float32Array, dataStart + begin);
-        else await readAt(file, bytesOf(numbers), dataStart + begin);
-        return numbers;
-      }),
-  };
+async function readNumbers(file: FileHandle, dtype: StoredDType, position: number, count: number): Promise<ArrayOfDType[StoredDType]> {
+  const numbers = arrayFor(dtype, count);
+  if (dtype === 'F16' || dtype === 'BF16') await readWidened(file, dtype, numbers as Float32Array, position);
+  else await readAt(file, bytesOf(numbers), position);
+  return numbers;
 }
 
 /** Reads 16-bit floats a piece at a time: no second copy of the tensor is held. */
@@ -88,30 +93,25 @@ async function readAt(file: FileHandle, bytes: Uint8Array, position: number): Pr
   }
 }
 
-async function withFile<R>(path: string, use: (file: FileHandle) => Promise<R>): Promise<R> {
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path, 'r');
-    return await use(file);
-  } catch (error) {
-    const reason = error instanceof HeaderError ? error.message : fileTrouble(error);
-    throw new CheckpointError(`cannot read ${path} as safetensors: ${reason}`, { cause: error });
-  } finally {
-    await file?.close();
-  }
-}
+/** Arrays that a tensor can be written from: the one that holds its dtype. */
+export type NumberArray = Float64Array | Float32Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
 
-/** A tensor to be written; `data` may be made only when its turn comes. */
-export type TensorToWrite = {
-  [T in Exclude<StoredDType, 'F16' | 'BF16'>]: { name: string; dtype: T; shape: readonly number[]; data: ArrayOfDType[T] | (() => Promise<ArrayOfDType[T]>) };
-}[Exclude<StoredDType, 'F16' | 'BF16'>];
+/** A tensor to be written. */
+export interface TensorToWrite {
+  name: string;
+  dtype: Exclude<StoredDType, 'F16' | 'BF16'>;
+  shape: readonly number[];
+  /** the numbers, row-major; a function is called when their turn comes, so that one tensor at a time is in memory */
+  data: NumberArray | (() => Promise<NumberArray>);
+}
 
 /**
  * Writes a safetensors file, beside and renamed. The same tensors give the same bytes, in whatever order they come: wide
  * elements first, then by name, as the format's own library orders them; the header padded with spaces to a multiple of 8.
+ * @param metadata the default is what Hugging Face's loaders ask for
  * @throws CheckpointError for a name that comes twice, data that does not fit its shape, or a place that cannot be written
  */
-export async function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
+export async function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, metadata: Readonly<Record<string, string>> = { format: 'pt' }): Promise<void> {
   const sorted = [...tensors].sort((a, b) => elementBytes[b.dtype] - elementBytes[a.dtype] || compare(a.name, b.name));
   const header: Record<string, unknown> = Object.create(null);
   if (Object.keys(metadata).length > 0) header['__metadata__'] = Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => compare(a, b)));
@@ -129,7 +129,7 @@ export async function writeSafetensors(path: string, tensors: Iterable<TensorToW
   await writeAtomically(path, async (file) => {
     await writeAll(file, start);
     for (const { name, dtype, shape, data } of sorted) {
-      const numbers: ArrayBufferView & { length: number } = typeof data === 'function' ? await data() : data;
+      const numbers = typeof data === 'function' ? await data() : data;
       const count = shape.reduce((product, size) => product * size, 1);
       if (!holds(dtype, numbers) || numbers.length !== count) {
         throw new CheckpointError(

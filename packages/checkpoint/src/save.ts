@@ -1,20 +1,37 @@
-import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Model } from '@hidden-attention/model';
-import writeFileAtomic from 'write-file-atomic';
+import { writeAtomically } from './atomic.js';
+import { configText } from './config-json.js';
+import { CheckpointError, fileTrouble } from './errors.js';
 import { writeSafetensors } from './safetensors.js';
 import type { Tokenizer } from './tokenizer.js';
 
+export interface SaveOptions {
+  /** written beside the model, where it has files of its own */
+  tokenizer?: Tokenizer | null;
+  /** notes for the header of model.safetensors */
+  metadata?: Readonly<Record<string, string>>;
+}
+
 /**
- * Writes a model as a folder in Hugging Face layout: config.json and model.safetensors (f32, under the published names), each
- * file whole or not at all. Loading it again gives the same bits.
+ * Writes a model as a folder in Hugging Face layout: model.safetensors (f32, under the published names), the tokenizer's files
+ * and config.json, each whole or not at all. Loading it again gives the same bits, and the same model gives the same bytes.
+ * @throws CheckpointError when the folder cannot be made or written
  */
-export async function saveModel(folder: string, model: Model, options: { tokenizer?: Tokenizer; metadata?: Readonly<Record<string, string>> } = {}): Promise<void> {
-  if (!existsSync(folder)) await mkdir(folder, { recursive: true });
-  const tensors = await Promise.all(
-    [...model.parameters].map(async ([name, tensor]) => ({ name, dtype: 'F32' as const, shape: tensor.shape, data: await tensor.read() })),
-  );
+export async function saveModel(folder: string, model: Model, options: SaveOptions = {}): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw new CheckpointError(`cannot make the folder ${folder}: ${fileTrouble(error)}. Choose a place that can be written`, { cause: error });
+  });
+  const tensors = [...model.parameters].map(([name, tensor]) => ({ name, dtype: 'F32' as const, shape: tensor.shape, data: () => tensor.read() }));
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt', ...options.metadata });
-  await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(model.json, null, 2)}\n`);
+  const files = { ...options.tokenizer?.files, 'config.json': configText(configOf(model)) };
+  for (const [name, text] of Object.entries(files)) await writeAtomically(join(folder, name), async (file) => void (await file.writeFile(text)));
+}
+
+/** config.json as it was read, with the class name that loaders of the field look for and the dtype that is written. */
+function configOf({ json, config, family }: Model): Record<string, unknown> {
+  const pascal = family.name.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const head = config.head.kind === 'classifier' ? 'ForSequenceClassification' : 'ForCausalLM';
+  return { architectures: [`${pascal}${head}`], ...json, model_type: family.name, torch_dtype: 'float32' };
 }

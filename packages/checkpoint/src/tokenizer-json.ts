@@ -1,81 +1,52 @@
-import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { Tokenizer as Library } from '@huggingface/tokenizers';
+import { alignTokens } from './align.js';
 import { CheckpointError } from './errors.js';
+import { tokenBytes, type TokenizerJson } from './pieces.js';
+import { readableBytes } from './readable.js';
+import { streamingDecoder } from './streaming.js';
 import type { Tokenizer } from './tokenizer.js';
 
-/** A tokenizer.json through Hugging Face's own library, with offsets found by decoding piece by piece. */
-export function parseTokenizer(path: string, json: unknown): Tokenizer {
-  let inner: HuggingFaceTokenizer;
-  try {
-    inner = new HuggingFaceTokenizer(json as object, {});
-  } catch (error) {
-    throw new CheckpointError(`${path} is not a tokenizer.json: ${(error as Error).message}`);
-  }
-  const vocabSize = largestId(json) + 1;
-  const decode = (ids: readonly number[]): string => (ids.length === 0 ? '' : inner.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false }));
-  return {
-    kind: 'tokenizer.json',
-    vocabSize,
-    encode(text) {
-      const { ids } = inner.encode(text, { add_special_tokens: false });
-      return { ids: [...ids], offsets: offsetsOf(text, ids, decode) };
-    },
-    decode,
-    decoder() {
-      const ids: number[] = [];
-      let given = 0;
-      return {
-        push(id) {
-          ids.push(id);
-          const text = decode(ids);
-          if (text.endsWith('\uFFFD')) return '';
-          const fresh = text.slice(given);
-          given = text.length;
-          return fresh;
-        },
-        end: () => decode(ids).slice(given),
-      };
-    },
-    tokenText: (id) => inner.id_to_token(id) ?? `<${id}>`,
-  };
-}
+const none = new Uint8Array();
 
 /**
- * Which part of the text each id covers: as long as the first k ids decode to a prefix of the text, its length is where id k
- * ends. Ids that end inside a character (their prefix ends in U+FFFD) cover the whole character.
+ * A tokenizer.json through Hugging Face's own library. The library gives ids without offsets: these are found by matching the
+ * bytes that each token stands for with the text.
+ * @param path for error messages
+ * @param config content of tokenizer_config.json
+ * @throws CheckpointError when either is not as it must be
  */
-function offsetsOf(text: string, ids: readonly number[], decode: (ids: readonly number[]) => string): [number, number][] {
-  // a window of a few ids is enough to decode what the next one adds; the whole prefix each time would be quadratic
-  const ends: number[] = [];
-  let anchor = 0;
-  let anchorEnd = 0;
-  for (let k = 0; k < ids.length; k++) {
-    const piece = decode(ids.slice(anchor, k + 1));
-    const whole = !piece.includes('\uFFFD') || text.startsWith(piece, anchorEnd);
-    const found = whole ? text.indexOf(piece.trimStart(), anchorEnd) : -1;
-    if (whole && found >= 0 && found <= anchorEnd + 2) {
-      const end = found + piece.trimStart().length;
-      ends.push(end);
-      anchor = k + 1;
-      anchorEnd = end;
-    } else {
-      ends.push(-1);
-    }
+export function parseTokenizer(path: string, text: string, config?: string): Tokenizer {
+  let json: TokenizerJson;
+  let library: Library;
+  try {
+    json = JSON.parse(text) as TokenizerJson;
+    library = new Library(json, config === undefined ? {} : (JSON.parse(config) as object));
+  } catch (error) {
+    throw new CheckpointError(`${path} is no tokenizer.json that can be used: ${(error as Error).message}`, { cause: error });
   }
-  const offsets: [number, number][] = [];
-  let start = 0;
-  for (let k = 0; k < ids.length; k++) {
-    let next = k;
-    while (next < ids.length && ends[next]! < 0) next++;
-    const end = next < ids.length ? ends[next]! : text.length;
-    offsets.push([start, end]);
-    if (ends[k]! >= 0) start = ends[k]!;
-  }
-  return offsets;
-}
-
-function largestId(json: unknown): number {
-  const { model, added_tokens: added = [] } = json as { model?: { vocab?: Record<string, number> | unknown[] }; added_tokens?: { id: number }[] };
-  const vocab = model?.vocab ?? {};
-  const ids = Array.isArray(vocab) ? vocab.map((_, i) => i) : Object.values(vocab);
-  return [...ids, ...added.map(({ id }) => id)].reduce((largest, id) => Math.max(largest, id), -1);
+  const bytesOf = tokenBytes(json);
+  const specialIds = (json.added_tokens ?? []).filter(({ special }) => special).map(({ id }) => id);
+  const special = new Set(specialIds);
+  const decode = (ids: readonly number[]): string => {
+    const known = ids.filter((id) => !special.has(id) && bytesOf(id) !== undefined);
+    return known.length === 0 ? '' : library.decode(known, { clean_up_tokenization_spaces: false });
+  };
+  return {
+    kind: 'tokenizer.json',
+    vocabSize: [...library.get_vocab().values()].reduce((largest, id) => Math.max(largest, id), -1) + 1,
+    specialIds,
+    encode(input) {
+      const { ids, tokens } = library.encode(input) as { ids: (number | undefined)[]; tokens: string[] };
+      const pieces = ids.map((id, i) => {
+        if (id === undefined) throw new CheckpointError(`${path} has no id for ${JSON.stringify(tokens[i])}, and no token for the unknown; leave it out of the text`);
+        // what the tokenizer puts around a text, such as a token for its beginning, covers none of it
+        return special.has(id) && !input.includes(tokens[i]!) ? none : (bytesOf(id) ?? none);
+      });
+      return { ids: ids as number[], offsets: alignTokens(input, pieces) };
+    },
+    decode,
+    decoder: () => streamingDecoder(decode),
+    tokenText: (id) => readableBytes(bytesOf(id) ?? new TextEncoder().encode(`<${id}>`)),
+    files: config === undefined ? { 'tokenizer.json': text } : { 'tokenizer.json': text, 'tokenizer_config.json': config },
+  };
 }

@@ -7,7 +7,12 @@ export { gradient, record, unrecorded, type GradientOptions, type Tape } from '.
 export { type RuleSet } from './rules.js';
 export { abs, affine, exp, log, negExp, positive, sigmoid, silu, softplus, square } from './ops/unary.js';
 export { linear } from './ops/linear.js';
-export { selectiveScan, selectiveScanTransposed, type SelectiveScanInputs, type SelectiveScanTransposedInputs } from './ops/selective-scan.js';
+export {
+  selectiveScan,
+  selectiveScanTransposed,
+  type SelectiveScanInputs,
+  type SelectiveScanTransposedInputs,
+} from './ops/selective-scan.js';
 export { add, divide, multiply, subtract } from './ops/binary.js';
 export { gate } from './ops/gate.js';
 export { rmsNorm, type RmsNormInputs, type RmsNormOptions } from './ops/rms-norm.js';

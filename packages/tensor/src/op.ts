@@ -49,14 +49,17 @@ export interface Op<In extends Operands, Options, Out extends Operands> {
  * Declares an op: its shapes are checked here, its call is recorded where a tape is open. Third parties add ops with
  * gradients and rules by the same call.
  */
-export function defineOp<In extends Operands, Options, Out extends Operands>(definition: OpDefinition<In, Options, Out>): Op<In, Options, Out> {
+export function defineOp<In extends Operands, Options, Out extends Operands>(
+  definition: OpDefinition<In, Options, Out>,
+): Op<In, Options, Out> {
   const signature = parseSignature(definition.signature);
   const op = (inputs: In, options: Options): Out => {
     const axes = bindAxes(definition.name, signature, inputs);
     const tape = currentTape();
     const recording = tape !== undefined && tape.follows(inputs);
     const { outputs, saved = {} } = definition.forward(inputs, options, { axes, recording });
-    if (recording) tape.record(definition as unknown as OpDefinition<Operands, unknown, Operands>, { inputs, options, outputs, saved, axes });
+    if (recording)
+      tape.record(definition as unknown as OpDefinition<Operands, unknown, Operands>, { inputs, options, outputs, saved, axes });
     return outputs;
   };
   return Object.assign(op, { definition });

@@ -19,7 +19,8 @@ export function scope<R>(body: () => R): R {
   let result: R;
   try {
     result = body();
-    if (result instanceof Promise) throw new Error('scope: the body returned a promise; queue the ops in the scope and await what it returns');
+    if (result instanceof Promise)
+      throw new Error('scope: the body returned a promise; queue the ops in the scope and await what it returns');
     const kept = new Set<Tensor>();
     collectTensors(result, mine, kept);
     const outer = scopes.at(-2);

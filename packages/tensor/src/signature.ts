@@ -52,12 +52,16 @@ export function bindAxes(op: string, signature: Signature, operands: Record<stri
       const fixed = open ? axes.slice(1) : axes;
       const extra = tensor.shape.length - fixed.length;
       if (extra < 0 || (!open && extra > 0)) {
-        throw new ShapeError(`${op}: ${name} is ${formatShape(tensor.shape)}; it needs ${open ? 'at least ' : ''}${fixed.length} axes (${axes.join(', ')})`);
+        throw new ShapeError(
+          `${op}: ${name} is ${formatShape(tensor.shape)}; it needs ${open ? 'at least ' : ''}${fixed.length} axes (${axes.join(', ')})`,
+        );
       }
       if (open) {
         const own = tensor.shape.slice(0, extra);
         if (leading && formatShape(leading) !== formatShape(own)) {
-          throw new ShapeError(`${op}: ${name} is ${formatShape(tensor.shape)}; its leading axes must be ${formatShape(leading)}, as ${setBy['...']} has them`);
+          throw new ShapeError(
+            `${op}: ${name} is ${formatShape(tensor.shape)}; its leading axes must be ${formatShape(leading)}, as ${setBy['...']} has them`,
+          );
         }
         leading = own;
         setBy['...'] ??= `${name} ${formatShape(tensor.shape)}`;

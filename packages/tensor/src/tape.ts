@@ -61,7 +61,8 @@ export class Tape {
    */
   gradient(output: Tensor, inputs: readonly Tensor[], options: GradientOptions = {}): Tensor<'f32'>[] {
     const { seed, rules = {} } = options;
-    if (!this.#followed.has(output)) throw new Error(`gradient: the output ${formatShape(output.shape)} does not depend on the inputs of this tape`);
+    if (!this.#followed.has(output))
+      throw new Error(`gradient: the output ${formatShape(output.shape)} does not depend on the inputs of this tape`);
     if (seed && formatShape(seed.shape) !== formatShape(output.shape)) {
       throw new ShapeError(`gradient: the seed is ${formatShape(seed.shape)}; the output is ${formatShape(output.shape)}`);
     }
@@ -135,7 +136,8 @@ function* tensorsOf(call: Call): Iterable<Tensor> {
 function gradientOf(op: AnyOp, rules: RuleSet): NonNullable<AnyOp['gradient']> {
   const rule = rules[op.name];
   if (rule === undefined) {
-    if (!op.gradient) throw new Error(`gradient: ${op.name} has no gradient, and the output depends on it; compute it outside of the tape (unrecorded)`);
+    if (!op.gradient)
+      throw new Error(`gradient: ${op.name} has no gradient, and the output depends on it; compute it outside of the tape (unrecorded)`);
     return op.gradient;
   }
   const found = op.rules?.[rule];
@@ -165,7 +167,11 @@ export function record<R>(inputs: Iterable<Tensor>, body: () => R): { value: R; 
 /**
  * The value of `body` and the gradients of it (of the sum of its numbers, or weighted by `seed`) with respect to `inputs`.
  */
-export function gradient<O extends Tensor>(body: () => O, inputs: readonly Tensor[], options: GradientOptions = {}): { value: O; gradients: Tensor<'f32'>[] } {
+export function gradient<O extends Tensor>(
+  body: () => O,
+  inputs: readonly Tensor[],
+  options: GradientOptions = {},
+): { value: O; gradients: Tensor<'f32'>[] } {
   const { value, tape } = record(inputs, body);
   try {
     return { value, gradients: tape.gradient(value, inputs, options) };

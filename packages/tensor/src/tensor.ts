@@ -65,7 +65,7 @@ export class Tensor<T extends DType = DType> {
     return result;
   }
 
-  /** Another tensor on the same memory, with its own shape and its own life. */
+  /** Another tensor on the same memory, with its own shape and its own life. No tape records it: `reshape` is the op. */
   view(shape: readonly number[] = this.shape): Tensor<T> {
     if (sizeOf(shape) !== this.size) {
       throw new ShapeError(`view: ${formatShape(this.shape)} holds ${this.size} numbers; ${formatShape(shape)} needs ${sizeOf(shape)}`);

@@ -1,6 +1,20 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import {
-  add, affine, causalConv1d, concat, crossEntropy, gradient, multiply, rmsNorm, selectiveScan, sigmoid, silu, slice, softplus, sum, Tensor,
+  add,
+  affine,
+  causalConv1d,
+  concat,
+  crossEntropy,
+  gradient,
+  multiply,
+  rmsNorm,
+  selectiveScan,
+  sigmoid,
+  silu,
+  slice,
+  softplus,
+  sum,
+  Tensor,
   type Tensor as AnyTensor,
 } from '../src/index.js';
 import { expectGolden, golden, goldenTensor, untested, variantsOf } from './golden.js';
@@ -12,7 +26,13 @@ const groupedOrder = [0, 3, 1, 2];
 
 /** Gradients of Σ outputs ⊙ cotangents, the way the figures were made. */
 function gradientsOf(body: () => [AnyTensor, AnyTensor | undefined][], inputs: AnyTensor[]): Tensor[] {
-  return gradient(() => body().flatMap(([output, cotangent]) => (cotangent ? [sum(multiply(output, cotangent))] : [])).reduce(add), inputs).gradients;
+  return gradient(
+    () =>
+      body()
+        .flatMap(([output, cotangent]) => (cotangent ? [sum(multiply(output, cotangent))] : []))
+        .reduce(add),
+    inputs,
+  ).gradients;
 }
 
 describe('selective scan', () => {
@@ -39,10 +59,16 @@ describe('selective scan', () => {
 
     const names = { u, delta, A, B, C, D: optional.D, z: optional.z, delta_bias: optional.deltaBias, initial_state: optional.initialState };
     const present = Object.entries(names).filter((entry): entry is [string, AnyTensor] => entry[1] !== undefined);
-    const gradients = gradientsOf(() => {
-      const scan = selectiveScan(inputs, options);
-      return [[scan.y, dout], [scan.finalState, load('dlast_state')]];
-    }, present.map(([, tensor]) => tensor));
+    const gradients = gradientsOf(
+      () => {
+        const scan = selectiveScan(inputs, options);
+        return [
+          [scan.y, dout],
+          [scan.finalState, load('dlast_state')],
+        ];
+      },
+      present.map(([, tensor]) => tensor),
+    );
     for (const [i, [tensor]] of present.entries()) await expectGolden(gradients[i]!, figure(`grad_${tensor}`), order(tensor));
   });
 });
@@ -58,8 +84,15 @@ describe('one step of the state, as a scan of length 1 with its heads as channel
     const optional = (tensor: string, to: number[]): AnyTensor | undefined => goldenTensor(figure(tensor), undefined, to);
     const { y, finalState } = selectiveScan(
       {
-        u: load('x', [b, 1, d]), delta: load('dt', [b, 1, d]), A: load('A', [d, n]), B: load('B', [b, 1, g, n]), C: load('C', [b, 1, g, n]),
-        D: optional('D', [d]), z: optional('z', [b, 1, d]), deltaBias: optional('dt_bias', [d]), initialState: load('state', [b, d, n]),
+        u: load('x', [b, 1, d]),
+        delta: load('dt', [b, 1, d]),
+        A: load('A', [d, n]),
+        B: load('B', [b, 1, g, n]),
+        C: load('C', [b, 1, g, n]),
+        D: optional('D', [d]),
+        z: optional('z', [b, 1, d]),
+        deltaBias: optional('dt_bias', [d]),
+        initialState: load('state', [b, d, n]),
       },
       { softplus: variant.softplus === true },
     );
@@ -84,9 +117,15 @@ describe('causal convolution', () => {
     await expectGolden(out, figure('out'), positionsSecond);
     await expectGolden(final, figure('final_states'));
 
-    const present = Object.entries({ x, weight, bias, initial_states: initial }).filter((entry): entry is [string, AnyTensor] => entry[1] !== undefined);
-    const gradients = gradientsOf(() => [[convolve().out, dout]], present.map(([, tensor]) => tensor));
-    for (const [i, [tensor]] of present.entries()) await expectGolden(gradients[i]!, figure(`grad_${tensor}`), tensor === 'x' ? positionsSecond : undefined);
+    const present = Object.entries({ x, weight, bias, initial_states: initial }).filter(
+      (entry): entry is [string, AnyTensor] => entry[1] !== undefined,
+    );
+    const gradients = gradientsOf(
+      () => [[convolve().out, dout]],
+      present.map(([, tensor]) => tensor),
+    );
+    for (const [i, [tensor]] of present.entries())
+      await expectGolden(gradients[i]!, figure(`grad_${tensor}`), tensor === 'x' ? positionsSecond : undefined);
   });
 
   test.each(variantsOf('causal_conv1d'))('%s, one step', async (name, variant) => {
@@ -109,7 +148,8 @@ describe('RMS norm', () => {
     const inputs = { x: load('x')!, weight: load('weight')!, residual: load('residual'), z: load('z') };
     const gates = { before_norm: 'before', after_norm: 'after' } as const;
     const options = {
-      epsilon: Number(variant.eps), groups: variant.group ? Number(variant.d) / Number(variant.group) : 1,
+      epsilon: Number(variant.eps),
+      groups: variant.group ? Number(variant.d) / Number(variant.group) : 1,
       gate: variant.gate ? gates[variant.gate as keyof typeof gates] : 'none',
     } as const;
     const { y, residualOut } = rmsNorm(inputs, options);
@@ -117,10 +157,13 @@ describe('RMS norm', () => {
     if (residualOut) await expectGolden(residualOut, figure('residual_out'));
 
     const present = Object.entries(inputs).filter((entry): entry is [string, AnyTensor] => entry[1] !== undefined);
-    const gradients = gradientsOf(() => {
-      const norm = rmsNorm(inputs, options);
-      return [[norm.y, load('dout')], ...(norm.residualOut ? [[norm.residualOut, load('dresidual_out')] as [AnyTensor, AnyTensor]] : [])];
-    }, present.map(([, tensor]) => tensor));
+    const gradients = gradientsOf(
+      () => {
+        const norm = rmsNorm(inputs, options);
+        return [[norm.y, load('dout')], ...(norm.residualOut ? [[norm.residualOut, load('dresidual_out')] as [AnyTensor, AnyTensor]] : [])];
+      },
+      present.map(([, tensor]) => tensor),
+    );
     for (const [i, [tensor]] of present.entries()) await expectGolden(gradients[i]!, figure(`grad_${tensor}`));
   });
 });
@@ -141,7 +184,11 @@ test('cross-entropy', async () => {
   await expectGolden(add(difference!, first), 'cross_entropy.softmax');
 });
 
-test.each([['silu', silu], ['softplus', softplus], ['sigmoid', sigmoid]] as const)('%s', async (name, f) => {
+test.each([
+  ['silu', silu],
+  ['softplus', softplus],
+  ['sigmoid', sigmoid],
+] as const)('%s', async (name, f) => {
   const x = goldenTensor('elementwise.x')!;
   const { value, gradients } = gradient(() => f(x), [x]);
   await expectGolden(value, `elementwise.${name}`);

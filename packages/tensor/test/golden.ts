@@ -13,18 +13,28 @@ interface Figure {
 export type Variant = Record<string, number | string | boolean>;
 
 const folder = new URL('golden/ops/', import.meta.url);
-const description = JSON.parse(readFileSync(new URL('case.json', folder), 'utf8')) as { variants: Record<string, Variant>; tensors: Record<string, Figure> };
+const description = JSON.parse(readFileSync(new URL('case.json', folder), 'utf8')) as {
+  variants: Record<string, Variant>;
+  tensors: Record<string, Figure>;
+};
 const arrays = readSafetensors(readFileSync(new URL('golden.safetensors', folder)));
 const tested = new Set<string>();
 
 /** 8 bytes of header length, a JSON header, then the numbers, little-endian. */
 function readSafetensors(file: Buffer): Map<string, HostArray> {
   const start = 8 + Number(file.readBigUInt64LE(0));
-  const header = JSON.parse(file.toString('utf8', 8, start)) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
+  const header = JSON.parse(file.toString('utf8', 8, start)) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  >;
   const result = new Map<string, HostArray>();
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') continue;
-    const { dtype, shape, data_offsets: [from, to] } = entry;
+    const {
+      dtype,
+      shape,
+      data_offsets: [from, to],
+    } = entry;
     const bytes = Uint8Array.from(file.subarray(start + from, start + to)).buffer;
     const data = dtype === 'I64' ? Int32Array.from(new BigInt64Array(bytes), Number) : Float64Array.from(new Float32Array(bytes));
     if (data.length !== sizeOf(shape)) throw new Error(`${name}: ${data.length} numbers for shape ${shape.join(' ')}`);
@@ -35,7 +45,9 @@ function readSafetensors(file: Buffer): Map<string, HostArray> {
 
 /** Variants of one op, by name: `selective_scan` → full_n16, … */
 export function variantsOf(op: string): [string, Variant][] {
-  return Object.entries(description.variants).filter(([name]) => name.startsWith(`${op}.`)).map(([name, variant]) => [name.slice(op.length + 1), variant]);
+  return Object.entries(description.variants)
+    .filter(([name]) => name.startsWith(`${op}.`))
+    .map(([name, variant]) => [name.slice(op.length + 1), variant]);
 }
 
 /** A figure, its axes reordered: axis i of the result is axis order[i] of the file's. */

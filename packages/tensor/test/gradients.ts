@@ -22,7 +22,15 @@ export interface Case {
 const gradientTolerance = 1e-3;
 
 /** Values `within` of the reference, gradients of a random weighting of all outputs within 1e-3 in direction and size. */
-export async function expectGradients({ inputs, constants = [], op, reference, within = 1e-5, rules = {}, held = reference }: Case): Promise<void> {
+export async function expectGradients({
+  inputs,
+  constants = [],
+  op,
+  reference,
+  within = 1e-5,
+  rules = {},
+  held = reference,
+}: Case): Promise<void> {
   const given = Object.fromEntries(Object.entries(inputs).filter((entry): entry is [string, HostArray] => entry[1] !== undefined));
   const expected = reference(given);
   const random = new Random(7);
@@ -43,7 +51,10 @@ export async function expectGradients({ inputs, constants = [], op, reference, w
   for (const [i, output] of outputs.entries()) expectClose(await download(output), expected[i]!, within, `output ${i}`);
 
   const loss = (arrays: Record<string, HostArray>): number =>
-    held(arrays).reduce((total, { data }, k) => data.reduce((part: number, value, i) => part + value * weights[k]!.data[i]!, total), 0);
+    held(arrays).reduce(
+      (total, { data }, k) => Float64Array.from(data).reduce((part, value, i) => part + value * weights[k]!.data[i]!, total),
+      0,
+    );
   for (const [i, name] of names.entries()) {
     expectClose(await download(gradients[i]!), finiteDifferences(loss, given, name), gradientTolerance, `gradient of ${name}`);
   }

@@ -30,8 +30,14 @@ const op = defineOp<AdamwInputs, AdamwOptions, Record<string, never>>({
   forward({ parameter, gradient, m, v }, { step, ...options }) {
     if (!Number.isInteger(step) || step < 1) throw new RangeError(`adamw: step is ${step}; steps are counted from 1`);
     parameter.device.run('adamw', {
-      ...options, count: parameter.size, correction1: 1 - options.beta1 ** step, correction2: 1 - options.beta2 ** step,
-      gradient: gradient.handle, parameter: parameter.handle, m: m.handle, v: v.handle,
+      ...options,
+      count: parameter.size,
+      correction1: 1 - options.beta1 ** step,
+      correction2: 1 - options.beta2 ** step,
+      gradient: gradient.handle,
+      parameter: parameter.handle,
+      m: m.handle,
+      v: v.handle,
     });
     return { outputs: {} };
   },

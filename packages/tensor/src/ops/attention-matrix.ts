@@ -22,17 +22,30 @@ type Out = { matrix: Tensor<'f32'> };
 
 const dynamics = 'delta: b l d, A: d n, B: b l g n, C: b l g n';
 
-function checkedRows(op: string, length: number, { rowStart = 0, rows = length - rowStart }: AttentionRows): { rowStart: number; rows: number } {
+function checkedRows(
+  op: string,
+  length: number,
+  { rowStart = 0, rows = length - rowStart }: AttentionRows,
+): { rowStart: number; rows: number } {
   if (!Number.isInteger(rowStart) || !Number.isInteger(rows) || rowStart < 0 || rows < 0 || rowStart + rows > length) {
-    throw new RangeError(`${op}: rows ${rowStart}…${rowStart + rows - 1} were asked for; the input has ${length} positions, so rows 0…${length - 1}`);
+    throw new RangeError(
+      `${op}: rows ${rowStart}…${rowStart + rows - 1} were asked for; the input has ${length} positions, so rows 0…${length - 1}`,
+    );
   }
   return { rowStart, rows };
 }
 
 function shared(inputs: AttentionMatrixInputs, axes: Record<string, number>): Record<string, number | undefined> {
   return {
-    batch: axes.b, length: axes.l, channels: axes.d, state: axes.n, groups: axes.g,
-    delta: inputs.delta.handle, A: inputs.A.handle, B: inputs.B.handle, C: inputs.C.handle,
+    batch: axes.b,
+    length: axes.l,
+    channels: axes.d,
+    state: axes.n,
+    groups: axes.g,
+    delta: inputs.delta.handle,
+    A: inputs.A.handle,
+    B: inputs.B.handle,
+    C: inputs.C.handle,
   };
 }
 
@@ -42,13 +55,19 @@ const channelOp = defineOp<AttentionMatrixInputs, { channels: readonly number[] 
   forward(inputs, options, { axes }) {
     const { channels } = options;
     const wrong = channels.find((channel) => !Number.isInteger(channel) || channel < 0 || channel >= axes.d!);
-    if (wrong !== undefined) throw new RangeError(`attentionMatrix: no channel ${wrong}; delta ${formatShape(inputs.delta.shape)} has channels 0…${axes.d! - 1}`);
+    if (wrong !== undefined)
+      throw new RangeError(`attentionMatrix: no channel ${wrong}; delta ${formatShape(inputs.delta.shape)} has channels 0…${axes.d! - 1}`);
     const { rowStart, rows } = checkedRows('attentionMatrix', axes.l!, options);
     const { device } = inputs.delta;
     const matrix = Tensor.empty([axes.b!, channels.length, rows, axes.l!], device);
     const selection = Tensor.from(Int32Array.from(channels), [channels.length], device);
     device.run('attentionMatrix', {
-      ...shared(inputs, axes), selected: channels.length, rowStart, rows, selection: selection.handle, out: matrix.handle,
+      ...shared(inputs, axes),
+      selected: channels.length,
+      rowStart,
+      rows,
+      selection: selection.handle,
+      out: matrix.handle,
     });
     selection.dispose();
     return { outputs: { matrix } };
@@ -75,7 +94,11 @@ const reducedOp = defineOp<AttentionMatrixInputs, { reduce: Reduce } & Attention
     const { device } = inputs.delta;
     const matrix = Tensor.empty([axes.b!, rows, axes.l!], device);
     device.run('attentionMatrixReduced', {
-      ...shared(inputs, axes), rowStart, rows, reduce: reductions.indexOf(options.reduce), out: matrix.handle,
+      ...shared(inputs, axes),
+      rowStart,
+      rows,
+      reduce: reductions.indexOf(options.reduce),
+      out: matrix.handle,
     });
     return { outputs: { matrix } };
   },

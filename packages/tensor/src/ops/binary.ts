@@ -11,10 +11,17 @@ type Out = { y: Tensor<'f32'> };
 function gathered(op: string, g: Tensor, a: Tensor, b: Tensor): Tensor {
   const spread = spreadOf(op, a, b);
   if (spread === 'same') return g.view();
-  return scope(() => (spread === 'one' ? sum(g) : spread === 'row' ? sumLast(g) : sumLeading(g.view([b.size === 0 ? 0 : g.size / b.size, b.size]))).view(b.shape));
+  return scope(() =>
+    (spread === 'one' ? sum(g) : spread === 'row' ? sumLast(g) : sumLeading(g.view([b.size === 0 ? 0 : g.size / b.size, b.size]))).view(
+      b.shape,
+    ),
+  );
 }
 
-function define(kind: BinaryKind, gradientOf: (dy: Tensor, call: In & Out, needs: (name: 'a' | 'b') => boolean) => { a?: Tensor | undefined; b?: Tensor | undefined }): Op<In, object, Out> {
+function define(
+  kind: BinaryKind,
+  gradientOf: (dy: Tensor, call: In & Out, needs: (name: 'a' | 'b') => boolean) => { a?: Tensor | undefined; b?: Tensor | undefined },
+): Op<In, object, Out> {
   const gradient: Gradient<In, object, Out> = ({ inputs: { a, b }, outputs: { y } }, { y: dy }, needs) =>
     dy
       ? scope(() => {

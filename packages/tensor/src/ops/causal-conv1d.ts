@@ -24,8 +24,17 @@ const op = defineOp<CausalConv1dInputs, object, Outputs>({
     const y = Tensor.empty(x.shape, x.device);
     const final = Tensor.empty([b, d, k - 1], x.device);
     x.device.run('causalConv1d', {
-      batch: b, length: l, channels: d, width: k, x: x.handle, weight: weight.handle, bias: bias?.handle,
-      initial: initial?.handle, lengths: lengths?.handle, y: y.handle, final: final.handle,
+      batch: b,
+      length: l,
+      channels: d,
+      width: k,
+      x: x.handle,
+      weight: weight.handle,
+      bias: bias?.handle,
+      initial: initial?.handle,
+      lengths: lengths?.handle,
+      y: y.handle,
+      final: final.handle,
     });
     return { outputs: { y, final } };
   },
@@ -35,9 +44,20 @@ const op = defineOp<CausalConv1dInputs, object, Outputs>({
       tensor && needs(name) ? Tensor.empty(tensor.shape, x.device) : undefined;
     const gradients = { x: like('x', x), weight: like('weight', weight), bias: like('bias', bias), initial: like('initial', initial) };
     x.device.run('causalConv1dBackward', {
-      batch: axes.b, length: axes.l, channels: axes.d, width: axes.k, x: x.handle, weight: weight.handle, initial: initial?.handle,
-      lengths: lengths?.handle, dy: cotangent.handle, dFinal: dFinal?.handle,
-      dx: gradients.x?.handle, dweight: gradients.weight?.handle, dbias: gradients.bias?.handle, dInitial: gradients.initial?.handle,
+      batch: axes.b,
+      length: axes.l,
+      channels: axes.d,
+      width: axes.k,
+      x: x.handle,
+      weight: weight.handle,
+      initial: initial?.handle,
+      lengths: lengths?.handle,
+      dy: cotangent.handle,
+      dFinal: dFinal?.handle,
+      dx: gradients.x?.handle,
+      dweight: gradients.weight?.handle,
+      dbias: gradients.bias?.handle,
+      dInitial: gradients.initial?.handle,
     });
     if (!dy) cotangent.dispose();
     return gradients;

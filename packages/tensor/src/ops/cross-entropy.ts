@@ -8,7 +8,12 @@ const op = defineOp<{ logits: Tensor; labels: Tensor }, object, { loss: Tensor<'
     const loss = Tensor.empty([axes.r!], logits.device);
     const logSumExp = recording ? Tensor.empty([axes.r!], logits.device) : undefined;
     logits.device.run('crossEntropy', {
-      rows: axes.r, vocabulary: axes.v, logits: logits.handle, labels: labels.handle, loss: loss.handle, logSumExp: logSumExp?.handle,
+      rows: axes.r,
+      vocabulary: axes.v,
+      logits: logits.handle,
+      labels: labels.handle,
+      loss: loss.handle,
+      logSumExp: logSumExp?.handle,
     });
     return { outputs: { loss }, saved: { logSumExp } };
   },
@@ -16,8 +21,13 @@ const op = defineOp<{ logits: Tensor; labels: Tensor }, object, { loss: Tensor<'
     if (!dloss) return {};
     const dlogits = Tensor.empty(logits.shape, logits.device);
     logits.device.run('crossEntropyBackward', {
-      rows: axes.r, vocabulary: axes.v, logits: logits.handle, labels: labels.handle, logSumExp: saved.logSumExp!.handle,
-      dloss: dloss.handle, dlogits: dlogits.handle,
+      rows: axes.r,
+      vocabulary: axes.v,
+      logits: logits.handle,
+      labels: labels.handle,
+      logSumExp: saved.logSumExp!.handle,
+      dloss: dloss.handle,
+      dlogits: dlogits.handle,
     });
     return { logits: dlogits };
   },

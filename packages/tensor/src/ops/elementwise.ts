@@ -53,8 +53,13 @@ export function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor<'f32'> {
   const rows = spread === 'suffix' ? sizeOf(a.shape.slice(0, -b.shape.length)) : spread === 'row' ? b.size : 1;
   const y = Tensor.empty(a.shape, a.device);
   a.device.run('binary', {
-    rows, columns, ...strides[spread](columns),
-    kind: binaryKinds.indexOf(kind), a: a.handle, b: b.handle, y: y.handle,
+    rows,
+    columns,
+    ...strides[spread](columns),
+    kind: binaryKinds.indexOf(kind),
+    a: a.handle,
+    b: b.handle,
+    y: y.handle,
   });
   return y;
 }

@@ -6,13 +6,27 @@ const op = defineOp<{ ids: Tensor; table: Tensor }, object, { y: Tensor<'f32'> }
   signature: 'ids: ..., table: v m -> y: ... m',
   forward({ ids, table }, _, { axes }) {
     const y = Tensor.empty([...ids.shape, axes.m!], table.device);
-    table.device.run('embedding', { count: ids.size, vocabulary: axes.v, width: axes.m, ids: ids.handle, table: table.handle, y: y.handle });
+    table.device.run('embedding', {
+      count: ids.size,
+      vocabulary: axes.v,
+      width: axes.m,
+      ids: ids.handle,
+      table: table.handle,
+      y: y.handle,
+    });
     return { outputs: { y } };
   },
   gradient({ inputs: { ids, table }, axes }, { y: dy }) {
     if (!dy) return {};
     const dtable = Tensor.empty(table.shape, table.device);
-    table.device.run('embeddingBackward', { count: ids.size, vocabulary: axes.v, width: axes.m, ids: ids.handle, dy: dy.handle, dtable: dtable.handle });
+    table.device.run('embeddingBackward', {
+      count: ids.size,
+      vocabulary: axes.v,
+      width: axes.m,
+      ids: ids.handle,
+      dy: dy.handle,
+      dtable: dtable.handle,
+    });
     return { table: dtable };
   },
 });

@@ -10,10 +10,16 @@ function copyAlong(axis: number, source: Tensor, from: number, target: Tensor, t
   const inner = sizeOf(source.shape.slice(axis + 1));
   const block = (tensor: Tensor): number => tensor.shape[axis]! * inner;
   source.device.run('copyBlocks', {
-    blocks: sizeOf(source.shape.slice(0, axis)), run: count * inner,
-    sourceOffset: from * inner, sourceStride: block(source), sourceCount: source.size,
-    targetOffset: to * inner, targetStride: block(target), targetCount: target.size,
-    source: source.handle, target: target.handle,
+    blocks: sizeOf(source.shape.slice(0, axis)),
+    run: count * inner,
+    sourceOffset: from * inner,
+    sourceStride: block(source),
+    sourceCount: source.size,
+    targetOffset: to * inner,
+    targetStride: block(target),
+    targetCount: target.size,
+    source: source.handle,
+    target: target.handle,
   });
 }
 
@@ -115,10 +121,19 @@ function concatOp(count: number): Op<Joined, { axis: number }, Out> {
       for (const name of names) {
         const { shape } = inputs[name]!;
         if (formatShape(resized(shape, axis, 0)) !== formatShape(resized(first.shape, axis, 0))) {
-          throw new ShapeError(`concat: ${name} is ${formatShape(shape)}; all but axis ${axis} must be as x0 ${formatShape(first.shape)} has it`);
+          throw new ShapeError(
+            `concat: ${name} is ${formatShape(shape)}; all but axis ${axis} must be as x0 ${formatShape(first.shape)} has it`,
+          );
         }
       }
-      const y = Tensor.empty(resized(first.shape, axis, names.reduce((total, name) => total + inputs[name]!.shape[axis]!, 0)), first.device);
+      const y = Tensor.empty(
+        resized(
+          first.shape,
+          axis,
+          names.reduce((total, name) => total + inputs[name]!.shape[axis]!, 0),
+        ),
+        first.device,
+      );
       let start = 0;
       for (const name of names) {
         const size = inputs[name]!.shape[axis]!;

@@ -10,7 +10,16 @@ export interface MatmulOptions {
 }
 
 /** op(a)·op(b) as a new tensor (m n), recorded nowhere; k is what is summed over. */
-export function product(m: number, n: number, k: number, a: Tensor, transposeA: boolean, b: Tensor, transposeB: boolean, bias?: Tensor): Tensor<'f32'> {
+export function product(
+  m: number,
+  n: number,
+  k: number,
+  a: Tensor,
+  transposeA: boolean,
+  b: Tensor,
+  transposeB: boolean,
+  bias?: Tensor,
+): Tensor<'f32'> {
   const c = Tensor.empty([m, n], a.device);
   a.device.run('matmul', { m, n, k, transposeA, transposeB, accumulate: false, a: a.handle, b: b.handle, bias: bias?.handle, c: c.handle });
   return c;

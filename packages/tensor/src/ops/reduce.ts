@@ -87,8 +87,16 @@ const weightedOp = defineOp<{ x: Tensor; weights: Tensor }, object, Out>({
       const spread = Tensor.empty(x.shape, x.device);
       for (let row = 0; row < b; row++) {
         x.device.run('copyBlocks', {
-          blocks: l, run: d, sourceOffset: row * d, sourceStride: 0, sourceCount: dy.size, targetOffset: row * l * d, targetStride: d, targetCount: x.size,
-          source: dy.handle, target: spread.handle,
+          blocks: l,
+          run: d,
+          sourceOffset: row * d,
+          sourceStride: 0,
+          sourceCount: dy.size,
+          targetOffset: row * l * d,
+          targetStride: d,
+          targetCount: x.size,
+          source: dy.handle,
+          target: spread.handle,
         });
       }
       return { x: binary('multiply', spread, weights.view([b, l, 1])) };

@@ -36,9 +36,20 @@ function backward(
   const dweight = weight && needs('weight') ? Tensor.empty(weight.shape, x.device) : undefined;
   const dz = z && needs('z') ? Tensor.empty(z.shape, x.device) : undefined;
   x.device.run('rmsNormBackward', {
-    rows: sizeOf(x.shape.slice(0, -1)), width: axes.d, groups, gate: gates.indexOf(gate), holdScale,
-    x: (outputs.residualOut ?? x).handle, weight: weight?.handle, z: z?.handle, scale: saved.scale!.handle,
-    dy: cotangent.handle, dResidualOut: dResidualOut?.handle, dx: dx.handle, dweight: dweight?.handle, dz: dz?.handle,
+    rows: sizeOf(x.shape.slice(0, -1)),
+    width: axes.d,
+    groups,
+    gate: gates.indexOf(gate),
+    holdScale,
+    x: (outputs.residualOut ?? x).handle,
+    weight: weight?.handle,
+    z: z?.handle,
+    scale: saved.scale!.handle,
+    dy: cotangent.handle,
+    dResidualOut: dResidualOut?.handle,
+    dx: dx.handle,
+    dweight: dweight?.handle,
+    dz: dz?.handle,
   });
   if (!dy) cotangent.dispose();
   return { x: dx, residual: needs('residual') ? dx.view() : undefined, weight: dweight, z: dz };
@@ -60,9 +71,18 @@ const op = defineOp<RmsNormInputs, RmsNormOptions, Outputs>({
     const residualOut = residual && Tensor.empty(x.shape, x.device);
     const scale = recording ? Tensor.empty([...leading, groups], x.device) : undefined;
     x.device.run('rmsNorm', {
-      rows: sizeOf(leading), width, groups, epsilon, gate: gates.indexOf(gate),
-      x: x.handle, weight: weight?.handle, residual: residual?.handle, z: z?.handle,
-      y: y.handle, residualOut: residualOut?.handle, scale: scale?.handle,
+      rows: sizeOf(leading),
+      width,
+      groups,
+      epsilon,
+      gate: gates.indexOf(gate),
+      x: x.handle,
+      weight: weight?.handle,
+      residual: residual?.handle,
+      z: z?.handle,
+      y: y.handle,
+      residualOut: residualOut?.handle,
+      scale: scale?.handle,
     });
     return { outputs: { y, residualOut }, saved: { scale } };
   },

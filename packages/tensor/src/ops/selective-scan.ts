@@ -34,12 +34,28 @@ const signature =
   'u: b l d, delta: b l d, A: d n, B: b l g n, C: b l g n, D?: d, deltaBias?: d, z?: b l d, initialState?: b d n, lengths?: b -> y: b l d, finalState: b d n';
 
 /** The arguments that forward and backward share. */
-function shared(inputs: SelectiveScanInputs, axes: Record<string, number>, softplus: boolean): Record<string, number | boolean | undefined> {
+function shared(
+  inputs: SelectiveScanInputs,
+  axes: Record<string, number>,
+  softplus: boolean,
+): Record<string, number | boolean | undefined> {
   const { u, delta, A, B, C, D, deltaBias, z, lengths } = inputs;
   return {
-    batch: axes.b, length: axes.l, channels: axes.d, state: axes.n, groups: axes.g, softplus,
-    u: u.handle, delta: delta.handle, A: A.handle, B: B.handle, C: C.handle,
-    D: D?.handle, deltaBias: deltaBias?.handle, z: z?.handle, lengths: lengths?.handle,
+    batch: axes.b,
+    length: axes.l,
+    channels: axes.d,
+    state: axes.n,
+    groups: axes.g,
+    softplus,
+    u: u.handle,
+    delta: delta.handle,
+    A: A.handle,
+    B: B.handle,
+    C: C.handle,
+    D: D?.handle,
+    deltaBias: deltaBias?.handle,
+    z: z?.handle,
+    lengths: lengths?.handle,
   };
 }
 
@@ -53,8 +69,11 @@ const op = defineOp<SelectiveScanInputs, Options, Outputs>({
     const finalState = Tensor.empty([b, d, n], u.device);
     const checkpoints = recording ? Tensor.empty([b, Math.ceil(l / scanTile), d, n], u.device) : undefined;
     u.device.run('selectiveScan', {
-      ...shared(inputs, axes, softplus), initialState: initialState?.handle,
-      y: y.handle, finalState: finalState.handle, checkpoints: checkpoints?.handle,
+      ...shared(inputs, axes, softplus),
+      initialState: initialState?.handle,
+      y: y.handle,
+      finalState: finalState.handle,
+      checkpoints: checkpoints?.handle,
     });
     return { outputs: { y, finalState }, saved: { checkpoints } };
   },
@@ -63,12 +82,30 @@ const op = defineOp<SelectiveScanInputs, Options, Outputs>({
     const like = (tensor: Tensor | undefined): Tensor<'f32'> | undefined => tensor && Tensor.empty(tensor.shape, tensor.device);
     const cotangent = dy ?? Tensor.full(u.shape, 0, u.device);
     const gradients = {
-      u: like(u), delta: like(delta), A: like(A), B: like(B), C: like(C), D: like(D), deltaBias: like(deltaBias), z: like(z), initialState: like(initialState),
+      u: like(u),
+      delta: like(delta),
+      A: like(A),
+      B: like(B),
+      C: like(C),
+      D: like(D),
+      deltaBias: like(deltaBias),
+      z: like(z),
+      initialState: like(initialState),
     };
     u.device.run('selectiveScanBackward', {
-      ...shared(inputs, axes, options.softplus), checkpoints: saved.checkpoints!.handle, dy: cotangent.handle, dFinalState: dFinalState?.handle,
-      du: gradients.u!.handle, ddelta: gradients.delta!.handle, dA: gradients.A!.handle, dB: gradients.B!.handle, dC: gradients.C!.handle,
-      dD: gradients.D?.handle, ddeltaBias: gradients.deltaBias?.handle, dz: gradients.z?.handle, dInitialState: gradients.initialState?.handle,
+      ...shared(inputs, axes, options.softplus),
+      checkpoints: saved.checkpoints!.handle,
+      dy: cotangent.handle,
+      dFinalState: dFinalState?.handle,
+      du: gradients.u!.handle,
+      ddelta: gradients.delta!.handle,
+      dA: gradients.A!.handle,
+      dB: gradients.B!.handle,
+      dC: gradients.C!.handle,
+      dD: gradients.D?.handle,
+      ddeltaBias: gradients.deltaBias?.handle,
+      dz: gradients.z?.handle,
+      dInitialState: gradients.initialState?.handle,
     });
     if (!dy) cotangent.dispose();
     return gradients;
@@ -78,15 +115,30 @@ const op = defineOp<SelectiveScanInputs, Options, Outputs>({
     holdDynamics({ inputs, options, axes }, { y: dy, finalState: dFinalState }) {
       const { u, delta, A, B, C, D, z, deltaBias, lengths, initialState } = inputs;
       if (options.softplus || z || deltaBias) {
-        throw new Error('selectiveScan: rule holdDynamics needs delta after its softplus and no fused gate; run the model with fused: false');
+        throw new Error(
+          'selectiveScan: rule holdDynamics needs delta after its softplus and no fused gate; run the model with fused: false',
+        );
       }
       const g = dy ?? Tensor.full(u.shape, 0, u.device);
       const du = Tensor.empty(u.shape, u.device);
       const dInitialState = initialState && Tensor.empty(initialState.shape, u.device);
       u.device.run('selectiveScanTransposed', {
-        batch: axes.b, length: axes.l, channels: axes.d, state: axes.n, groups: axes.g, position: -1,
-        delta: delta.handle, A: A.handle, B: B.handle, C: C.handle, D: D?.handle, g: g.handle, lengths: lengths?.handle,
-        dFinalState: dFinalState?.handle, out: du.handle, dInitialState: dInitialState?.handle,
+        batch: axes.b,
+        length: axes.l,
+        channels: axes.d,
+        state: axes.n,
+        groups: axes.g,
+        position: -1,
+        delta: delta.handle,
+        A: A.handle,
+        B: B.handle,
+        C: C.handle,
+        D: D?.handle,
+        g: g.handle,
+        lengths: lengths?.handle,
+        dFinalState: dFinalState?.handle,
+        out: du.handle,
+        dInitialState: dInitialState?.handle,
       });
       if (!dy) g.dispose();
       return { u: du, initialState: dInitialState };
@@ -118,8 +170,20 @@ const transposedOp = defineOp<SelectiveScanTransposedInputs, { position: number 
   forward({ delta, A, B, C, D, g, lengths }, { position }, { axes }) {
     const out = Tensor.empty(delta.shape, delta.device);
     delta.device.run('selectiveScanTransposed', {
-      batch: axes.b, length: axes.l, channels: axes.d, state: axes.n, groups: axes.g, position,
-      delta: delta.handle, A: A.handle, B: B.handle, C: C.handle, D: D?.handle, g: g?.handle, lengths: lengths?.handle, out: out.handle,
+      batch: axes.b,
+      length: axes.l,
+      channels: axes.d,
+      state: axes.n,
+      groups: axes.g,
+      position,
+      delta: delta.handle,
+      A: A.handle,
+      B: B.handle,
+      C: C.handle,
+      D: D?.handle,
+      g: g?.handle,
+      lengths: lengths?.handle,
+      out: out.handle,
     });
     return { outputs: { out } };
   },

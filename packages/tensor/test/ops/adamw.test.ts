@@ -25,7 +25,9 @@ test('ten steps of changing gradients', async () => {
 
 test('bad settings are refused', () => {
   const x = Tensor.full([2], 0);
-  expect(() => adamw({ parameter: x, gradient: x, m: x, v: x }, { ...settings, step: 0 })).toThrow('adamw: step is 0; steps are counted from 1');
+  expect(() => adamw({ parameter: x, gradient: x, m: x, v: x }, { ...settings, step: 0 })).toThrow(
+    'adamw: step is 0; steps are counted from 1',
+  );
   expect(() => adamw({ parameter: x, gradient: Tensor.full([3], 0), m: x, v: x }, { ...settings, step: 1 })).toThrow(
     new ShapeError('adamw: gradient is (3); its leading axes must be (2), as parameter (2) has them'),
   );

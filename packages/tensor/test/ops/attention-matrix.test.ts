@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { add, attentionMatrix, attentionMatrixReduced, multiply, selectiveScan, slice, Tensor, type AttentionMatrixInputs } from '../../src/index.js';
+import {
+  add,
+  attentionMatrix,
+  attentionMatrixReduced,
+  multiply,
+  selectiveScan,
+  slice,
+  Tensor,
+  type AttentionMatrixInputs,
+} from '../../src/index.js';
 import { attention } from '../reference/selective-scan.js';
 import { scanInputs, scanShapes, type ScanShape } from '../scans.js';
 import { array, download, expectClose, runs, upload, type HostArray } from '../support.js';
@@ -89,7 +98,12 @@ test('tiles of rows are the rows of the whole', () =>
       expectClose(await download(tile), await download(slice(whole, 2, rowStart, rowStart + rows)), 1e-6);
       for (const reduce of Object.keys(reductions) as Reduce[]) {
         const reduced = attentionMatrixReduced(inputs, { reduce, rowStart, rows });
-        expectClose(await download(reduced), await download(slice(attentionMatrixReduced(inputs, { reduce }), 1, rowStart, rowStart + rows)), 2e-6, reduce);
+        expectClose(
+          await download(reduced),
+          await download(slice(attentionMatrixReduced(inputs, { reduce }), 1, rowStart, rowStart + rows)),
+          2e-6,
+          reduce,
+        );
       }
     }),
     runs(15),

@@ -9,14 +9,22 @@ test('values and gradients', () =>
   fc.assert(
     fc.asyncProperty(
       fc.record({
-        batch: fc.integer({ min: 1, max: 3 }), length: fc.integer({ min: 1, max: 9 }), channels: fc.integer({ min: 1, max: 21 }), width: fc.integer({ min: 1, max: 5 }),
-        bias: fc.boolean(), initial: fc.boolean(), lengths: fc.option(fc.array(fc.nat(9), { minLength: 3, maxLength: 3 }), { nil: undefined }), seed: fc.integer(),
+        batch: fc.integer({ min: 1, max: 3 }),
+        length: fc.integer({ min: 1, max: 9 }),
+        channels: fc.integer({ min: 1, max: 21 }),
+        width: fc.integer({ min: 1, max: 5 }),
+        bias: fc.boolean(),
+        initial: fc.boolean(),
+        lengths: fc.option(fc.array(fc.nat(9), { minLength: 3, maxLength: 3 }), { nil: undefined }),
+        seed: fc.integer(),
       }),
       async ({ batch, length, channels, width, bias, initial, lengths, seed }) => {
         const random = new Random(seed);
         await expectGradients({
           inputs: {
-            x: random.array([batch, length, channels]), weight: random.array([channels, width]), bias: bias ? random.array([channels]) : undefined,
+            x: random.array([batch, length, channels]),
+            weight: random.array([channels, width]),
+            bias: bias ? random.array([channels]) : undefined,
             initial: initial ? random.array([batch, channels, width - 1]) : undefined,
             lengths: lengths && integers(lengths.slice(0, batch).map((n) => Math.min(n, length))),
           },

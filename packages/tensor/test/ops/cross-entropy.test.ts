@@ -7,14 +7,22 @@ import { integers, Random, runs } from '../support.js';
 
 test('values and gradients, some rows ignored', () =>
   fc.assert(
-    fc.asyncProperty(fc.array(fc.integer({ min: -1, max: 20 }), { minLength: 1, maxLength: 7 }), fc.integer({ min: 1, max: 40 }), fc.integer(), async (labels, vocabulary, seed) => {
-      await expectGradients({
-        inputs: { logits: new Random(seed).array([labels.length, vocabulary], -3, 3), labels: integers(labels.map((label) => (label < 0 ? -100 : label % vocabulary))) },
-        op: ({ logits, labels }) => [crossEntropy(logits!, labels!)],
-        reference: (arrays) => [reference(arrays)],
-        within: 1e-4, // a loss near 0 is a difference of logits, as exact as these
-      });
-    }),
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: -1, max: 20 }), { minLength: 1, maxLength: 7 }),
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer(),
+      async (labels, vocabulary, seed) => {
+        await expectGradients({
+          inputs: {
+            logits: new Random(seed).array([labels.length, vocabulary], -3, 3),
+            labels: integers(labels.map((label) => (label < 0 ? -100 : label % vocabulary))),
+          },
+          op: ({ logits, labels }) => [crossEntropy(logits!, labels!)],
+          reference: (arrays) => [reference(arrays)],
+          within: 1e-4, // a loss near 0 is a difference of logits, as exact as these
+        });
+      },
+    ),
     runs(25),
   ));
 

@@ -6,13 +6,18 @@ import { array, integers, Random, runs } from '../support.js';
 
 test('values and gradients, ids repeated or not', () =>
   fc.assert(
-    fc.asyncProperty(fc.array(fc.nat(6), { minLength: 1, maxLength: 20 }), fc.integer({ min: 1, max: 18 }), fc.integer(), async (ids, width, seed) => {
-      await expectGradients({
-        inputs: { ids: integers(ids, [1, ids.length]), table: new Random(seed).array([7, width]) },
-        op: ({ ids, table }) => [embedding(ids!, table!)],
-        reference: ({ table }) => [array([1, ids.length, width], (i) => table!.data[ids[Math.floor(i / width)]! * width + (i % width)]!)],
-      });
-    }),
+    fc.asyncProperty(
+      fc.array(fc.nat(6), { minLength: 1, maxLength: 20 }),
+      fc.integer({ min: 1, max: 18 }),
+      fc.integer(),
+      async (ids, width, seed) => {
+        await expectGradients({
+          inputs: { ids: integers(ids, [1, ids.length]), table: new Random(seed).array([7, width]) },
+          op: ({ ids, table }) => [embedding(ids!, table!)],
+          reference: ({ table }) => [array([1, ids.length, width], (i) => table!.data[ids[Math.floor(i / width)]! * width + (i % width)]!)],
+        });
+      },
+    ),
     runs(15),
   ));
 

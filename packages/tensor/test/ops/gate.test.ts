@@ -16,7 +16,12 @@ describe('gate', () => {
       fc.asyncProperty(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 33 }), fc.integer(), async (rows, columns, seed) => {
         const random = new Random(seed);
         const [x, z] = [random.array([rows, columns]), random.array([rows, columns], -4, 4)];
-        await expectGradients({ inputs: { x, z }, op: (t) => [gate({ x: t.x!, z: t.z! })], reference: gated((a, b) => a * silu(b)), ...held(x, z) });
+        await expectGradients({
+          inputs: { x, z },
+          op: (t) => [gate({ x: t.x!, z: t.z! })],
+          reference: gated((a, b) => a * silu(b)),
+          ...held(x, z),
+        });
       }),
       runs(10),
     );

@@ -25,22 +25,33 @@ test('products larger than any block of the kernel', async () => {
   const [a, b] = [random.array([131, 517]), random.array([517, 203])];
   const expected = reference.matmul(a, b);
   expectClose(await download(matmul(upload(a), upload(b))), expected, 1e-6);
-  expectClose(await download(matmul(upload(reference.flipped(a)), upload(reference.flipped(b)), { transposeA: true, transposeB: true })), expected, 1e-6);
+  expectClose(
+    await download(matmul(upload(reference.flipped(a)), upload(reference.flipped(b)), { transposeA: true, transposeB: true })),
+    expected,
+    1e-6,
+  );
 });
 
 test('linear: values and gradients, any leading axes', () =>
   fc.assert(
-    fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 3 }), size, size, fc.boolean(), fc.integer(), async (leading, k, n, bias, seed) => {
-      const random = new Random(seed);
-      await expectGradients({
-        inputs: { x: random.array([...leading, k]), weight: random.array([n, k]), bias: bias ? random.array([n]) : undefined },
-        op: ({ x, weight, bias }) => [linear(x!, weight!, bias)],
-        reference: ({ x, weight, bias }) => {
-          const product = reference.matmul({ shape: [x!.data.length / k, k], data: x!.data }, reference.flipped(weight!));
-          return [array([...leading, n], (i) => product.data[i]! + (bias?.data[i % n] ?? 0))];
-        },
-      });
-    }),
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 3 }),
+      size,
+      size,
+      fc.boolean(),
+      fc.integer(),
+      async (leading, k, n, bias, seed) => {
+        const random = new Random(seed);
+        await expectGradients({
+          inputs: { x: random.array([...leading, k]), weight: random.array([n, k]), bias: bias ? random.array([n]) : undefined },
+          op: ({ x, weight, bias }) => [linear(x!, weight!, bias)],
+          reference: ({ x, weight, bias }) => {
+            const product = reference.matmul({ shape: [x!.data.length / k, k], data: x!.data }, reference.flipped(weight!));
+            return [array([...leading, n], (i) => product.data[i]! + (bias?.data[i % n] ?? 0))];
+          },
+        });
+      },
+    ),
     runs(15),
   ));
 
@@ -48,5 +59,7 @@ test('inner sizes that differ', () => {
   expect(() => matmul(Tensor.full([2, 3], 0), Tensor.full([2, 3], 0))).toThrow(
     new ShapeError('matmul: b is (2, 3); axis 0 is "k", which a (2, 3) sets to 3'),
   );
-  expect(() => linear(Tensor.full([4, 2, 3], 0), Tensor.full([5, 4], 0))).toThrow('linear: weight is (5, 4); axis 1 is "k", which x (4, 2, 3) sets to 3');
+  expect(() => linear(Tensor.full([4, 2, 3], 0), Tensor.full([5, 4], 0))).toThrow(
+    'linear: weight is (5, 4); axis 1 is "k", which x (4, 2, 3) sets to 3',
+  );
 });

@@ -23,11 +23,14 @@ describe.each([{}, { rmsNorm: 'holdScale' }])('rmsNorm under the rules %o', (rul
         const width = slice * groups;
         const shape = [...leading, width];
         const inputs = {
-          x: random.array(shape), weight: weight ? random.array([width], 0.5, 1.5) : undefined,
-          residual: residual ? random.array(shape) : undefined, z: gate === 'none' ? undefined : random.array(shape, -3, 3),
+          x: random.array(shape),
+          weight: weight ? random.array([width], 0.5, 1.5) : undefined,
+          residual: residual ? random.array(shape) : undefined,
+          z: gate === 'none' ? undefined : random.array(shape, -3, 3),
         };
         const options = { epsilon: 1e-2, groups, gate };
-        const outputsOf = ({ y, residualOut }: { y: HostArray; residualOut: HostArray }): HostArray[] => (residual ? [y, residualOut] : [y]);
+        const outputsOf = ({ y, residualOut }: { y: HostArray; residualOut: HostArray }): HostArray[] =>
+          residual ? [y, residualOut] : [y];
         const { scales } = reference.rmsNorm(inputs as unknown as Record<string, HostArray>, options);
         await expectGradients({
           inputs,
@@ -46,8 +49,12 @@ describe.each([{}, { rmsNorm: 'holdScale' }])('rmsNorm under the rules %o', (rul
 
 test('settings that do not fit are refused', () => {
   const x = Tensor.full([2, 6], 1);
-  expect(() => rmsNorm({ x }, { epsilon: 1e-5, groups: 4 })).toThrow(new ShapeError('rmsNorm: groups is 4; it must divide the last axis, which x sets to 6'));
+  expect(() => rmsNorm({ x }, { epsilon: 1e-5, groups: 4 })).toThrow(
+    new ShapeError('rmsNorm: groups is 4; it must divide the last axis, which x sets to 6'),
+  );
   expect(() => rmsNorm({ x }, { epsilon: 1e-5, gate: 'after' })).toThrow("gate is 'after' and z is missing");
   expect(() => rmsNorm({ x, z: x }, { epsilon: 1e-5 })).toThrow("gate is 'none' and z is given");
-  expect(() => rmsNorm({ x, weight: Tensor.full([5], 1) }, { epsilon: 1e-5 })).toThrow('rmsNorm: weight is (5); axis 0 is "d", which x (2, 6) sets to 6');
+  expect(() => rmsNorm({ x, weight: Tensor.full([5], 1) }, { epsilon: 1e-5 })).toThrow(
+    'rmsNorm: weight is (5); axis 0 is "d", which x (2, 6) sets to 6',
+  );
 });

@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { selectiveScan, selectiveScanTransposed, ShapeError, slice, sum, gradient, multiply, Tensor, type SelectiveScanInputs } from '../../src/index.js';
+import {
+  selectiveScan,
+  selectiveScanTransposed,
+  ShapeError,
+  slice,
+  sum,
+  gradient,
+  multiply,
+  Tensor,
+  type SelectiveScanInputs,
+} from '../../src/index.js';
 import { expectGradients } from '../gradients.js';
 import * as reference from '../reference/selective-scan.js';
 import { scanInputs, scanShapes } from '../scans.js';
@@ -8,7 +18,9 @@ import { array, download, expectClose, Random, runs, upload, type HostArray } fr
 
 /** The arrays that are there, on the device. */
 function uploadAll(arrays: Record<string, HostArray | undefined>): SelectiveScanInputs {
-  return Object.fromEntries(Object.entries(arrays).flatMap(([name, value]) => (value ? [[name, upload(value)]] : []))) as unknown as SelectiveScanInputs;
+  return Object.fromEntries(
+    Object.entries(arrays).flatMap(([name, value]) => (value ? [[name, upload(value)]] : [])),
+  ) as unknown as SelectiveScanInputs;
 }
 /** Positions start…end−1 of the operands that have positions. */
 function positions(inputs: SelectiveScanInputs, start: number, end: number): SelectiveScanInputs {
@@ -31,7 +43,19 @@ describe('selectiveScan', () => {
 
   test('values and gradients past the end of a checkpoint', async () => {
     for (const length of [15, 16, 17, 33]) {
-      const shape = { batch: 1, length, perGroup: 2, state: 3, groups: 1, D: true, deltaBias: true, z: true, initialState: true, lengths: undefined, seed: length };
+      const shape = {
+        batch: 1,
+        length,
+        perGroup: 2,
+        state: 3,
+        groups: 1,
+        D: true,
+        deltaBias: true,
+        z: true,
+        initialState: true,
+        lengths: undefined,
+        seed: length,
+      };
       await expectGradients({
         inputs: scanInputs(shape),
         op: (tensors) => Object.values(selectiveScan(tensors as unknown as SelectiveScanInputs, { softplus: true })),
@@ -52,7 +76,9 @@ describe('selectiveScan', () => {
           rules: { selectiveScan: 'holdDynamics' },
           held: (arrays) => {
             // D ⊙ u is linear in u; D itself gets nothing either
-            const fixed = Object.fromEntries(Object.entries(dynamics).filter((entry): entry is [string, HostArray] => entry[1] !== undefined));
+            const fixed = Object.fromEntries(
+              Object.entries(dynamics).filter((entry): entry is [string, HostArray] => entry[1] !== undefined),
+            );
             return Object.values(reference.selectiveScan({ ...arrays, ...fixed }, { softplus: false }));
           },
         });
@@ -95,7 +121,19 @@ describe('selectiveScan', () => {
     ));
 
   test('the same bits twice, forward and backward, also where threads share the work', async () => {
-    const shape = { batch: 2, length: 200, perGroup: 96, state: 16, groups: 1, D: true, deltaBias: true, z: true, initialState: true, lengths: undefined, seed: 4 };
+    const shape = {
+      batch: 2,
+      length: 200,
+      perGroup: 96,
+      state: 16,
+      groups: 1,
+      D: true,
+      deltaBias: true,
+      z: true,
+      initialState: true,
+      lengths: undefined,
+      seed: 4,
+    };
     const inputs = uploadAll(scanInputs(shape));
     const tensors = Object.values(inputs).filter((tensor): tensor is Tensor => tensor !== undefined);
     const once = async (): Promise<Buffer[]> => {
@@ -106,22 +144,72 @@ describe('selectiveScan', () => {
   });
 
   test('shapes that do not fit name the axis and who set it', () => {
-    const inputs = uploadAll(scanInputs({ batch: 2, length: 4, perGroup: 6, state: 16, groups: 1, D: false, deltaBias: false, z: false, initialState: false, lengths: undefined, seed: 1 }));
+    const inputs = uploadAll(
+      scanInputs({
+        batch: 2,
+        length: 4,
+        perGroup: 6,
+        state: 16,
+        groups: 1,
+        D: false,
+        deltaBias: false,
+        z: false,
+        initialState: false,
+        lengths: undefined,
+        seed: 1,
+      }),
+    );
     expect(() => selectiveScan({ ...inputs, B: Tensor.full([2, 4, 1, 8], 0) })).toThrow(
       new ShapeError('selectiveScan: B is (2, 4, 1, 8); axis 3 is "n", which A (6, 16) sets to 16'),
     );
-    expect(() => selectiveScan({ ...inputs, initialState: Tensor.full([2, 6], 0) })).toThrow('selectiveScan: initialState is (2, 6); it needs 3 axes (b, d, n)');
-    expect(() => selectiveScan({ ...inputs, A: undefined as unknown as Tensor })).toThrow('selectiveScan: A is missing; its axes are (d, n)');
+    expect(() => selectiveScan({ ...inputs, initialState: Tensor.full([2, 6], 0) })).toThrow(
+      'selectiveScan: initialState is (2, 6); it needs 3 axes (b, d, n)',
+    );
+    expect(() => selectiveScan({ ...inputs, A: undefined as unknown as Tensor })).toThrow(
+      'selectiveScan: A is missing; its axes are (d, n)',
+    );
   });
 
   test('a row length past the sequence rejects the read', async () => {
-    const inputs = uploadAll(scanInputs({ batch: 1, length: 4, perGroup: 1, state: 1, groups: 1, D: false, deltaBias: false, z: false, initialState: false, lengths: undefined, seed: 1 }));
-    await expect(selectiveScan({ ...inputs, lengths: Tensor.from(Int32Array.of(5)) }).y.read()).rejects.toThrow('lengths[0] is 5; it must lie in 0…4');
+    const inputs = uploadAll(
+      scanInputs({
+        batch: 1,
+        length: 4,
+        perGroup: 1,
+        state: 1,
+        groups: 1,
+        D: false,
+        deltaBias: false,
+        z: false,
+        initialState: false,
+        lengths: undefined,
+        seed: 1,
+      }),
+    );
+    await expect(selectiveScan({ ...inputs, lengths: Tensor.from(Int32Array.of(5)) }).y.read()).rejects.toThrow(
+      'lengths[0] is 5; it must lie in 0…4',
+    );
   });
 
   test('the rule needs the scan unfused', () => {
-    const inputs = uploadAll(scanInputs({ batch: 1, length: 4, perGroup: 1, state: 1, groups: 1, D: false, deltaBias: false, z: true, initialState: false, lengths: undefined, seed: 1 }));
-    expect(() => gradient(() => selectiveScan(inputs).y, [inputs.u], { rules: { selectiveScan: 'holdDynamics' } })).toThrow('rule holdDynamics needs');
+    const inputs = uploadAll(
+      scanInputs({
+        batch: 1,
+        length: 4,
+        perGroup: 1,
+        state: 1,
+        groups: 1,
+        D: false,
+        deltaBias: false,
+        z: true,
+        initialState: false,
+        lengths: undefined,
+        seed: 1,
+      }),
+    );
+    expect(() => gradient(() => selectiveScan(inputs).y, [inputs.u], { rules: { selectiveScan: 'holdDynamics' } })).toThrow(
+      'rule holdDynamics needs',
+    );
   });
 });
 
@@ -160,8 +248,18 @@ describe('selectiveScanTransposed', () => {
           });
         const { lengths, ...dynamics } = dynamicsOf(uploadAll(arrays));
         const position = p % l;
-        expectClose(await download(selectiveScanTransposed(dynamics, { position })), rowOf(() => position), 1e-5, `row ${position}`);
-        expectClose(await download(selectiveScanTransposed({ ...dynamics, lengths })), rowOf((b) => (arrays.lengths?.data[b] ?? l) - 1), 1e-5, 'the last row');
+        expectClose(
+          await download(selectiveScanTransposed(dynamics, { position })),
+          rowOf(() => position),
+          1e-5,
+          `row ${position}`,
+        );
+        expectClose(
+          await download(selectiveScanTransposed({ ...dynamics, lengths })),
+          rowOf((b) => (arrays.lengths?.data[b] ?? l) - 1),
+          1e-5,
+          'the last row',
+        );
       }),
       runs(20),
     ));

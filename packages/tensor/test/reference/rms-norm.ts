@@ -23,7 +23,10 @@ export function rmsNorm(
   const own = new Float64Array(rows * groups);
   for (let group = 0; group < rows * groups; group++) {
     const from = group * slice;
-    const normalised = Float64Array.from({ length: slice }, (_, c) => residualOut.data[from + c]! * (gate === 'before' ? silu(z!.data[from + c]!) : 1));
+    const normalised = Float64Array.from(
+      { length: slice },
+      (_, c) => residualOut.data[from + c]! * (gate === 'before' ? silu(z!.data[from + c]!) : 1),
+    );
     own[group] = 1 / Math.sqrt(normalised.reduce((sum, t) => sum + t * t, 0) / slice + epsilon);
     normalised.forEach((t, c) => {
       const factor = gate === 'after' ? silu(z!.data[from + c]!) : 1;

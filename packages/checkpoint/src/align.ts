@@ -95,7 +95,8 @@ function matchLetters(source: readonly Letter[], target: readonly Letter[]): Map
       note(target[j++]!.place, source[i++]!.place);
       continue;
     }
-    const [skipSource, skipTarget] = source[i]!.letter === ' ' ? [1, 0] : target[j]!.letter === ' ' ? [0, 1] : nearestAgreement(source, target, i, j);
+    const [skipSource, skipTarget] =
+      source[i]!.letter === ' ' ? [1, 0] : target[j]!.letter === ' ' ? [0, 1] : nearestAgreement(source, target, i, j);
     const from = source[i]!.place[0];
     const to = skipSource === 0 ? from : source[i + skipSource - 1]!.place[1];
     for (let k = 0; k < skipTarget; k++) note(target[j + k]!.place, [from, to]);
@@ -108,7 +109,8 @@ function matchLetters(source: readonly Letter[], target: readonly Letter[]): Map
 /** The fewest letters to step over on both sides until the next ones agree; everything in reach when none do. */
 function nearestAgreement(source: readonly Letter[], target: readonly Letter[], i: number, j: number): [number, number] {
   for (let total = 1; total <= 2 * reach; total++) {
-    for (let a = Math.max(0, total - reach); a <= Math.min(total, reach); a++) if (agree(source, target, i + a, j + total - a)) return [a, total - a];
+    for (let a = Math.max(0, total - reach); a <= Math.min(total, reach); a++)
+      if (agree(source, target, i + a, j + total - a)) return [a, total - a];
   }
   return [Math.min(reach, source.length - i), Math.min(reach, target.length - j)];
 }

@@ -40,7 +40,9 @@ export async function writeAtomically(path: string, write: (file: FileHandle) =>
   } catch (error) {
     await unlink(beside).catch(() => undefined);
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw new CheckpointError(`cannot write ${path}: ${fileTrouble(error)}. Choose a place that exists and can be written`, { cause: error });
+    throw new CheckpointError(`cannot write ${path}: ${fileTrouble(error)}. Choose a place that exists and can be written`, {
+      cause: error,
+    });
   } finally {
     unfinished.delete(beside);
   }
@@ -48,5 +50,5 @@ export async function writeAtomically(path: string, write: (file: FileHandle) =>
 
 /** Writes all of `bytes`, however many calls that takes. */
 export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.byteLength; ) done += (await file.write(bytes, done, bytes.byteLength - done)).bytesWritten;
+  for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, done, bytes.byteLength - done)).bytesWritten;
 }

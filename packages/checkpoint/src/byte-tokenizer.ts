@@ -9,8 +9,10 @@ import type { Encoded, Tokenizer } from './tokenizer.js';
  * @param specials names of the ids from 256 on
  */
 export function byteTokenizer(vocabSize = 256, specials: readonly string[] = []): Tokenizer {
-  if (!Number.isInteger(vocabSize) || vocabSize < 256) throw new CheckpointError(`a byte-level tokenizer needs a vocabulary of at least 256 ids; the model has ${vocabSize}`);
-  const decode = (ids: readonly number[]): string => new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(ids.filter((id) => id < 256)));
+  if (!Number.isInteger(vocabSize) || vocabSize < 256)
+    throw new CheckpointError(`a byte-level tokenizer needs a vocabulary of at least 256 ids; the model has ${vocabSize}`);
+  const decode = (ids: readonly number[]): string =>
+    new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(ids.filter((id) => id < 256)));
   return {
     kind: 'byte',
     vocabSize,

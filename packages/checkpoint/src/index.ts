@@ -6,7 +6,7 @@ export {
   type NumberArray,
   type SafetensorsFile,
   type StoredTensor,
-  type TensorToWrite,
+  type SafetensorsInput,
 } from './safetensors.js';
 export { type ArrayOfDType, type StoredDType } from './dtypes.js';
 export { saveModel, type SaveOptions } from './save.js';

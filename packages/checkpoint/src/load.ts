@@ -32,7 +32,9 @@ export interface LoadedModel {
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<LoadedModel> {
   const found = await stat(path).catch((error: unknown) => {
-    throw new CheckpointError(`no model at ${path}: ${fileTrouble(error)}. Give a folder with config.json and model.safetensors`, { cause: error });
+    throw new CheckpointError(`no model at ${path}: ${fileTrouble(error)}. Give a folder with config.json and model.safetensors`, {
+      cause: error,
+    });
   });
   const folder = found.isDirectory() ? path : dirname(path);
   const json = await readConfig(join(folder, 'config.json'));
@@ -67,7 +69,8 @@ function checkParameters({ path, tensors }: Weights, specs: Record<string, Param
   for (const [name, { shape }] of Object.entries(specs)) {
     const stored = tensors.get(name);
     if (!stored) problems.push(`${name} ${formatShape(shape)} is missing`);
-    else if (formatShape(stored.shape) !== formatShape(shape)) problems.push(`${name} is ${formatShape(stored.shape)}; config.json makes it ${formatShape(shape)}`);
+    else if (formatShape(stored.shape) !== formatShape(shape))
+      problems.push(`${name} is ${formatShape(stored.shape)}; config.json makes it ${formatShape(shape)}`);
     else if (!/^B?F/.test(stored.dtype)) problems.push(`${name} is ${stored.dtype}; a floating-point type is needed`);
   }
   if (problems.length === 0) return;

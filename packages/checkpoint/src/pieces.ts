@@ -1,6 +1,11 @@
 /** The parts of a tokenizer.json that say which bytes a token stands for. */
 export interface TokenizerJson {
-  model: { vocab: Record<string, number> | [string, number][]; continuing_subword_prefix?: string | null; end_of_word_suffix?: string | null; byte_fallback?: boolean };
+  model: {
+    vocab: Record<string, number> | [string, number][];
+    continuing_subword_prefix?: string | null;
+    end_of_word_suffix?: string | null;
+    byte_fallback?: boolean;
+  };
   added_tokens?: { id: number; content: string; special: boolean }[];
   decoder: unknown;
   pre_tokenizer: unknown;
@@ -25,7 +30,9 @@ const utf8 = new TextEncoder();
 /** The bytes that each token stands for, by id; absent for ids that the vocabulary does not have. */
 export function tokenBytes(json: TokenizerJson): (id: number) => Uint8Array | undefined {
   const { vocab, continuing_subword_prefix: prefix, end_of_word_suffix: suffix, byte_fallback: fallback } = json.model;
-  const tokens = new Map<number, string>(Array.isArray(vocab) ? vocab.map(([token], id) => [id, token]) : Object.entries(vocab).map(([token, id]) => [id, token]));
+  const tokens = new Map<number, string>(
+    Array.isArray(vocab) ? vocab.map(([token], id) => [id, token]) : Object.entries(vocab).map(([token, id]) => [id, token]),
+  );
   const added = new Map((json.added_tokens ?? []).map(({ id, content }) => [id, content]));
   const byteLevel = mentions(json.decoder, 'ByteLevel') || mentions(json.pre_tokenizer, 'ByteLevel');
   const hasSpaceMark = mentions(json.decoder, 'Metaspace') || mentions(json.decoder, 'Replace');
@@ -34,7 +41,12 @@ export function tokenBytes(json: TokenizerJson): (id: number) => Uint8Array | un
     if (literal !== undefined) return utf8.encode(literal);
     const token = tokens.get(id);
     if (token === undefined) return undefined;
-    if (byteLevel) return Uint8Array.from(Array.from(token, (character) => Array.from(byteOfCharacter.has(character) ? [byteOfCharacter.get(character)!] : utf8.encode(character))).flat());
+    if (byteLevel)
+      return Uint8Array.from(
+        Array.from(token, (character) =>
+          Array.from(byteOfCharacter.has(character) ? [byteOfCharacter.get(character)!] : utf8.encode(character)),
+        ).flat(),
+      );
     const byte = fallback ? /^<0x([0-9A-F]{2})>$/.exec(token) : null;
     if (byte) return Uint8Array.of(Number.parseInt(byte[1]!, 16));
     const word = prefix && token.startsWith(prefix) ? token.slice(prefix.length) : token;

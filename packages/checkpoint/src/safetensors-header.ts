@@ -97,7 +97,8 @@ function checkCover(places: readonly StoredPlace[], dataLength: number): void {
   let before = 'the start';
   for (const { name, begin, end } of places.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin < covered) throw new HeaderError(`tensors ${before} and ${quote(name)} overlap at byte ${begin} of the data`);
-    if (begin > covered) throw new HeaderError(`bytes ${covered} to ${begin} of the data, between ${before} and ${quote(name)}, belong to no tensor`);
+    if (begin > covered)
+      throw new HeaderError(`bytes ${covered} to ${begin} of the data, between ${before} and ${quote(name)}, belong to no tensor`);
     covered = end;
     before = quote(name);
   }

@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { writeAll, writeAtomically } from './atomic.js';
 import { arrayFor, elementBytes, holds, widen, type ArrayOfDType, type StoredDType } from './dtypes.js';
 import { CheckpointError, fileTrouble } from './errors.js';
-import { headerLimit, HeaderError, parseHeader, type StoredPlace } from './safetensors-header.js';
+import { headerLimit, HeaderError, parseHeader } from './safetensors-header.js';
 
 /** A tensor in a file: its numbers are read only when asked for. */
 export interface StoredTensor<T extends StoredDType = StoredDType> {
@@ -32,7 +32,12 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
     const tensors = new Map(
       places.map(({ name, dtype, shape, begin, end }): [string, StoredTensor] => [
         name,
-        { name, dtype, shape, read: () => named(path, () => readNumbers(file, dtype, dataStart + begin, (end - begin) / elementBytes[dtype])) },
+        {
+          name,
+          dtype,
+          shape,
+          read: () => named(path, () => readNumbers(file, dtype, dataStart + begin, (end - begin) / elementBytes[dtype])),
+        },
       ]),
     );
     const close = (): Promise<void> => file.close();
@@ -61,7 +66,8 @@ async function readHeader(file: FileHandle): Promise<ReturnType<typeof parseHead
   const length = new DataView(first.buffer).getBigUint64(0, true);
   if (length > headerLimit) throw new HeaderError(`it claims a header of ${length} bytes; at most ${headerLimit} are allowed`);
   const dataStart = 8 + Number(length);
-  if (dataStart > size) throw new HeaderError(`it claims a header of ${length} bytes but has ${size} bytes in all; it is truncated or damaged`);
+  if (dataStart > size)
+    throw new HeaderError(`it claims a header of ${length} bytes but has ${size} bytes in all; it is truncated or damaged`);
   const header = new Uint8Array(dataStart - 8);
   await readAt(file, header, 8);
   return { ...parseHeader(header, size - dataStart), dataStart };
@@ -85,10 +91,11 @@ async function readWidened(file: FileHandle, dtype: 'F16' | 'BF16', numbers: Flo
 }
 
 async function readAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     // a single read takes less than 2 GiB
     const { bytesRead } = await file.read(bytes, done, Math.min(bytes.length - done, 1 << 30), position + done);
-    if (bytesRead === 0) throw new HeaderError(`it ends at byte ${position + done}, before the ${bytes.length} bytes wanted there; it is truncated`);
+    if (bytesRead === 0)
+      throw new HeaderError(`it ends at byte ${position + done}, before the ${bytes.length} bytes wanted there; it is truncated`);
     done += bytesRead;
   }
 }
@@ -97,7 +104,7 @@ async function readAt(file: FileHandle, bytes: Uint8Array, position: number): Pr
 export type NumberArray = Float64Array | Float32Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
 
 /** A tensor to be written. */
-export interface TensorToWrite {
+export interface SafetensorsInput {
   name: string;
   dtype: Exclude<StoredDType, 'F16' | 'BF16'>;
   shape: readonly number[];
@@ -111,13 +118,19 @@ export interface TensorToWrite {
  * @param metadata the default is what Hugging Face's loaders ask for
  * @throws CheckpointError for a name that comes twice, data that does not fit its shape, or a place that cannot be written
  */
-export async function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, metadata: Readonly<Record<string, string>> = { format: 'pt' }): Promise<void> {
+export async function writeSafetensors(
+  path: string,
+  tensors: Iterable<SafetensorsInput>,
+  metadata: Readonly<Record<string, string>> = { format: 'pt' },
+): Promise<void> {
   const sorted = [...tensors].sort((a, b) => elementBytes[b.dtype] - elementBytes[a.dtype] || compare(a.name, b.name));
   const header: Record<string, unknown> = Object.create(null);
-  if (Object.keys(metadata).length > 0) header['__metadata__'] = Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => compare(a, b)));
+  if (Object.keys(metadata).length > 0)
+    header['__metadata__'] = Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => compare(a, b)));
   let offset = 0;
   for (const { name, dtype, shape } of sorted) {
-    if (name === '__metadata__' || name in header) throw new CheckpointError(`cannot write ${path}: the name "${name}" is taken; each tensor needs its own`);
+    if (name === '__metadata__' || name in header)
+      throw new CheckpointError(`cannot write ${path}: the name "${name}" is taken; each tensor needs its own`);
     const end = offset + elementBytes[dtype] * shape.reduce((product, size) => product * size, 1);
     header[name] = { dtype, shape, data_offsets: [offset, end] };
     offset = end;
@@ -134,7 +147,7 @@ export async function writeSafetensors(path: string, tensors: Iterable<TensorToW
       if (!holds(dtype, numbers) || numbers.length !== count) {
         throw new CheckpointError(
           `cannot write ${path}: tensor "${name}" is ${dtype} of shape (${shape.join(', ')}) and needs ${count} such numbers; ` +
-            `a ${numbers.constructor.name} of ${numbers.length} was given`,
+            `${numbers.length} in ${numbers.constructor.name} were given`,
         );
       }
       await writeAll(file, bytesOf(numbers));

@@ -21,12 +21,20 @@ export interface SaveOptions {
  */
 export async function saveModel(folder: string, model: Model, options: SaveOptions = {}): Promise<void> {
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw new CheckpointError(`cannot make the folder ${folder}: ${fileTrouble(error)}. Choose a place that can be written`, { cause: error });
+    throw new CheckpointError(`cannot make the folder ${folder}: ${fileTrouble(error)}. Choose a place that can be written`, {
+      cause: error,
+    });
   });
-  const tensors = [...model.parameters].map(([name, tensor]) => ({ name, dtype: 'F32' as const, shape: tensor.shape, data: () => tensor.read() }));
+  const tensors = [...model.parameters].map(([name, tensor]) => ({
+    name,
+    dtype: 'F32' as const,
+    shape: tensor.shape,
+    data: () => tensor.read(),
+  }));
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt', ...options.metadata });
   const files = { ...options.tokenizer?.files, 'config.json': configText(configOf(model)) };
-  for (const [name, text] of Object.entries(files)) await writeAtomically(join(folder, name), async (file) => void (await file.writeFile(text)));
+  for (const [name, text] of Object.entries(files))
+    await writeAtomically(join(folder, name), async (file) => void (await file.writeFile(text)));
 }
 
 /** config.json as it was read, with the class name that loaders of the field look for and the dtype that is written. */

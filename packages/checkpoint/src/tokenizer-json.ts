@@ -38,7 +38,10 @@ export function parseTokenizer(path: string, text: string, config?: string): Tok
     encode(input) {
       const { ids, tokens } = library.encode(input) as { ids: (number | undefined)[]; tokens: string[] };
       const pieces = ids.map((id, i) => {
-        if (id === undefined) throw new CheckpointError(`${path} has no id for ${JSON.stringify(tokens[i])}, and no token for the unknown; leave it out of the text`);
+        if (id === undefined)
+          throw new CheckpointError(
+            `${path} has no id for ${JSON.stringify(tokens[i])}, and no token for the unknown; leave it out of the text`,
+          );
         // what the tokenizer puts around a text, such as a token for its beginning, covers none of it
         return special.has(id) && !input.includes(tokens[i]!) ? none : (bytesOf(id) ?? none);
       });

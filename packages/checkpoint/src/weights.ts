@@ -55,7 +55,9 @@ async function filesOfIndex(folder: string, index: string): Promise<string[]> {
   const names = typeof map === 'object' && map !== null ? [...new Set<unknown>(Object.values(map))] : [];
   const wrong = names.find((name) => typeof name !== 'string' || name !== basename(name) || name === '..');
   if (names.length === 0 || wrong !== undefined) {
-    throw new CheckpointError(`${index}: its weight_map ${wrong === undefined ? 'is empty or missing' : `names ${JSON.stringify(wrong)}`}; names of files in the same folder are needed`);
+    throw new CheckpointError(
+      `${index}: its weight_map ${wrong === undefined ? 'is empty or missing' : `names ${JSON.stringify(wrong)}`}; names of files in the same folder are needed`,
+    );
   }
   return (names as string[]).sort().map((name) => join(folder, name));
 }

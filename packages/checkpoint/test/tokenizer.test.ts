@@ -17,7 +17,8 @@ async function load(json: string): Promise<Tokenizer> {
   return loadTokenizer(path);
 }
 
-const covered = (tokenizer: Tokenizer, text: string): string[] => tokenizer.encode(text).offsets.map(([start, end]) => text.slice(start, end));
+const covered = (tokenizer: Tokenizer, text: string): string[] =>
+  tokenizer.encode(text).offsets.map(([start, end]) => text.slice(start, end));
 
 function streamed(tokenizer: Tokenizer, ids: readonly number[]): string {
   const decoder = tokenizer.decoder();
@@ -32,7 +33,15 @@ describe('byteTokenizer', () => {
   test('gives every byte of a character the range of the character', () => {
     expect(bytes.encode('aé😀')).toEqual({
       ids: [0x61, 0xc3, 0xa9, 0xf0, 0x9f, 0x98, 0x80],
-      offsets: [[0, 1], [1, 2], [1, 2], [2, 4], [2, 4], [2, 4], [2, 4]],
+      offsets: [
+        [0, 1],
+        [1, 2],
+        [1, 2],
+        [2, 4],
+        [2, 4],
+        [2, 4],
+        [2, 4],
+      ],
     });
   });
 
@@ -58,7 +67,15 @@ describe('byteTokenizer', () => {
   });
 
   test('encodes half a surrogate pair as U+FFFD and keeps the offsets right', () => {
-    expect(bytes.encode('\ud83da')).toEqual({ ids: [0xef, 0xbf, 0xbd, 0x61], offsets: [[0, 1], [0, 1], [0, 1], [1, 2]] });
+    expect(bytes.encode('\ud83da')).toEqual({
+      ids: [0xef, 0xbf, 0xbd, 0x61],
+      offsets: [
+        [0, 1],
+        [0, 1],
+        [0, 1],
+        [1, 2],
+      ],
+    });
   });
 
   test('holds back the bytes of a character until it is whole', () => {
@@ -164,6 +181,8 @@ describe('tokenizerFor', () => {
   });
 
   test('requireTokenizer says what to give in place of text', () => {
-    expect(() => requireTokenizer({ tokenizer: null, folder: 'models/m', model: model(320) })).toThrow(/models\/m has no tokenizer\.json.*vocabulary of 320.*--ids/s);
+    expect(() => requireTokenizer({ tokenizer: null, folder: 'models/m', model: model(320) })).toThrow(
+      /models\/m has no tokenizer\.json.*vocabulary of 320.*--ids/s,
+    );
   });
 });

@@ -1,4 +1,5 @@
 export { audit, type Audit, type LayerAudit } from './audit.js';
+export { auditLong } from './audit-long.js';
 export { type ChannelChoice, type Reduce } from './channels.js';
 export { edges, edgeSums, throughEdges, type Clamp, type EdgeOptions } from './edges.js';
 export { type RolloutReport } from './guard.js';

@@ -1,6 +1,6 @@
 import { disposeState } from '@hidden-attention/model';
 import { expect, test } from 'vitest';
-import { attentionView, audit } from '../src/index.js';
+import { attentionView, audit, auditLong } from '../src/index.js';
 import { randomIds, smallModel } from './support.js';
 
 test('the scan and the whole block are what their attention says; the published form misses D and biases', async () => {
@@ -36,4 +36,12 @@ test('a batch of one position', async () => {
   const model = smallModel({ layers: 1 });
   using view = await attentionView(model, [[3]]);
   expect((await audit(view)).worst).toBeLessThan(1e-5);
+});
+
+test('a long text is audited in pieces', async () => {
+  const model = smallModel();
+  const [text] = randomIds(6, 100);
+  const { layers, worst } = await auditLong(model, text!, { piece: 33 });
+  expect(layers).toHaveLength(3);
+  expect(worst).toBeLessThan(1e-5);
 });

@@ -1,0 +1,12 @@
+export { explain, type CheckOptions, type ExplainRequest, type Method } from './explain.js';
+export { type AttributionMap, type Certificate, type Completeness, type Explanation, type Span } from './result.js';
+export { defineExplainer, fullName, type Explainer, type Relevance, type Variant } from './explainer.js';
+export { getExplainer, listExplainers, registerExplainer } from './registry.js';
+export { Question, type QuestionGradient } from './question.js';
+export { rules } from './rules.js';
+export { optionsFor, type OptionsByMethod } from './options.js';
+export { removal, type Removal, type RemovalReport, type RemovalRequest } from './removal.js';
+export { groupTokens, sumByGroup, type Group } from './aggregate.js';
+export { parseTarget } from './target.js';
+export { type ExplainInput, type InputRow, type TextTokenizer, type Token } from './tokens.js';
+export { ExplainError, UnknownNameError } from './errors.js';

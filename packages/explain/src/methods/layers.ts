@@ -1,0 +1,31 @@
+import type { AttentionLayer } from '@hidden-attention/attention';
+import { sumLast, type Tensor } from '@hidden-attention/tensor';
+import { ExplainError } from '../errors.js';
+import type { Question } from '../question.js';
+import type { GradientAt, Row } from './paper-options.js';
+
+/** The numbers of the layers that count; throws ExplainError when there are none. */
+export function layersFrom({ model }: Question, startLayer: number): number[] {
+  const { layers } = model.config;
+  if (startLayer >= layers) throw new ExplainError(`startLayer is ${startLayer}; the model has layers 0 to ${layers - 1}`);
+  return Array.from({ length: layers - startLayer }, (_, i) => startLayer + i);
+}
+
+/** A layer's attention, with its rows as asked for. */
+export async function layerOf(question: Question, index: number, row: Row): Promise<AttentionLayer> {
+  return (await question.attention()).layer(index).of(row === 'literal' ? 'literal' : 'scan');
+}
+
+/** The gradient of the residual stream after block `layer`, or before it: (1 l m). */
+export async function streamGradient(question: Question, layer: number, at: GradientAt): Promise<Tensor<'f32'>> {
+  return (await question.gradient()).stream[at === 'output' ? layer + 1 : layer]!;
+}
+
+/** The mean of that gradient over the hidden size: (l). */
+export async function meanGradient(question: Question, layer: number, at: GradientAt): Promise<Float32Array> {
+  const gradient = await streamGradient(question, layer, at);
+  const mean = sumLast(gradient, 'sum', 1 / gradient.shape.at(-1)!);
+  const result = await mean.read();
+  mean.dispose();
+  return result;
+}

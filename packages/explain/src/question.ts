@@ -1,0 +1,146 @@
+import { attentionView, audit, auditLong, bytesPerPosition, checkFits, type AttentionView, type Audit } from '@hidden-attention/attention';
+import type { Batch, Model } from '@hidden-attention/model';
+import { record, Tensor, type RuleSet, type Tape } from '@hidden-attention/tensor';
+
+/** A backward pass from the explained logit, under some rules. Tensors belong to the question. */
+export interface QuestionGradient {
+  /** with respect to the residual stream: entry k before block k, the last one after the last block; (1 l m) each. Entry 0: the embeddings */
+  stream: readonly Tensor<'f32'>[];
+  /** with respect to the model's biases, by parameter name */
+  biases: ReadonlyMap<string, Tensor<'f32'>>;
+}
+
+/** The forward pass that gradients are taken of. */
+interface Recorded {
+  tape: Tape;
+  logits: Tensor<'f32'>;
+  stream: readonly Tensor[];
+}
+
+/** Texts longer than this are audited in pieces, and have their memory estimated before a tape is recorded. */
+const longText = 8192;
+
+/**
+ * What is to be explained: why this model gives `target` this logit, at one text. A language model's text ends at the explained
+ * position: what follows cannot matter to a causal model. What methods need (attention, gradients) is computed when first asked
+ * for, and then shared by all methods of a call.
+ */
+export class Question {
+  readonly ids: Int32Array;
+  /** weights of the positions that the logit is read from: 1 at one position, or 1/length each where a classifier pools by mean */
+  readonly start: Float64Array;
+  #batch: Batch | undefined;
+  #logits: Promise<Float32Array> | undefined;
+  #view: Promise<AttentionView> | undefined;
+  #audit: Promise<Audit> | undefined;
+  #recorded: Recorded | undefined;
+  readonly #gradients = new Map<string, QuestionGradient>();
+  #target: number | undefined;
+
+  /** @param ids of one text, in full or up to the position that is explained */
+  constructor(
+    readonly model: Model,
+    ids: ArrayLike<number>,
+    target?: number,
+  ) {
+    this.ids = Int32Array.from(ids);
+    this.#target = target;
+    const { head } = model.config;
+    const mean = head.kind === 'classifier' && head.pooling === 'mean';
+    this.start = new Float64Array(ids.length).fill(mean ? 1 / ids.length : 0);
+    if (!mean) this.start[ids.length - 1] = 1;
+  }
+
+  /** Number of positions. */
+  get length(): number {
+    return this.ids.length;
+  }
+
+  /** The position whose output is explained; null where it is the mean of all. */
+  get position(): number | null {
+    return this.start.at(-1) === 1 ? this.length - 1 : null;
+  }
+
+  /** All logits of the answer. */
+  async logits(): Promise<Float32Array> {
+    return (this.#logits ??= (async () => {
+      const { logits, state } = this.model.forward(this.#rows(), { logits: 'last' });
+      for (const { scan, conv } of state.layers) [scan, conv].forEach((tensor) => tensor.dispose());
+      const result = await logits!.read();
+      logits!.dispose();
+      return result;
+    })());
+  }
+
+  /** The explained class or token: the one asked for, else the one with the largest logit. */
+  async target(): Promise<number> {
+    if (this.#target === undefined) {
+      const logits = await this.logits();
+      this.#target = logits.reduce((best, value, id) => (value > logits[best]! ? id : best), 0);
+    }
+    return this.#target;
+  }
+
+  /** The model's layers as attention. */
+  async attention(): Promise<AttentionView> {
+    return (this.#view ??= attentionView(this.model, this.#rows()));
+  }
+
+  /** How far the layers are from what their attention says. */
+  async audit(): Promise<Audit> {
+    return (this.#audit ??= this.length > longText ? auditLong(this.model, this.ids) : this.attention().then(audit));
+  }
+
+  /** The residual stream: entry k before block k, the last one after the last block; (1 l m) each. */
+  stream(): readonly Tensor[] {
+    return this.#record().stream;
+  }
+
+  /** Gradients of the explained logit under some rules (none: the true ones). */
+  async gradient(rules: RuleSet = {}): Promise<QuestionGradient> {
+    const target = await this.target();
+    const key = JSON.stringify(Object.entries(rules).sort());
+    const known = this.#gradients.get(key);
+    if (known) return known;
+    const { tape, logits, stream } = this.#record();
+    const seed = Tensor.from(Float32Array.from({ length: logits.size }, (_, id) => (id === target ? 1 : 0)), logits.shape, this.model.device);
+    const biases = this.biases();
+    const gradients = tape.gradient(logits, [...stream, ...biases.values()], { seed, rules });
+    seed.dispose();
+    const found = { stream: gradients.slice(0, stream.length), biases: new Map([...biases.keys()].map((name, i) => [name, gradients[stream.length + i]!])) };
+    this.#gradients.set(key, found);
+    return found;
+  }
+
+  /** The model's biases, by parameter name. */
+  biases(): ReadonlyMap<string, Tensor<'f32'>> {
+    return new Map([...this.model.parameters].filter(([name]) => name.endsWith('bias')));
+  }
+
+  /** Frees all that was computed. */
+  async dispose(): Promise<void> {
+    (await this.#view?.catch(() => undefined))?.dispose();
+    for (const { stream, biases } of this.#gradients.values()) for (const tensor of [...stream, ...biases.values()]) tensor.dispose();
+    if (this.#recorded) {
+      this.#recorded.tape.dispose();
+      for (const tensor of [this.#recorded.logits, ...this.#recorded.stream]) tensor.dispose();
+    }
+    this.#batch?.ids.dispose();
+  }
+
+  #rows(): Batch {
+    return (this.#batch ??= this.model.batch([this.ids]));
+  }
+
+  #record(): Recorded {
+    if (this.#recorded) return this.#recorded;
+    const { model, length } = this;
+    if (length > longText) {
+      checkFits(model.device, `the gradients of ${length} positions`, length * bytesPerPosition(model), 'Use raw or rollout, which need no gradients, or a shorter input');
+    }
+    const names = ['embeddings', ...Array.from({ length: model.config.layers }, (_, layer) => `layers.${layer}.output`)];
+    const { value, tape } = record(model.parameters.values(), () => model.forward(this.#rows(), { capture: names, spelledOut: true, logits: 'last' }));
+    for (const { scan, conv } of value.state.layers) [scan, conv].forEach((tensor) => tensor.dispose());
+    return (this.#recorded = { tape, logits: value.logits!, stream: names.map((name) => value.captured[name]!) });
+  }
+}

@@ -1,0 +1,41 @@
+import { nearestNames } from '@hidden-attention/model';
+import { ExplainError, UnknownNameError } from './errors.js';
+import { fullName, type Explainer } from './explainer.js';
+import { decomposition } from './methods/decomposition.js';
+import { gradientTimesInput } from './methods/gradient-x-input.js';
+import { mambaAttribution, mambaAttributionReleased } from './methods/mamba-attribution.js';
+import { raw, rawReleased } from './methods/raw.js';
+import { rollout, rolloutReleased } from './methods/rollout.js';
+
+const explainers = new Map<string, Explainer>();
+
+/**
+ * Makes an explainer known by its name: `name`, or `name:released` for that variant.
+ * @throws ExplainError when the name is taken, unless `overwrite`, or not in lower case with hyphens
+ */
+export function registerExplainer<Options extends object>(explainer: Explainer<Options>, options: { overwrite?: boolean } = {}): void {
+  const name = fullName(explainer);
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(explainer.name)) {
+    throw new ExplainError(`an explainer cannot be called "${explainer.name}"; use lower case, digits and single hyphens, as in "mamba-attribution"`);
+  }
+  if (explainers.has(name) && !options.overwrite) {
+    throw new ExplainError(`an explainer "${name}" is registered already; choose another name, or pass { overwrite: true } to replace it`);
+  }
+  explainers.set(name, explainer as unknown as Explainer);
+}
+
+/** The explainer of that name ('raw', 'raw:released'); throws UnknownNameError with the nearest names. */
+export function getExplainer(name: string): Explainer {
+  const found = explainers.get(name.replace(/:paper$/, ''));
+  if (!found) throw new UnknownNameError(`unknown explainer "${name}"; the nearest are ${nearestNames(name, explainers.keys()).join(', ')}`);
+  return found;
+}
+
+/** All registered explainers, in the order of their registration. */
+export function listExplainers(): Explainer[] {
+  return [...explainers.values()];
+}
+
+for (const each of [raw, rawReleased, rollout, rolloutReleased, mambaAttribution, mambaAttributionReleased, gradientTimesInput, decomposition] as Explainer[]) {
+  registerExplainer(each);
+}

@@ -1,0 +1,110 @@
+import type { Model } from '@hidden-attention/model';
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { answers, probabilities } from './answer.js';
+import { ExplainError } from './errors.js';
+import { checkTarget } from './target.js';
+
+/** What is removed from which text, and of which answer the change is reported. */
+export interface RemovalRequest {
+  model: Model;
+  /** a text; of a language model the answer is the one after its last id */
+  ids: ArrayLike<number>;
+  /** class or token */
+  target: number;
+  /** what can be removed, each a list of positions; default: each position by itself. A language model's last position always stays */
+  groups?: readonly (readonly number[])[];
+  /** one or several rankings: a score a group, the highest is removed first */
+  rankings: readonly ArrayLike<number>[];
+  /** the share of the groups to remove, rounded up; at least one group stays. Default 0.1 */
+  share?: number;
+  /** an id to put in place of what is removed; default: the tokens are cut out */
+  replaceWith?: number;
+  /** how many random removals; default 5 */
+  draws?: number;
+  /** default 0 */
+  seed?: number;
+}
+
+/** A figure before and after: with the top-ranked groups removed, the lowest-ranked, and random ones (one number a draw). */
+export interface Removal {
+  original: number;
+  top: number;
+  lowest: number;
+  random: number[];
+}
+
+/** How the answer changes. */
+export interface RemovalReport {
+  /** groups removed, of groups that can be */
+  removed: number;
+  of: number;
+  probability: Removal;
+  logit: Removal;
+}
+
+/**
+ * Checks rankings against the model: removes the top-ranked, the lowest-ranked and as many random inputs, and reports what
+ * becomes of the target's probability and logit. A map that knows what matters has `top` fall far below `random`. The random
+ * removals are the same for all rankings. Ties are broken by place.
+ * @throws ExplainError when fewer than two groups can be removed, or a ranking has another number of scores than there are groups
+ */
+export async function removal(request: RemovalRequest): Promise<RemovalReport[]> {
+  const { model, rankings, share = 0.1, draws = 5, seed = 0 } = request;
+  const ids = Int32Array.from(request.ids);
+  const target = checkTarget(request.target, model);
+  const groups = request.groups ?? Array.from(ids, (_, position) => [position]);
+  for (const [index, ranking] of rankings.entries()) {
+    if (ranking.length !== groups.length) throw new ExplainError(`removal: ranking ${index} has ${ranking.length} scores; there are ${groups.length} groups to rank`);
+  }
+  if (!(share > 0 && share <= 1)) throw new ExplainError(`removal: share is ${share}; it must lie between 0 and 1`);
+  const free = removable(model, ids, groups);
+  if (free.length < 2) throw new ExplainError(`removal: ${free.length} of ${groups.length} groups can be removed; at least two are needed`);
+  const count = Math.min(free.length - 1, Math.ceil(share * free.length));
+
+  const without = (chosen: readonly number[]): Int32Array => removed(ids, chosen.flatMap((group) => groups[group]!), request.replaceWith);
+  const ranked = rankings.map((ranking) => free.toSorted((a, b) => ranking[b]! - ranking[a]! || a - b));
+  const texts = [
+    ids,
+    ...randomChoices(free, count, draws, seed).map(without),
+    ...ranked.flatMap((order) => [without(order.slice(0, count)), without(order.slice(-count))]),
+  ];
+  const logits = await answers(model, texts);
+  const figures = { logit: logits.map((all) => all[target]!), probability: logits.map((all) => probabilities(all)[target]!) };
+  const report = (of: readonly number[], index: number): Removal => {
+    const at = 1 + draws + 2 * index;
+    return { original: of[0]!, top: of[at]!, lowest: of[at + 1]!, random: of.slice(1, 1 + draws) };
+  };
+  return rankings.map((_, index) => ({
+    removed: count,
+    of: free.length,
+    probability: report(figures.probability, index),
+    logit: report(figures.logit, index),
+  }));
+}
+
+/** The groups that may go: all, but in a language model not the one with the last position, from which it answers. */
+export function removable(model: Model, ids: ArrayLike<number>, groups: readonly (readonly number[])[]): number[] {
+  const keepsLast = model.config.head.kind === 'language-model';
+  return [...groups.keys()].filter((group) => groups[group]!.length > 0 && !(keepsLast && groups[group]!.includes(ids.length - 1)));
+}
+
+function removed(ids: Int32Array, positions: readonly number[], replaceWith: number | undefined): Int32Array {
+  const gone = new Set(positions);
+  if (replaceWith !== undefined) return ids.map((id, position) => (gone.has(position) ? replaceWith : id));
+  const rest = ids.filter((_, position) => !gone.has(position));
+  return rest;
+}
+
+/** `draws` random choices of `count` of the groups, each without repetition. */
+function randomChoices(groups: readonly number[], count: number, draws: number, seed: number): number[][] {
+  const generator = xoroshiro128plus(seed);
+  return Array.from({ length: draws }, () => {
+    const deck = [...groups];
+    for (let i = 0; i < count; i++) {
+      const other = uniformInt(generator, i, deck.length - 1);
+      [deck[i], deck[other]] = [deck[other]!, deck[i]!];
+    }
+    return deck.slice(0, count);
+  });
+}

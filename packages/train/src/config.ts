@@ -2,17 +2,19 @@ import { z } from 'zod';
 import { TrainError } from './errors.js';
 
 const count = z.number().int().positive();
-const fraction = z.number().min(0).max(1);
+const share = z.number().min(0).lt(1);
 
 /** A training recipe, its defaults filled in. */
 export interface TrainConfig {
+  /** what is learnt: the next token of texts, or the label of a text */
   task: 'language-modelling' | 'classification';
   /** the content of the model's config.json */
   model: Record<string, unknown>;
   /** 'byte', or the path of a tokenizer.json */
   tokenizer: string;
+  /** of the first weights, the order of the data and what is drawn at random */
   seed: number;
-  /** how long: optimiser steps, or passes over the data */
+  /** one of these two: number of updates, or of passes over the data */
   steps?: number | undefined;
   epochs?: number | undefined;
   /** rows of one forward pass; `accumulation` passes make a step */
@@ -21,64 +23,99 @@ export interface TrainConfig {
   /** tokens of a row: windows of a language model; where texts are cut for a classifier */
   length: number;
   learningRate: number;
-  warmupSteps: number;
+  /** default: a tenth of the steps, 100 at most */
+  warmupSteps?: number | undefined;
   /** of learningRate, where the cosine ends */
   finalLearningRateFraction: number;
+  /** taken off weights, but not off A_log, D, biases and norms */
   weightDecay: number;
   beta1: number;
   beta2: number;
   epsilon: number;
   /** largest norm of all gradients together */
   clipNorm: number;
-  /** classification: the share of a text's tokens that are replaced by random ones */
+  /** share of the tokens that are replaced by random ones while training */
   inputDropout: number;
+  /** classification: largest share of a text that is left out at its start, a new one in each pass */
+  cropStart: number;
+  /** classification: share of the target that is spread over all classes */
+  labelSmoothing: number;
+  /** decay of a running mean of the weights, which is then evaluated and kept instead of them */
+  averageWeights?: number | undefined;
+  /** held-out data: a file of its own, or a share of the data (the end of a text; lines drawn at random) */
   validation?: { file: string } | { fraction: number } | undefined;
-  /** steps between evaluations, and the batches that one during training looks at (all by default) */
+  /** steps between evaluations, and the batches of one, spread over the held-out data (all by default) */
   evaluateEvery: number;
   evaluationBatches?: number | undefined;
   checkpointEvery: number;
 }
 
-const schema: z.ZodType<TrainConfig> = z.strictObject({
+const fields = {
   task: z.enum(['language-modelling', 'classification']),
   model: z.record(z.string(), z.unknown()),
-  tokenizer: z.string().default('byte'),
-  seed: z.number().int().min(0).default(0),
+  tokenizer: z.string().min(1).default('byte'),
+  seed: z.number().int().min(0).max(0x7fffffff).default(0),
   steps: count.optional(),
   epochs: z.number().positive().optional(),
   batchSize: count.default(8),
   accumulation: count.default(1),
   length: count.default(512),
   learningRate: z.number().positive().default(2e-3),
-  warmupSteps: z.number().int().min(0).default(100),
-  finalLearningRateFraction: fraction.default(0.05),
+  warmupSteps: z.number().int().min(0).optional(),
+  finalLearningRateFraction: z.number().min(0).max(1).default(0.05),
   weightDecay: z.number().min(0).default(0.1),
-  beta1: fraction.default(0.9),
-  beta2: fraction.default(0.95),
+  beta1: share.default(0.9),
+  beta2: share.default(0.95),
   epsilon: z.number().positive().default(1e-8),
   clipNorm: z.number().positive().default(1),
-  inputDropout: fraction.default(0),
-  validation: z.union([z.strictObject({ file: z.string() }), z.strictObject({ fraction })]).optional(),
+  inputDropout: share.default(0),
+  cropStart: share.default(0),
+  labelSmoothing: share.default(0),
+  averageWeights: share.optional(),
+  validation: z.union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ fraction: z.number().gt(0).lt(1) })]).optional(),
   evaluateEvery: count.default(250),
   evaluationBatches: count.optional(),
   checkpointEvery: count.default(500),
+};
+
+const schema: z.ZodType<TrainConfig> = z.strictObject(fields).check((context) => {
+  const recipe = context.value;
+  const refuse = (field: keyof typeof recipe, message: string): void => void context.issues.push({ code: 'custom', input: recipe[field], path: [field], message });
+  if ((recipe.steps === undefined) === (recipe.epochs === undefined)) refuse('steps', 'give either steps or epochs');
+  if (recipe.task === 'language-modelling') {
+    for (const field of ['cropStart', 'labelSmoothing'] as const) if (recipe[field] > 0) refuse(field, 'it is for classification only');
+  }
 });
 
 /**
- * Checks a recipe.
- * @throws TrainError with each field's path, the value seen and what it must be
+ * Reads a recipe.
+ * @throws TrainError naming each field that is unknown, missing or out of range, and the value seen
  */
 export function parseTrainConfig(json: unknown): TrainConfig {
   const parsed = schema.safeParse(json);
-  if (!parsed.success) {
-    const issues = parsed.error.issues.map((issue) => {
-      const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json);
-      return `${issue.path.join('.') || 'the recipe'}${issue.path.length > 0 ? ` is ${JSON.stringify(value)}` : ''}: ${issue.message}`;
-    });
-    throw new TrainError(`training recipe: ${issues.join('; ')}`);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => {
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `unknown field ${[...issue.path, key].join('.')}; known: ${knownFields(issue.path).join(', ')}`).join('; ');
+    return `${issue.path.join('.') || 'the recipe'} is ${JSON.stringify(valueAt(json, issue.path)) ?? 'missing'}: ${issue.message}`;
+  });
+  throw new TrainError(`the training recipe cannot be used: ${problems.join('; ')}`);
+}
+
+/** Paths of the fields in which two recipes differ, with both values: "learningRate (0.001, now 0.002)". */
+export function configDifferences(before: unknown, now: unknown, path = ''): string[] {
+  const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isObject(before) || !isObject(now)) {
+    const [a, b] = [JSON.stringify(before) ?? 'absent', JSON.stringify(now) ?? 'absent'];
+    return a === b ? [] : [`${path} (${a}, now ${b})`];
   }
-  if ((parsed.data.steps === undefined) === (parsed.data.epochs === undefined)) {
-    throw new TrainError('training recipe: give either steps or epochs');
-  }
-  return parsed.data;
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])];
+  return keys.flatMap((key) => configDifferences(before[key], now[key], path ? `${path}.${key}` : key));
+}
+
+function knownFields(path: readonly PropertyKey[]): string[] {
+  return path.length === 0 ? Object.keys(fields) : ['file', 'fraction'];
+}
+
+function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], json);
 }

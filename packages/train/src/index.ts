@@ -1,7 +1,13 @@
 export { train, type TrainOptions, type TrainProgress, type TrainResult } from './train.js';
 export { parseTrainConfig, type TrainConfig } from './config.js';
+export { evaluateFiles, type EvaluateFilesOptions } from './evaluate-files.js';
+export { evaluate, lossAndGradients, type Evaluation } from './objective.js';
 export { learningRateAt } from './schedule.js';
-export { evaluate, type Evaluation } from './objective.js';
-export { labelledDataset, readLabelled, readTexts, textDataset, type Dataset, type DatasetOptions, type Examples } from './data.js';
-export { Optimizer } from './optimizer.js';
+export { clipFactor, lossAndSquares, Optimizer } from './optimizer.js';
+export { labelledData } from './data/labelled.js';
+export { textData } from './data/text.js';
+export { type Data, type DataFile, type DataSettings, type HeldOutData, type Sample, type TrainingData } from './data/data.js';
+export { lossCurve, type LogLine } from './log.js';
+export { type Summary } from './prepare.js';
+export { type Weights } from './weights.js';
 export { TrainError } from './errors.js';

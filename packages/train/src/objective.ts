@@ -1,59 +1,104 @@
-import { affine, crossEntropy, reshape, scope, sum, sumLast, Tensor } from '@hidden-attention/tensor';
 import type { Model } from '@hidden-attention/model';
-import type { Dataset, Examples } from './data.js';
+import { add, affine, crossEntropy, gradient, reshape, scope, sum, Tensor } from '@hidden-attention/tensor';
+import type { HeldOutData, Sample } from './data/data.js';
 
-/** What an evaluation says. */
+/** What held-out data say of a model. */
 export interface Evaluation {
   /** mean cross-entropy in nats: a token of a language model, a text of a classifier */
   loss: number;
-  /** language modelling: loss / ln 2, bits a token (a byte with the byte tokenizer) */
-  bitsPerToken?: number;
-  /** classification */
+  /** language modelling: loss / ln 2, over the bytes that a token stands for */
+  bitsPerByte?: number;
+  /** language modelling: exp(loss) */
+  perplexity?: number;
+  /** classification: share of the texts that are given their own label */
   accuracy?: number;
 }
 
-function logitsAndLabels(model: Model, examples: Examples): { logits: Tensor; labels: Tensor; batch: ReturnType<Model['batch']> } {
+/**
+ * Σ −log p(label) of a sample, in nats (1): over the next token at every position, or the class of every row. With
+ * `smoothing` ε the target is 1 − ε on the label and ε spread evenly over all classes.
+ */
+export function totalLoss(model: Model, { rows, labels }: Sample, smoothing = 0): Tensor<'f32'> {
+  const { logits } = model.forward(model.batch(rows));
+  const classes = logits!.shape.at(-1)!;
+  const flat = reshape(logits!, [labels.length, classes]);
+  const against = (target: Int32Array): Tensor<'f32'> => sum(crossEntropy(flat, Tensor.from(target, [target.length], model.device)));
+  if (smoothing === 0) return against(labels);
+  const each = Array.from({ length: classes }, (_, label) => against(new Int32Array(labels.length).fill(label)));
+  return add(affine(against(labels), 1 - smoothing), affine(each.reduce((total, one) => add(total, one)), smoothing / classes));
+}
+
+/**
+ * The mean loss of samples taken together (1), and its gradients by parameter; queued, not waited for. Cutting a sample in
+ * two gives the same, and takes less memory.
+ */
+export function lossAndGradients(model: Model, samples: readonly Sample[], smoothing = 0): { loss: Tensor<'f32'>; gradients: Tensor<'f32'>[] } {
+  const parameters = [...model.parameters.values()];
+  const predictions = samples.reduce((count, { labels }) => count + labels.length, 0);
   return scope(() => {
-    const batch = model.batch(examples.rows);
-    const { logits } = model.forward(batch);
-    const flat = reshape(logits!, [examples.labels.length, logits!.shape.at(-1)!]);
-    return { logits: flat, labels: Tensor.from(examples.labels, [examples.labels.length], model.device), batch };
+    let total: LossAndGradients | undefined;
+    for (const sample of samples) {
+      const own = scope(() => gradient(() => affine(totalLoss(model, sample, smoothing), 1 / predictions), parameters));
+      total = total ? sumOf(total, own) : own;
+    }
+    return { loss: total!.value, gradients: total!.gradients };
   });
 }
 
-/** The mean loss of some examples (1), divided by `share`: differentiable. */
-export function meanLoss(model: Model, examples: Examples, share: number): Tensor<'f32'> {
-  const { logits, labels } = logitsAndLabels(model, examples);
-  const counted = examples.labels.reduce((count, label) => count + (label >= 0 ? 1 : 0), 0);
-  return affine(sum(crossEntropy(logits, labels)), 1 / (counted * share));
+type LossAndGradients = ReturnType<typeof gradient<Tensor<'f32'>>>;
+
+/** Their sums, in place of both. */
+function sumOf(a: LossAndGradients, b: LossAndGradients): LossAndGradients {
+  const into = (x: Tensor<'f32'>, y: Tensor<'f32'>): Tensor<'f32'> => {
+    const total = add(x, y);
+    x.dispose();
+    y.dispose();
+    return total;
+  };
+  return { value: into(a.value, b.value), gradients: a.gradients.map((tensor, i) => into(tensor, b.gradients[i]!)) };
 }
 
-/** Evaluates a model on (the first `limit` batches of) a data set; `between` is called between batches and may throw to stop. */
-export async function evaluate(model: Model, data: Dataset, limit: number = Infinity, between?: () => void): Promise<Evaluation> {
+/**
+ * Runs a model over held-out data.
+ * @param options.limit number of batches, spread over the data; default: all
+ * @returns undefined when `options.signal` was aborted before the end
+ */
+export async function evaluate(model: Model, data: HeldOutData, options: { limit?: number | undefined; signal?: AbortSignal | undefined } = {}): Promise<Evaluation | undefined> {
   const classifier = model.config.head.kind === 'classifier';
-  let loss = 0;
-  let right = 0;
-  let count = 0;
-  let batches = 0;
-  for (const examples of data.all()) {
-    if (batches++ >= limit) break;
-    between?.();
-    const { logits, labels, batch } = logitsAndLabels(model, examples);
-    const each = crossEntropy(logits, labels);
-    const total = sumLast(each.view([1, each.size]));
-    loss += await total.item();
-    count += examples.labels.reduce((sofar, label) => sofar + (label >= 0 ? 1 : 0), 0);
-    if (classifier) right += countRight(await logits.read() as Float32Array, examples.labels);
-    for (const tensor of [logits, labels, each, total, batch.ids, batch.lengthsTensor]) tensor?.dispose();
+  let [loss, right, predictions] = [0, 0, 0];
+  for (const sample of data.batches(options.limit)) {
+    if (options.signal?.aborted) return undefined;
+    predictions += sample.labels.length;
+    if (classifier) {
+      using logits = scope(() => model.forward(model.batch(sample.rows)).logits!);
+      const scored = scoreRows(await logits.read(), sample.labels);
+      loss += scored.loss;
+      right += scored.right;
+    } else {
+      using total = scope(() => totalLoss(model, sample));
+      loss += await total.item();
+    }
   }
-  const mean = loss / count;
-  return classifier ? { loss: mean, accuracy: right / count } : { loss: mean, bitsPerToken: mean / Math.LN2 };
+  loss /= predictions;
+  return classifier ? { loss, accuracy: right / predictions } : { loss, bitsPerByte: loss / Math.LN2 / data.bytesPerToken, perplexity: Math.exp(loss) };
 }
 
-function countRight(logits: Float32Array, labels: Int32Array): number {
+/** Total cross-entropy, and how many rows have their largest logit at their label; logits (b classes). */
+function scoreRows(logits: Float32Array, labels: Int32Array): { loss: number; right: number } {
   const classes = logits.length / labels.length;
-  return labels.reduce((right, label, r) => {
-    const own = logits.subarray(r * classes, (r + 1) * classes);
-    return right + (own.indexOf(Math.max(...own)) === label ? 1 : 0);
-  }, 0);
+  let [loss, right] = [0, 0];
+  labels.forEach((label, row) => {
+    const own = logits.subarray(row * classes, (row + 1) * classes);
+    const largest = Math.max(...own);
+    loss += largest + Math.log(own.reduce((total, logit) => total + Math.exp(logit - largest), 0)) - own[label]!;
+    if (own.indexOf(largest) === label) right++;
+  });
+  return { loss, right };
+}
+
+/** Whether an evaluation is better than the best so far: by accuracy where there is one, then by loss. */
+export function isBetter(evaluation: Evaluation, best: Evaluation | undefined): boolean {
+  if (!best) return true;
+  const gain = (evaluation.accuracy ?? 0) - (best.accuracy ?? 0);
+  return gain > 0 || (gain === 0 && evaluation.loss < best.loss);
 }

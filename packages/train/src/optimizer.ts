@@ -1,56 +1,46 @@
-import { adamw, concat, scope, sumLast, Tensor } from '@hidden-attention/tensor';
 import type { Model } from '@hidden-attention/model';
+import { adamw, concat, scope, sumLast, type Tensor } from '@hidden-attention/tensor';
 import type { TrainConfig } from './config.js';
+import type { Weights } from './weights.js';
+
+/** The loss (1) and Σ g² of every gradient in one tensor (1 + parameters): all that a step waits for. */
+export function lossAndSquares(loss: Tensor<'f32'>, gradients: readonly Tensor<'f32'>[]): Tensor<'f32'> {
+  return scope(() => concat([loss, ...gradients.map((gradient) => sumLast(gradient.view([1, gradient.size]), 'squares'))], 0));
+}
+
+/** Factor that brings gradients of norm `norm` down to `limit` (Pascanu, Mikolov and Bengio 2013). */
+export function clipFactor(norm: number, limit: number): number {
+  return Math.min(1, limit / (norm + 1e-6));
+}
 
 /** AdamW over all parameters of a model; weight decay where the family's ParameterSpec says so (not on A_log, D, biases, norms). */
 export class Optimizer {
-  readonly names: readonly string[];
-  readonly parameters: readonly Tensor<'f32'>[];
-  readonly #decays: readonly boolean[];
-  readonly #m: Tensor<'f32'>[];
-  readonly #v: Tensor<'f32'>[];
+  readonly #model: Model;
+  readonly #decays: ReadonlyMap<string, boolean>;
+  readonly #moments: { m: Weights; v: Weights };
 
-  constructor(model: Model) {
+  /** @param moments running means of the gradients and of their squares, which it changes; zeros at first */
+  constructor(model: Model, moments: { m: Weights; v: Weights }) {
     const specs = model.family.parameters(model.config);
-    this.names = [...model.parameters.keys()];
-    this.parameters = [...model.parameters.values()];
-    this.#decays = this.names.map((name) => specs[name]?.decay ?? true);
-    this.#m = this.parameters.map(({ shape, device }) => Tensor.full(shape, 0, device));
-    this.#v = this.parameters.map(({ shape, device }) => Tensor.full(shape, 0, device));
+    this.#model = model;
+    this.#decays = new Map([...model.parameters.keys()].map((name) => [name, specs[name]!.decay]));
+    this.#moments = moments;
   }
 
-  /** Σ g² of every gradient (number of parameters): for the norm that is clipped. */
-  squaredNorms(gradients: readonly Tensor[]): Tensor<'f32'> {
-    return scope(() => concat(gradients.map((gradient) => sumLast(gradient.view([1, gradient.size]), 'squares')), 0)) as Tensor<'f32'>;
-  }
-
-  /** One update of all parameters in place; `step` counts from 1. */
-  update(gradients: readonly Tensor[], step: number, learningRate: number, gradientScale: number, config: TrainConfig): void {
-    const { beta1, beta2, epsilon, weightDecay } = config;
-    this.parameters.forEach((parameter, i) => {
-      adamw(
-        { parameter, gradient: gradients[i]!, m: this.#m[i]!, v: this.#v[i]! },
-        { learningRate, beta1, beta2, epsilon, decay: this.#decays[i] ? weightDecay : 0, step, gradientScale },
-      );
+  /**
+   * One update of all parameters in place.
+   * @param gradients in the order of the model's parameters
+   * @param at `step` counts from 1; the gradients are multiplied by `gradientScale`
+   */
+  update(
+    gradients: readonly Tensor[],
+    at: { step: number; learningRate: number; gradientScale: number },
+    { beta1, beta2, epsilon, weightDecay }: Pick<TrainConfig, 'beta1' | 'beta2' | 'epsilon' | 'weightDecay'>,
+  ): void {
+    const { m, v } = this.#moments;
+    [...this.#model.parameters].forEach(([name, parameter], i) => {
+      const decay = this.#decays.get(name) ? weightDecay : 0;
+      adamw({ parameter, gradient: gradients[i]!, m: m.get(name)!, v: v.get(name)! }, { ...at, beta1, beta2, epsilon, decay });
     });
-  }
-
-  /** The moments by name, for a checkpoint. */
-  state(): Map<string, Tensor<'f32'>> {
-    return new Map(this.names.flatMap((name, i) => [[`m.${name}`, this.#m[i]!] as const, [`v.${name}`, this.#v[i]!] as const]));
-  }
-
-  /** Takes over moments that a checkpoint kept. */
-  restore(state: ReadonlyMap<string, Tensor<'f32'>>): void {
-    this.names.forEach((name, i) => {
-      for (const [list, prefix] of [[this.#m, 'm'], [this.#v, 'v']] as const) {
-        list[i]!.dispose();
-        list[i] = state.get(`${prefix}.${name}`)!;
-      }
-    });
-  }
-
-  dispose(): void {
-    for (const tensor of [...this.#m, ...this.#v]) tensor.dispose();
   }
 }

@@ -1,0 +1,96 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { loadModel, readSafetensors, saveModel, writeSafetensors } from '@hidden-attention/checkpoint';
+import type { Model } from '@hidden-attention/model';
+import { Tensor, type Device } from '@hidden-attention/tensor';
+import { configDifferences, type TrainConfig } from './config.js';
+import type { DataFile } from './data/data.js';
+import { TrainError } from './errors.js';
+import type { Evaluation } from './objective.js';
+import type { Weights } from './weights.js';
+
+/** Where a training stands, beside its tensors. */
+export interface Progress {
+  config: TrainConfig;
+  files: readonly DataFile[];
+  /** steps done */
+  step: number;
+  seconds: number;
+  tokens: number;
+  /** the last evaluation, and the best */
+  last: { step: number; evaluation: Evaluation } | null;
+  best: { step: number; evaluation: Evaluation } | null;
+}
+
+/** All that a training needs to go on as if it had never stopped. */
+export interface Checkpoint {
+  progress: Progress;
+  /** a checkpoint is itself a model folder; these are the weights that training goes on from */
+  model: Model;
+  /** running means of the optimiser, of the weights, and the weights of the best evaluation */
+  weights: { m: Weights; v: Weights; average?: Weights | undefined; best?: Weights | undefined };
+}
+
+const foldersOf = async (out: string): Promise<{ name: string; step: number }[]> => {
+  const names = await readdir(out).catch(() => []);
+  const found = names.map((name) => ({ name, step: Number(/^checkpoint-(\d+)$/.exec(name)?.[1] ?? -1) }));
+  return found.filter(({ step }) => step >= 0).sort((a, b) => b.step - a.step);
+};
+
+/** The folder of the newest checkpoint in `out`. */
+export async function findCheckpoint(out: string): Promise<string | undefined> {
+  const [newest] = await foldersOf(out);
+  return newest && join(out, newest.name);
+}
+
+/** Writes `out`/checkpoint-STEP beside the one before and takes that one away afterwards: at any moment one of them is whole. */
+export async function writeCheckpoint(out: string, { progress, model, weights }: Checkpoint): Promise<void> {
+  const older = await foldersOf(out);
+  const folder = join(out, `checkpoint-${progress.step}`);
+  const beside = `${folder}.writing`;
+  await rm(beside, { recursive: true, force: true });
+  await mkdir(beside, { recursive: true });
+  await saveModel(beside, model);
+  const groups = Object.entries(weights).flatMap(([group, tensors]) => [...(tensors ?? [])].map(([name, tensor]) => ({ name: `${group}/${name}`, dtype: 'F32' as const, shape: tensor.shape, data: () => tensor.read() })));
+  await writeSafetensors(join(beside, 'training.safetensors'), groups);
+  await writeFile(join(beside, 'progress.json'), `${JSON.stringify(progress, null, 2)}\n`);
+  await rm(folder, { recursive: true, force: true });
+  await rename(beside, folder);
+  for (const { name, step } of older) if (step !== progress.step) await rm(join(out, name), { recursive: true, force: true });
+}
+
+/**
+ * Reads a checkpoint.
+ * @throws TrainError when it was made with another recipe or other data, naming what differs
+ */
+export async function readCheckpoint(folder: string, { config, files, device }: { config: TrainConfig; files: readonly DataFile[]; device: Device }): Promise<Checkpoint> {
+  const progress = JSON.parse(await readFile(join(folder, 'progress.json'), 'utf8')) as Progress;
+  refuseOther(folder, progress, { config, files });
+  const { model } = await loadModel(folder, { device });
+  const file = await readSafetensors(join(folder, 'training.safetensors'));
+  try {
+    const weights: Record<string, Weights> = {};
+    for (const entry of file.tensors.values()) {
+      const [group, name] = entry.name.split('/') as [string, string];
+      (weights[group] ??= new Map()).set(name, Tensor.from((await entry.read()) as Float32Array, entry.shape, device));
+    }
+    return { progress, model, weights: weights as Checkpoint['weights'] };
+  } finally {
+    await file.close();
+  }
+}
+
+/** @throws TrainError naming the fields of the recipe and the files that are not those of `before` */
+export function refuseOther(where: string, before: Pick<Progress, 'config' | 'files'>, now: Pick<Progress, 'config' | 'files'>): void {
+  const recipe = configDifferences(before.config, now.config);
+  if (recipe.length > 0) throw new TrainError(`${where} was begun with another recipe: ${recipe.join('; ')}. Use that recipe, or another output folder`);
+  const describe = (files: readonly DataFile[]): string => files.map(({ name, bytes, sha256 }) => `${name} (${bytes} bytes, sha256 ${sha256.slice(0, 12)}…)`).join(', ');
+  if (describe(before.files) !== describe(now.files)) {
+    throw new TrainError(`${where} was begun with other data: ${describe(before.files)}; now ${describe(now.files)}. Use those files, or another output folder`);
+  }
+}
+
+/** Takes all checkpoints in `out` away. */
+export async function removeCheckpoints(out: string): Promise<void> {
+  for (const { name } of await foldersOf(out)) await rm(join(out, name), { recursive: true, force: true });
+}

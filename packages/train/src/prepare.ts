@@ -1,0 +1,74 @@
+import { existsSync } from 'node:fs';
+import { access, constants, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { byteTokenizer, loadTokenizer, type Tokenizer } from '@hidden-attention/checkpoint';
+import type { Model } from '@hidden-attention/model';
+import { findCheckpoint, type Progress } from './checkpoint.js';
+import type { TrainConfig } from './config.js';
+import type { Data } from './data/data.js';
+import { labelledData } from './data/labelled.js';
+import { textData } from './data/text.js';
+import { TrainError } from './errors.js';
+import type { Evaluation } from './objective.js';
+
+/** training.json: what a finished training was and gave. */
+export interface Summary extends Pick<Progress, 'config' | 'files'> {
+  steps: number;
+  tokens: number;
+  seconds: number;
+  parameters: number;
+  /** the step whose weights were kept */
+  kept: number;
+  /** of the kept weights, on all held-out data; null without such data */
+  evaluation: Evaluation | null;
+}
+
+/**
+ * Looks at the output folder before any work, and makes it.
+ * @returns a finished training's summary, or the checkpoint to go on from; neither at a new start
+ * @throws TrainError when it cannot be written, or holds what must not be written over
+ */
+export async function openFolder(out: string, resume: boolean): Promise<{ finished?: Summary; checkpoint?: string }> {
+  await mkdir(out, { recursive: true })
+    .then(() => access(out, constants.W_OK))
+    .catch((error: Error) => {
+      throw new TrainError(`the output folder ${out} cannot be written: ${error.message}`);
+    });
+  const summary = join(out, 'training.json');
+  if (existsSync(summary)) {
+    if (resume) return { finished: JSON.parse(await readFile(summary, 'utf8')) as Summary };
+    throw new TrainError(`${out} holds a finished training (training.json); choose another output folder`);
+  }
+  const checkpoint = await findCheckpoint(out);
+  if (checkpoint && !resume) throw new TrainError(`${out} holds the checkpoint of a training; go on with --resume, or choose another output folder`);
+  if (checkpoint) return { checkpoint };
+  if (existsSync(join(out, 'model.safetensors')) || existsSync(join(out, 'config.json'))) {
+    throw new TrainError(`${out} holds a model that is not of this training; choose another output folder`);
+  }
+  if (resume && !existsSync(join(out, 'log.jsonl'))) throw new TrainError(`${out} holds no training to resume; leave --resume out to start one`);
+  return {};
+}
+
+/** @throws TrainError when the model cannot do the task */
+export function checkTask(config: TrainConfig, model: Model): void {
+  const needed = config.task === 'classification' ? 'classifier' : 'language-model';
+  const { kind } = model.config.head;
+  if (kind === needed) return;
+  const architecture = config.task === 'classification' ? 'MambaForSequenceClassification' : 'MambaForCausalLM';
+  throw new TrainError(`task ${config.task} needs a ${needed}; model.architectures makes a ${kind}. Use "architectures": ["${architecture}"]`);
+}
+
+/** The tokenizer that the recipe names; @throws TrainError when it has more ids than the model. */
+export async function openTokenizer(config: TrainConfig, model: Model): Promise<Tokenizer> {
+  const { vocabSize } = model.config;
+  const tokenizer = config.tokenizer === 'byte' ? byteTokenizer(vocabSize) : await loadTokenizer(config.tokenizer);
+  if (tokenizer.vocabSize <= vocabSize) return tokenizer;
+  throw new TrainError(`the tokenizer ${config.tokenizer} has ${tokenizer.vocabSize} ids; model.vocab_size is ${vocabSize}`);
+}
+
+/** Reads the data of the recipe's task. */
+export async function openData(config: TrainConfig, paths: readonly string[], tokenizer: Tokenizer, model: Model): Promise<Data> {
+  if (paths.length === 0) throw new TrainError('no training data; give at least one file');
+  const { head } = model.config;
+  return head.kind === 'classifier' ? labelledData(paths, head.labels, tokenizer, config) : textData(paths, tokenizer, config);
+}

@@ -7,10 +7,14 @@ const SHINGLE_WORDS = 3;
 
 /** The set of hashed runs of three words, lower case, every digit read as 0 (one-word texts: the word itself). */
 export function shingles(text) {
-  const words = text.toLowerCase().replace(/\d/g, "0").match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  const words =
+    text
+      .toLowerCase()
+      .replace(/\d/g, '0')
+      .match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
   const set = new Set();
   for (let start = 0; start === 0 || start + SHINGLE_WORDS <= words.length; start++) {
-    set.add(hash32(words.slice(start, start + SHINGLE_WORDS).join(" ")));
+    set.add(hash32(words.slice(start, start + SHINGLE_WORDS).join(' ')));
   }
   return set;
 }
@@ -54,7 +58,8 @@ function* buckets(sets) {
     const members = new Map();
     signatures.forEach((values, index) => {
       const key = values.subarray(band * ROWS, (band + 1) * ROWS).join();
-      members.has(key) ? members.get(key).push(index) : members.set(key, [index]);
+      if (!members.has(key)) members.set(key, []);
+      members.get(key).push(index);
     });
     for (const bucket of members.values()) if (bucket.length > 1) yield bucket;
   }

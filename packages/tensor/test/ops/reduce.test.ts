@@ -68,7 +68,7 @@ test('sumLeading and sum: values and gradients', () =>
 
 test('a million numbers are summed without losing digits', async () => {
   const expected = 1001000 * Math.fround(0.1);
-  expect(Math.abs((await sum(Tensor.full([1000, 1001], 0.1)).item()) - expected) / expected).toBeLessThan(2e-6);
+  expect(Math.abs((await sum(Tensor.full([1000, 1001], 0.1)).item()) - expected) / expected).toBeLessThan(1e-5); // added one after another in f32: 1e-2
 });
 
 test('weightedSum: values and gradient', () =>

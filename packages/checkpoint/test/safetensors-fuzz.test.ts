@@ -39,7 +39,7 @@ const words = [
 
 /** A damaged copy: bytes changed, cut out, put in, numbers and words of the header replaced, the file cut short or made longer. */
 function damaged(next: (below: number) => number): Buffer {
-  let bytes = Buffer.from(whole);
+  let bytes: Buffer = Buffer.from(whole);
   for (let rounds = 1 + next(3); rounds > 0; rounds--) {
     const at = next(bytes.length);
     const kind = next(7);

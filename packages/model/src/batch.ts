@@ -60,7 +60,9 @@ export function pickPositions(batch: Batch, what: 'mean' | 'last' | readonly num
     const asked = what === 'last' ? -1 : what[r]!;
     const position = asked < 0 ? own + asked : asked;
     if (!Number.isInteger(position) || position < 0 || position >= own) {
-      throw new ModelError(`position ${asked} of row ${r} does not exist; the row has positions 0 to ${own - 1} (or −1 to −${own} from its end)`);
+      throw new ModelError(
+        `position ${asked} of row ${r} does not exist; the row has positions 0 to ${own - 1} (or −1 to −${own} from its end)`,
+      );
     }
     weights[r * length + position] = 1;
     return undefined;

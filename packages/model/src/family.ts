@@ -18,8 +18,7 @@ export interface ModelConfig {
 
 /** What stands on top of the last norm. */
 export type Head =
-  | { kind: 'language-model'; tied: boolean }
-  | { kind: 'classifier'; classes: number; pooling: 'mean' | 'last'; labels: readonly string[] };
+  { kind: 'language-model'; tied: boolean } | { kind: 'classifier'; classes: number; pooling: 'mean' | 'last'; labels: readonly string[] };
 
 /** How a parameter looks and starts. */
 export interface ParameterSpec {

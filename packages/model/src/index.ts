@@ -14,6 +14,6 @@ export {
 } from './family.js';
 export { getFamily, listFamilies, registerFamily } from './registry.js';
 export { expandSites, Sites, type PatchValue } from './sites.js';
-export { disposeState, forkState, selectRows, type ModelState } from './state.js';
+export { disposeState, forkState, joinRows, selectRows, type ModelState } from './state.js';
 export { mamba } from './mamba/family.js';
 export { type MambaConfig } from './mamba/config.js';

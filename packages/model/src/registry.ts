@@ -19,7 +19,9 @@ export function registerFamily<Config extends ModelConfig>(family: ModelFamily<C
 export function getFamily(name: string): ModelFamily {
   const family = families.get(name);
   if (!family) {
-    throw new ModelError(`unknown model family "${name}" (model_type of config.json); known: ${listFamilies().join(', ')}. Add one with registerFamily`);
+    throw new ModelError(
+      `unknown model family "${name}" (model_type of config.json); known: ${listFamilies().join(', ')}. Add one with registerFamily`,
+    );
   }
   return family;
 }

@@ -1,4 +1,5 @@
-import { concat, slice, type Tensor } from '@hidden-attention/tensor';
+import { concat, scope, slice, type Tensor } from '@hidden-attention/tensor';
+import { ModelError } from './errors.js';
 
 /** All that a recurrent model carries from one position to the next. */
 export interface ModelState {
@@ -8,7 +9,7 @@ export interface ModelState {
 
 /** A copy of the state that lives on its own: continue from it as often as you like. */
 export function forkState(state: ModelState): ModelState {
-  return { layers: state.layers.map(({ scan, conv }) => ({ scan: scan.view(), conv: conv.view() })) };
+  return mapState(state, (tensor) => tensor.view());
 }
 
 /** Frees a state. */
@@ -19,8 +20,36 @@ export function disposeState(state: ModelState): void {
   }
 }
 
-/** The states of some rows, in the order given. */
+/** The states of some rows, in the order given: new tensors. */
 export function selectRows(state: ModelState, rows: readonly number[]): ModelState {
-  const pick = (tensor: Tensor): Tensor => concat(rows.map((row) => slice(tensor, 0, row, row + 1)), 0);
-  return { layers: state.layers.map(({ scan, conv }) => ({ scan: pick(scan), conv: pick(conv) })) };
+  return scope(() =>
+    mapState(state, (tensor) =>
+      concat(
+        rows.map((row) => slice(tensor, 0, row, row + 1)),
+        0,
+      ),
+    ),
+  );
+}
+
+/** The rows of several states of one model, one after the other: new tensors. */
+export function joinRows(states: readonly ModelState[]): ModelState {
+  const [first] = states;
+  if (!first) throw new ModelError('no states to join; give at least one');
+  return scope(() => ({
+    layers: first.layers.map((_, layer) => ({
+      scan: concat(
+        states.map(({ layers }) => layers[layer]!.scan),
+        0,
+      ),
+      conv: concat(
+        states.map(({ layers }) => layers[layer]!.conv),
+        0,
+      ),
+    })),
+  }));
+}
+
+function mapState(state: ModelState, change: (tensor: Tensor) => Tensor): ModelState {
+  return { layers: state.layers.map(({ scan, conv }) => ({ scan: change(scan), conv: change(conv) })) };
 }

@@ -56,7 +56,9 @@ const schema = z.object({
 export function parseMambaConfig(json: unknown): MambaConfig {
   const parsed = schema.safeParse(json);
   if (!parsed.success) {
-    const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'config'} is ${JSON.stringify(valueAt(json, issue.path))}: ${issue.message}`);
+    const issues = parsed.error.issues.map(
+      (issue) => `${issue.path.join('.') || 'config'} is ${JSON.stringify(valueAt(json, issue.path))}: ${issue.message}`,
+    );
     throw new ModelError(`config.json of a mamba model: ${issues.join('; ')}`);
   }
   const c = parsed.data;

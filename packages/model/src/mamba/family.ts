@@ -20,14 +20,22 @@ function forward(model: Model<MambaConfig>, batch: Batch, options: ForwardOption
   const { config } = model;
   const { ids, lengthsTensor: lengths } = batch;
   const state = options.state ?? initialState(model, ids.shape[0]!);
-  if (state.layers.length !== config.layers) throw new ModelError(`the state has ${state.layers.length} layers; the model has ${config.layers}`);
+  if (state.layers.length !== config.layers)
+    throw new ModelError(`the state has ${state.layers.length} layers; the model has ${config.layers}`);
   const mask = lengths && maskOf(batch);
   const watched = new Sites(sites(config), options, mask && (() => mask));
 
   let h = watched.pass('embeddings', options.embeddings ?? embedding(ids, model.parameter('backbone.embeddings.weight'))); // (b l m)
   const layers: ModelState['layers'][number][] = [];
   for (let layer = 0; layer < config.layers; layer++) {
-    const block = mambaBlock(h, { model, layer, sites: watched, state: state.layers[layer]!, lengths, spelledOut: options.spelledOut ?? false });
+    const block = mambaBlock(h, {
+      model,
+      layer,
+      sites: watched,
+      state: state.layers[layer]!,
+      lengths,
+      spelledOut: options.spelledOut ?? false,
+    });
     h = block.output;
     layers.push(block.state);
   }
@@ -36,7 +44,13 @@ function forward(model: Model<MambaConfig>, batch: Batch, options: ForwardOption
 }
 
 /** The last norm and the head: (b l vocab) for all positions, (b vocab) for chosen ones, (b classes) of a classifier. */
-function headLogits(model: Model<MambaConfig>, h: Tensor, batch: Batch, options: ForwardOptions, watched: Sites): Tensor<'f32'> | undefined {
+function headLogits(
+  model: Model<MambaConfig>,
+  h: Tensor,
+  batch: Batch,
+  options: ForwardOptions,
+  watched: Sites,
+): Tensor<'f32'> | undefined {
   const { head, epsilon } = model.config;
   const wanted = options.logits ?? 'all';
   if (wanted === 'none' && watched.quiet('finalNorm', 'logits')) return undefined;

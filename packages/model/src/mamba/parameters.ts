@@ -3,13 +3,20 @@ import type { MambaConfig } from './config.js';
 
 type Fill = ParameterSpec['initialize'];
 
-const constant = (value: number): Fill => (data) => void data.fill(value);
-const uniform = (bound: number): Fill => (data, random) => {
-  for (let i = 0; i < data.length; i++) data[i] = (2 * random() - 1) * bound;
-};
-const normal = (deviation: number): Fill => (data, random) => {
-  for (let i = 0; i < data.length; i++) data[i] = deviation * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-};
+const constant =
+  (value: number): Fill =>
+  (data) =>
+    void data.fill(value);
+const uniform =
+  (bound: number): Fill =>
+  (data, random) => {
+    for (let i = 0; i < data.length; i++) data[i] = (2 * random() - 1) * bound;
+  };
+const normal =
+  (deviation: number): Fill =>
+  (data, random) => {
+    for (let i = 0; i < data.length; i++) data[i] = deviation * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  };
 
 /**
  * All parameters of a Mamba model, and how the reference implementation draws them: A_log = log(1…N) in every channel (S4D-Real),

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+import { inspect } from 'node:util';
+import { expect, test } from 'vitest';
+
+test('the example of the README prints what it says', async () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const [, code] = /```js\n(.*?)```/s.exec(readme)!;
+  const expected = [...code!.matchAll(/^console\.log.*; \/\/ (.*)$/gm)].map((match) => match[1]);
+  expect(expected.length).toBeGreaterThan(0);
+
+  const modules: Record<string, unknown> = {};
+  for (const [, name] of code!.matchAll(/^import .* from '(.*)';$/gm))
+    modules[name!] = await import(/* @vite-ignore */ name!.endsWith('/model') ? '../src/index.js' : name!);
+  const body = code!.replace(
+    /^import (\{.*?\}) from '(.*)';$/gm,
+    (_, names: string, name: string) => `const ${names} = modules['${name}'];`,
+  );
+  const AsyncFunction = (async () => {}).constructor as new (...parameters: string[]) => (...values: unknown[]) => Promise<void>;
+  const printed: string[] = [];
+  await new AsyncFunction('modules', 'console', body)(modules, { log: (value: unknown) => printed.push(inspect(value)) });
+  expect(printed).toEqual(expected);
+});

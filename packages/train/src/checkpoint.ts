@@ -1,8 +1,10 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadModel, readSafetensors, saveModel, writeSafetensors } from '@hidden-attention/checkpoint';
 import type { Model } from '@hidden-attention/model';
 import { Tensor, type Device } from '@hidden-attention/tensor';
+import writeFileAtomic from 'write-file-atomic';
 import { configDifferences, type TrainConfig } from './config.js';
 import type { DataFile } from './data/data.js';
 import { TrainError } from './errors.js';
@@ -31,32 +33,48 @@ export interface Checkpoint {
   weights: { m: Weights; v: Weights; average?: Weights | undefined; best?: Weights | undefined };
 }
 
-const foldersOf = async (out: string): Promise<{ name: string; step: number }[]> => {
-  const names = await readdir(out).catch(() => []);
-  const found = names.map((name) => ({ name, step: Number(/^checkpoint-(\d+)$/.exec(name)?.[1] ?? -1) }));
-  return found.filter(({ step }) => step >= 0).sort((a, b) => b.step - a.step);
-};
+/** The file whose presence says that a checkpoint is whole. */
+const lastWritten = 'progress.json';
 
-/** The folder of the newest checkpoint in `out`. */
+/** Folders of checkpoints in `out`, newest first; `writing`: not in its place yet. */
+async function foldersOf(out: string): Promise<{ folder: string; step: number; writing: boolean }[]> {
+  const names = await readdir(out).catch(() => []);
+  return names
+    .map((name) => ({ name, match: /^checkpoint-(\d+)(\.writing)?$/.exec(name) }))
+    .flatMap(({ name, match }) => (match ? [{ folder: join(out, name), step: Number(match[1]), writing: match[2] !== undefined }] : []))
+    .sort((a, b) => b.step - a.step || Number(b.writing) - Number(a.writing));
+}
+
+/** The folder of the newest whole checkpoint in `out`. */
 export async function findCheckpoint(out: string): Promise<string | undefined> {
-  const [newest] = await foldersOf(out);
-  return newest && join(out, newest.name);
+  for (const { folder, writing } of await foldersOf(out)) {
+    if (!existsSync(join(folder, lastWritten))) continue;
+    return writing ? putInPlace(folder) : folder;
+  }
+  return undefined;
 }
 
 /** Writes `out`/checkpoint-STEP beside the one before and takes that one away afterwards: at any moment one of them is whole. */
 export async function writeCheckpoint(out: string, { progress, model, weights }: Checkpoint): Promise<void> {
   const older = await foldersOf(out);
-  const folder = join(out, `checkpoint-${progress.step}`);
-  const beside = `${folder}.writing`;
-  await rm(beside, { recursive: true, force: true });
-  await mkdir(beside, { recursive: true });
+  await removeAll(older.filter(({ writing }) => writing));
+  const beside = join(out, `checkpoint-${progress.step}.writing`);
   await saveModel(beside, model);
-  const groups = Object.entries(weights).flatMap(([group, tensors]) => [...(tensors ?? [])].map(([name, tensor]) => ({ name: `${group}/${name}`, dtype: 'F32' as const, shape: tensor.shape, data: () => tensor.read() })));
-  await writeSafetensors(join(beside, 'training.safetensors'), groups);
-  await writeFile(join(beside, 'progress.json'), `${JSON.stringify(progress, null, 2)}\n`);
+  const tensors = Object.entries(weights).flatMap(([group, tensors]) =>
+    [...(tensors ?? [])].map(([name, tensor]) => ({ name: `${group}/${name}`, dtype: 'F32' as const, shape: tensor.shape, data: () => tensor.read() })),
+  );
+  await writeSafetensors(join(beside, 'training.safetensors'), tensors);
+  await writeFileAtomic(join(beside, lastWritten), `${JSON.stringify(progress, null, 2)}\n`);
+  await putInPlace(beside);
+  await removeAll(older.filter(({ step }) => step !== progress.step));
+}
+
+/** Gives a whole checkpoint its name; one of the same step makes room. */
+async function putInPlace(beside: string): Promise<string> {
+  const folder = beside.replace(/\.writing$/, '');
   await rm(folder, { recursive: true, force: true });
   await rename(beside, folder);
-  for (const { name, step } of older) if (step !== progress.step) await rm(join(out, name), { recursive: true, force: true });
+  return folder;
 }
 
 /**
@@ -64,7 +82,7 @@ export async function writeCheckpoint(out: string, { progress, model, weights }:
  * @throws TrainError when it was made with another recipe or other data, naming what differs
  */
 export async function readCheckpoint(folder: string, { config, files, device }: { config: TrainConfig; files: readonly DataFile[]; device: Device }): Promise<Checkpoint> {
-  const progress = JSON.parse(await readFile(join(folder, 'progress.json'), 'utf8')) as Progress;
+  const progress = await readProgress(join(folder, lastWritten));
   refuseOther(folder, progress, { config, files });
   const { model } = await loadModel(folder, { device });
   const file = await readSafetensors(join(folder, 'training.safetensors'));
@@ -80,6 +98,14 @@ export async function readCheckpoint(folder: string, { config, files, device }: 
   }
 }
 
+async function readProgress(path: string): Promise<Progress> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Progress;
+  } catch (error) {
+    throw new TrainError(`${path}: ${(error as Error).message}; take its folder away to begin again`);
+  }
+}
+
 /** @throws TrainError naming the fields of the recipe and the files that are not those of `before` */
 export function refuseOther(where: string, before: Pick<Progress, 'config' | 'files'>, now: Pick<Progress, 'config' | 'files'>): void {
   const recipe = configDifferences(before.config, now.config);
@@ -92,5 +118,9 @@ export function refuseOther(where: string, before: Pick<Progress, 'config' | 'fi
 
 /** Takes all checkpoints in `out` away. */
 export async function removeCheckpoints(out: string): Promise<void> {
-  for (const { name } of await foldersOf(out)) await rm(join(out, name), { recursive: true, force: true });
+  await removeAll(await foldersOf(out));
+}
+
+async function removeAll(folders: readonly { folder: string }[]): Promise<void> {
+  for (const { folder } of folders) await rm(folder, { recursive: true, force: true });
 }

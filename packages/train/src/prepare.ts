@@ -58,10 +58,18 @@ export function checkTask(config: TrainConfig, model: Model): void {
   throw new TrainError(`task ${config.task} needs a ${needed}; model.architectures makes a ${kind}. Use "architectures": ["${architecture}"]`);
 }
 
-/** The tokenizer that the recipe names; @throws TrainError when it has more ids than the model. */
+/**
+ * The tokenizer that the recipe names.
+ * @throws TrainError when its ids are not those of the model: the trained model could not read text
+ */
 export async function openTokenizer(config: TrainConfig, model: Model): Promise<Tokenizer> {
   const { vocabSize } = model.config;
-  const tokenizer = config.tokenizer === 'byte' ? byteTokenizer(vocabSize) : await loadTokenizer(config.tokenizer);
+  if (config.tokenizer === 'byte') {
+    const specials = Array.isArray(model.json['special_tokens']) ? model.json['special_tokens'].length : 0;
+    if (vocabSize === 256 + specials) return byteTokenizer(vocabSize);
+    throw new TrainError(`tokenizer "byte" needs model.vocab_size ${256 + specials}${specials > 0 ? ' (256 and special_tokens)' : ''}; it is ${vocabSize}`);
+  }
+  const tokenizer = await loadTokenizer(config.tokenizer);
   if (tokenizer.vocabSize <= vocabSize) return tokenizer;
   throw new TrainError(`the tokenizer ${config.tokenizer} has ${tokenizer.vocabSize} ids; model.vocab_size is ${vocabSize}`);
 }

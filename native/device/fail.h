@@ -3,7 +3,7 @@
 
 namespace ha {
 
-/// Throws std::runtime_error with the formatted text. Called on the device's own thread, after all chunks have returned.
+/// Throws std::runtime_error with the formatted text, which begins with the op's name. Called on the device's own thread, after all chunks have returned.
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 }  // namespace ha

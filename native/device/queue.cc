@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <exception>
+#include <new>
 
 namespace ha {
 
@@ -72,8 +73,10 @@ void Queue::runTask(Task& task) {
   if (error.empty()) {
     try {
       task.run(pool_);
+    } catch (const std::bad_alloc&) {
+      error = task.name + ": out of memory for its working space";
     } catch (const std::exception& exception) {
-      error = task.name.empty() ? exception.what() : task.name + ": " + exception.what();
+      error = exception.what();  // names the op itself (fail.h)
     }
     pool_.reset();
   }

@@ -68,6 +68,10 @@ HA_INLINE vf select(vi mask, vf yes, vf no) { return mask ? yes : no; }
 HA_INLINE vf vmin(vf a, vf b) {
 #if defined(__AVX512F__)
   return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+  return (vf)_mm_min_ps((__m128)a, (__m128)b);
 #else
   return select(a < b, a, b);
 #endif
@@ -75,6 +79,10 @@ HA_INLINE vf vmin(vf a, vf b) {
 HA_INLINE vf vmax(vf a, vf b) {
 #if defined(__AVX512F__)
   return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+  return (vf)_mm_max_ps((__m128)a, (__m128)b);
 #else
   return select(a > b, a, b);
 #endif
@@ -92,6 +100,37 @@ HA_INLINE float sum(vf v) {
     for (int i = 0; i < step; i++) s[i] += s[i + step];
   return s[0];
 #endif
+}
+
+/// Numbers 0, 2, 4, … and 1, 3, 5, … of two vectors in a row.
+HA_INLINE vf evens(vf a, vf b) {
+#if defined(__AVX512F__)
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#elif defined(__AVX2__)
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+#else
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+#endif
+}
+HA_INLINE vf odds(vf a, vf b) {
+#if defined(__AVX512F__)
+  return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#elif defined(__AVX2__)
+  return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+#else
+  return __builtin_shufflevector(a, b, 1, 3, 5, 7);
+#endif
+}
+/// The sums of the lanes of W vectors that lie one after another, as one vector.
+HA_INLINE vf sumEach(const float* p) {
+  vf s[W];
+#pragma GCC unroll 16
+  for (int i = 0; i < W; i++) s[i] = load(p + i * W);
+#pragma GCC unroll 4
+  for (int count = W; count > 1; count /= 2)
+#pragma GCC unroll 8
+    for (int i = 0; i < count / 2; i++) s[i] = evens(s[2 * i], s[2 * i + 1]) + odds(s[2 * i], s[2 * i + 1]);
+  return s[0];
 }
 
 HA_INLINE vf vsqrt(vf a) {
@@ -131,7 +170,17 @@ HA_INLINE void transposeTile(vf* rows) {
 
 constexpr float kLog2e = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
-/// 2^x: nearest integer and a polynomial of degree 6 on [−½, ½] (relative error 2e-7); underflows to zero, overflows to ∞.
+/// 2^r on [−½, ½] (relative error 2e-7)
+HA_INLINE vf exp2Polynomial(vf r) {
+  vf p = splat(1.5353362e-4f);
+  p = fma(p, r, splat(1.3398874e-3f));
+  p = fma(p, r, splat(9.6184373e-3f));
+  p = fma(p, r, splat(5.5503324e-2f));
+  p = fma(p, r, splat(2.4022648e-1f));
+  p = fma(p, r, splat(6.9314718e-1f));
+  return fma(p, r, splat(1.0f));
+}
+/// 2^x by the nearest integer and a polynomial on the rest; underflows to zero, overflows to ∞.
 HA_INLINE vf exp2(vf x) {
 #if defined(__AVX512F__)
   const vf n = (vf)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -143,19 +192,24 @@ HA_INLINE vf exp2(vf x) {
   const vf n = (x + magic) - magic;
 #endif
   const vf r = x - n;
-  vf p = splat(1.5353362e-4f);
-  p = fma(p, r, splat(1.3398874e-3f));
-  p = fma(p, r, splat(9.6184373e-3f));
-  p = fma(p, r, splat(5.5503324e-2f));
-  p = fma(p, r, splat(2.4022648e-1f));
-  p = fma(p, r, splat(6.9314718e-1f));
-  p = fma(p, r, splat(1.0f));
+  const vf p = exp2Polynomial(r);
 #if defined(__AVX512F__)
   return (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
 #else
   // in two steps, so that 2^n with n < −126 comes out (as a subnormal or zero) and n = 128 overflows
   const vi k = __builtin_convertvector(n, vi), half = k >> 1;
   return p * (vf)((half + 127) << 23) * (vf)((k - half + 127) << 23);
+#endif
+}
+/// The same, but zero already below 2^−126.5 and infinite above 2^127.5: less work where there is no scalef.
+HA_INLINE vf exp2Flushed(vf x) {
+#if defined(__AVX512F__)
+  return exp2(x);
+#else
+  const vf magic = splat(12582912.0f);  // its last bits are n after the addition below; NaN passes both bounds
+  x = vmin(splat(128), vmax(splat(-127), x));
+  const vf t = x + magic, r = x - (t - magic);
+  return exp2Polynomial(r) * (vf)(((vi)t + 127) << 23);
 #endif
 }
 HA_INLINE vf exp(vf x) { return exp2(x * splat(kLog2e)); }

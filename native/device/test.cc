@@ -24,7 +24,7 @@ TEST(queueRunsInOrderAndPoisonsWhatDependsOnAnError) {
   const BufferRef a = queue.allocate(DType::f32, 4), b = queue.allocate(DType::f32, 4), c = queue.allocate(DType::f32, 4);
   int order = 0;
   queue.push({"first", {}, {a}, [&](Context&) { check.that("first is first", order++ == 0); }, {}});
-  queue.push({"second", {a}, {b}, [&](Context&) { check.that("second is second", order++ == 1), fail("number %d is bad", 7); }, {}});
+  queue.push({"second", {a}, {b}, [&](Context&) { check.that("second is second", order++ == 1), fail("second: number %d is bad", 7); }, {}});
   queue.push({"third", {b}, {c}, [&](Context&) { check.that("third does not run", false); }, {}});
   std::promise<std::string> onC, onA;
   queue.push({"", {c}, {}, [](Context&) {}, [&](const std::string& error) { onC.set_value(error); }});

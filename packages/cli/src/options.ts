@@ -3,10 +3,10 @@ import { Option, type Command } from 'commander';
 /** Adds --model and the INPUT flags, which several commands share. */
 export function addModelAndInput(command: Command): Command {
   return command
-    .requiredOption('--model M', 'a folder or file, or zoo:NAME')
-    .option('--text T', 'the input as text')
-    .option('--file F', 'the input as a text file')
-    .option('--ids F', 'the input as a JSON file of token ids: an array, or an array of arrays');
+    .requiredOption('--model <M>', 'a folder or file, or zoo:NAME')
+    .option('--text <T>', 'the input as text')
+    .option('--file <F>', 'the input as a text file')
+    .option('--ids <F>', 'the input as a JSON file of token ids: an array, or an array of arrays');
 }
 
 /** A flag that may be given several times. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+
 import { Command } from 'commander';
 import { addAttention } from './commands/attention.js';
 import { addBench } from './commands/bench.js';
@@ -8,9 +8,8 @@ import { addExplain } from './commands/explain.js';
 import { addGenerate } from './commands/generate.js';
 import { addInspect } from './commands/inspect.js';
 import { addTrain } from './commands/train.js';
+import { version } from './version.js';
 
-/** Version of this package. */
-export const version: string = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
 /** The command line: each command is a file that parses, calls one package and prints. */
 export function createProgram(): Command {
@@ -20,7 +19,7 @@ export function createProgram(): Command {
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true })
-    .option('--device NAME', 'where to compute (default: HIDDEN_ATTENTION_DEVICE, else cpu)')
+    .option('--device <NAME>', 'where to compute (default: HIDDEN_ATTENTION_DEVICE, else cpu)')
     .option('--debug', 'print the stack of an error');
   program.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hidden-attention: ')) });
   for (const add of [addExplain, addAttention, addCapture, addGenerate, addTrain, addInspect, addDoctor, addBench]) add(program);

@@ -25,14 +25,14 @@ interface Flags extends InputFlags {
 export function addAttention(program: Command): void {
   addModelAndInput(program.command('attention'))
     .description('Write rows, columns or whole matrices of the hidden attention to a safetensors file.')
-    .requiredOption('--layers LIST', 'layers such as 0,2-3, or all')
-    .option('--row I', "what position I reads (negative from each row's end, or last)")
-    .option('--column J', 'what is read of position J')
+    .requiredOption('--layers <LIST>', 'layers such as 0,2-3, or all')
+    .option('--row <I>', "what position I reads (negative from each row's end, or last)")
+    .option('--column <J>', 'what is read of position J')
     .option('--matrix', 'all of it: quadratic in the length')
-    .addOption(new Option('--of PART', 'the bare scan, the whole block exactly, or the block as published').choices(['scan', 'block', 'unified']).default('scan'))
-    .addOption(new Option('--reduce HOW', 'a mean over the channels (the default is mean)').choices(['mean', 'meanAbs', 'meanPositive']))
-    .option('--channels LIST', 'channels each by itself: 0-7,12, or all')
-    .requiredOption('--out F', 'a .safetensors file')
+    .addOption(new Option('--of <PART>', 'the bare scan, the whole block exactly, or the block as published').choices(['scan', 'block', 'unified']).default('scan'))
+    .addOption(new Option('--reduce <HOW>', 'a mean over the channels (the default is mean)').choices(['mean', 'meanAbs', 'meanPositive']))
+    .option('--channels <LIST>', 'channels each by itself: 0-7,12, or all')
+    .requiredOption('--out <F>', 'a .safetensors file')
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
       const out = checkOutput(flags.out, ['.safetensors']);

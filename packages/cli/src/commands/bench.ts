@@ -13,8 +13,8 @@ export function addBench(program: Command): void {
   program
     .command('bench')
     .description('Time the selective scan and one attention row on this machine.')
-    .option('--length N', 'positions', '2048')
-    .option('--channels N', 'channels', '1536')
+    .option('--length <N>', 'positions', '2048')
+    .option('--channels <N>', 'channels', '1536')
     .option('--json', 'as JSON')
     .action(async (flags: Flags) => {
       const l = parseNumber('--length', flags.length, { integer: true, minimum: 1, maximum: 1e7 });

@@ -15,8 +15,8 @@ interface Flags extends InputFlags {
 export function addCapture(program: Command): void {
   addModelAndInput(program.command('capture'))
     .description('Write what a model computes at named sites, such as layers.*.delta, to a safetensors file.')
-    .requiredOption('--sites LIST', "sites or patterns with *, separated by commas: 'layers.*.delta,logits'")
-    .requiredOption('--out F', 'a .safetensors file')
+    .requiredOption('--sites <LIST>', "sites or patterns with *, separated by commas: 'layers.*.delta,logits'")
+    .requiredOption('--out <F>', 'a .safetensors file')
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
       const out = checkOutput(flags.out, ['.safetensors']);

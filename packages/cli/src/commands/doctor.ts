@@ -2,7 +2,7 @@ import { release, totalmem, cpus } from 'node:os';
 import { DeviceError, describeDevices, openDevice } from '@hidden-attention/native';
 import { listZoo } from '@hidden-attention/zoo';
 import type { Command } from 'commander';
-import { version } from '../program.js';
+import { version } from '../version.js';
 
 /** `doctor`: what this machine offers, and whether the addon works on it. */
 export function addDoctor(program: Command): void {
@@ -14,6 +14,8 @@ export function addDoctor(program: Command): void {
       const found = describeDevices();
       const device = openDevice(program.opts<{ device?: string }>().device);
       await device.finish();
+      const cpu = { name: 'cpu', available: true, level: device.level, levels: found.levels, threads: device.threads };
+      const cuda = cudaReport();
       const report = {
         version,
         node: process.versions.node,
@@ -22,11 +24,10 @@ export function addDoctor(program: Command): void {
         cores: found.threads,
         memoryBytes: totalmem(),
         addon: found.addon,
-        devices: [{ name: 'cpu', available: true, level: device.level, levels: found.levels, threads: device.threads }, cudaReport()],
+        devices: [cpu, cuda],
         zoo: listZoo(),
       };
       if (flags.json) return void process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-      const [cpu, cuda] = report.devices as [{ level: string; levels: string[]; threads: number }, { reason: string }];
       process.stdout.write(
         [
           `hidden-attention ${version} on Node ${report.node}, ${report.system}`,

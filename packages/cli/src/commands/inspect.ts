@@ -9,7 +9,7 @@ export function addInspect(program: Command): void {
     .argument('<M>', 'a folder or file, or zoo:NAME')
     .description('Say what a model is: family, sizes, parameters, sites, number of attention maps, memory of each view.')
     .option('--json', 'as JSON')
-    .option('--length N', 'the length for which memory is computed', '1024')
+    .option('--length <N>', 'the length for which memory is computed', '1024')
     .action(async (name: string, flags: { json?: boolean; length: string }) => {
       const loaded = await resolveModel(name, program.opts<{ device?: string }>().device);
       const { model, tokenizer, unused } = loaded;

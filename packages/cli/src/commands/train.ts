@@ -17,9 +17,9 @@ export function addTrain(program: Command): void {
   program
     .command('train')
     .description('Train a model on text files or on JSON lines {"text", "label"}.')
-    .requiredOption('--config FILE', 'the recipe, a JSON file')
-    .addOption(repeated('--data FILE', 'training data; may be given several times').makeOptionMandatory())
-    .requiredOption('--out DIR', 'the folder for the model, its checkpoints, log and loss curve')
+    .requiredOption('--config <FILE>', 'the recipe, a JSON file')
+    .addOption(repeated('--data <FILE>', 'training data; may be given several times').makeOptionMandatory())
+    .requiredOption('--out <DIR>', 'the folder for the model, its checkpoints, log and loss curve')
     .option('--resume', 'go on from the checkpoint in --out')
     .action(async (flags: Flags) => {
       const config = await readRecipe(flags.config);

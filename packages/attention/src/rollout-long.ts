@@ -19,9 +19,8 @@ export interface LongRolloutOptions {
  * One row of the plain-mean rollout of a text of any length; the same as `rollout`. The text is run in pieces: once forwards,
  * keeping only the state before each piece, and once backwards, where a piece's Δ, B and C are computed again and what it asks of
  * earlier positions is carried on in the scans' states. Memory: a few numbers a position, the states, and one piece.
- * @returns the rollout, and the largest memory that the device held meanwhile, in bytes
  */
-export async function rolloutLongRow(model: Model, text: ArrayLike<number>, options: LongRolloutOptions = {}): Promise<Rollout & { peakBytes: number }> {
+export async function rolloutLongRow(model: Model, text: ArrayLike<number>, options: LongRolloutOptions = {}): Promise<Rollout> {
   const { position = 'last', startLayer = 0, normalize = 'none', piece: size = 2048 } = options;
   const [target] = resolvePositions([text.length], position) as [number];
   if (!Number.isInteger(startLayer) || startLayer < 0 || startLayer >= model.config.layers) {
@@ -29,7 +28,6 @@ export async function rolloutLongRow(model: Model, text: ArrayLike<number>, opti
   }
   const layers = Array.from({ length: model.config.layers - startLayer }, (_, i) => startLayer + i);
   const ids = Int32Array.from(text).subarray(0, target + 1);
-  model.device.memory({ resetPeak: true });
 
   const sums = normalize === 'rows' ? new RowSums(ids.length, layers.length) : undefined;
   const pieces = await walk(model, ids, size, sums && (async (piece) => {
@@ -60,7 +58,6 @@ export async function rolloutLongRow(model: Model, text: ArrayLike<number>, opti
     shape: [1, text.length],
     layers: [...new Array<undefined>(startLayer).fill(undefined), ...rows],
     ...guard.report(),
-    peakBytes: model.device.memory().peak,
   };
 }
 

@@ -36,19 +36,20 @@ function shifted(value: Tensor, by: 1 | -1): Tensor<'f32'> {
  * (golden/RECIPES.md, `literal`). Row t is row t − 1 of an α whose C is that of the following position, so the same scans do.
  */
 export function literalOperator(name: string, dynamics: Dynamics, lengths: readonly number[]): Operator {
-  const next = scanOperator(name, { ...dynamics, C: shifted(dynamics.C, 1) }, lengths);
-  const [rows, length] = next.shape;
+  const exact = scanOperator(name, dynamics, lengths);
+  const [rows, length] = exact.shape;
+  const next = (): Operator => scanOperator(name, { ...dynamics, C: shifted(dynamics.C, 1) }, lengths); // in the caller's scope
   const downOne = ({ start, end }: RowRange, leading: number[], matrix: (range: RowRange) => Tensor<'f32'>): Tensor<'f32'> => {
     if (start > 0) return matrix({ start: start - 1, end: end - 1 });
-    const first = Tensor.full([...leading, 1, length], 0, next.device);
+    const first = Tensor.full([...leading, 1, length], 0, exact.device);
     return end === 1 ? first : concat([first, matrix({ start: 0, end: end - 1 })], leading.length);
   };
   return {
-    ...next,
-    apply: (v) => scope(() => shifted(next.apply(v), -1)),
-    applyTransposed: (g) => scope(() => next.applyTransposed(shifted(g, 1))),
+    ...exact,
+    apply: (v) => scope(() => shifted(next().apply(v), -1)),
+    applyTransposed: (g) => scope(() => next().applyTransposed(shifted(g, 1))),
     rowInEveryChannel: () => undefined,
-    matrixOf: (channels, range) => scope(() => downOne(range, [rows, channels.length], (part) => next.matrixOf(channels, part))),
-    matrixReduced: (reduce, range) => scope(() => downOne(range, [rows], (part) => next.matrixReduced(reduce, part))),
+    matrixOf: (channels, range) => scope(() => downOne(range, [rows, channels.length], (part) => next().matrixOf(channels, part))),
+    matrixReduced: (reduce, range) => scope(() => downOne(range, [rows], (part) => next().matrixReduced(reduce, part))),
   };
 }

@@ -1,4 +1,4 @@
-import type { Model } from '@hidden-attention/model';
+import { disposeState, type Model } from '@hidden-attention/model';
 
 /** Shares of all answers: softmax of logits, in float64. */
 export function probabilities(logits: ArrayLike<number>): Float64Array {
@@ -9,11 +9,11 @@ export function probabilities(logits: ArrayLike<number>): Float64Array {
 }
 
 /** At most this many positions are run at once. */
-const positionsAtOnce = 65536;
+const positionsAtOnce = 16384;
 
 /**
- * The logits of each text's answer (of a classifier, or of a language model at each text's last position), texts of any lengths
- * run in batches.
+ * The logits of each text's answer (of a classifier, or of a language model at each text's last position). Short texts are run in
+ * batches, long ones in pieces: memory does not grow with their number or length.
  */
 export async function answers(model: Model, texts: readonly Int32Array[]): Promise<Float32Array[]> {
   const results: Float32Array[] = [];
@@ -21,14 +21,42 @@ export async function answers(model: Model, texts: readonly Int32Array[]): Promi
     let to = from + 1;
     let longest = texts[from]!.length;
     while (to < texts.length && (to + 1 - from) * Math.max(longest, texts[to]!.length) <= positionsAtOnce) longest = Math.max(longest, texts[to++]!.length);
-    const batch = model.batch(texts.slice(from, to));
-    const { logits, state } = model.forward(batch, { logits: 'last' });
-    const all = await logits!.read();
-    const each = all.length / (to - from);
-    for (let row = 0; row < to - from; row++) results.push(all.slice(row * each, (row + 1) * each));
-    const used = [logits, batch.ids, batch.lengthsTensor, ...state.layers.flatMap(({ scan, conv }) => [scan, conv])];
-    for (const tensor of used) tensor?.dispose();
+    results.push(...(longest > positionsAtOnce ? [await answerInPieces(model, texts[from]!)] : await answerBatch(model, texts.slice(from, to))));
     from = to;
   }
   return results;
+}
+
+async function answerBatch(model: Model, texts: readonly Int32Array[]): Promise<Float32Array[]> {
+  const batch = model.batch(texts);
+  const { logits, state } = model.forward(batch, { logits: 'last' });
+  disposeState(state);
+  batch.ids.dispose();
+  batch.lengthsTensor?.dispose();
+  const all = await logits!.read();
+  logits!.dispose();
+  const each = all.length / texts.length;
+  return texts.map((_, row) => all.slice(row * each, (row + 1) * each));
+}
+
+/** The last piece's logits; where a classifier pools by mean, the mean of the pieces' logits, weighted by their lengths: its head is linear. */
+async function answerInPieces(model: Model, text: Int32Array): Promise<Float32Array> {
+  const { head } = model.config;
+  const pooled = head.kind === 'classifier' && head.pooling === 'mean';
+  let state = model.initialState(1);
+  let result = new Float32Array();
+  for (let start = 0; start < text.length; start += positionsAtOnce) {
+    const piece = text.subarray(start, start + positionsAtOnce);
+    const batch = model.batch([piece]);
+    const { logits, state: after } = model.forward(batch, { state, logits: 'last' });
+    disposeState(state);
+    batch.ids.dispose();
+    state = after;
+    const own = await logits!.read();
+    logits!.dispose();
+    const sofar = result;
+    result = pooled ? own.map((value, id) => (sofar[id] ?? 0) + (value * piece.length) / text.length) : own;
+  }
+  disposeState(state);
+  return result;
 }

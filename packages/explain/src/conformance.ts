@@ -67,11 +67,11 @@ export function testExplainer<Options extends object>(explainer: Explainer<Optio
 
 /** Texts of several lengths, as ids. */
 function texts({ config }: Model): number[][] {
-  return [17, 5, 33].map((length) => Array.from({ length }, (_, at) => (at * at * 7 + 3 * at + length) % config.vocabSize));
+  return [17, 12, 33].map((length) => Array.from({ length }, (_, at) => (at * at * 7 + 3 * at + length) % config.vocabSize));
 }
 
 function defaultModels(): Model[] {
-  const sizes = { model_type: 'mamba', vocab_size: 40, hidden_size: 12, state_size: 6, num_hidden_layers: 2, initializer_range: 0.5 };
+  const sizes = { model_type: 'mamba', vocab_size: 40, hidden_size: 12, num_hidden_layers: 2, initializer_range: 0.5 };
   const classifier = { ...sizes, architectures: ['MambaForSequenceClassification'], id2label: { 0: 'no', 1: 'yes' } };
   return [sizes, { ...classifier, pooling: 'mean' }, { ...classifier, pooling: 'last' }].map((json, seed) => createModel(json, { seed }));
 }

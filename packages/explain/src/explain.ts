@@ -1,4 +1,5 @@
 import type { Model } from '@hidden-attention/model';
+import { scope } from '@hidden-attention/tensor';
 import { groupTokens, sumByGroup, type Group } from './aggregate.js';
 import { probabilities } from './answer.js';
 import { ExplainError } from './errors.js';
@@ -51,7 +52,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation[]> {
   const explainers = every ? listExplainers().filter((explainer) => explainer.supports(model) === true) : named(request.methods as readonly Method[], model);
   const options = optionsFor(explainers, request.options);
   const rows = readRows(request.input, tokenizer);
-  model.batch(rows.map(({ ids }) => ids)).ids.dispose();
+  scope(() => void model.batch(rows.map(({ ids }) => ids))); // refuses ids out of range
   const ends = rows.map((row, index) => endOf(model, row, index, request.position));
   const targets = target === undefined ? undefined : targetsOf(target, rows.length, model, tokenizer);
 

@@ -1,6 +1,7 @@
 import { attentionView, audit, auditLong, bytesPerPosition, checkFits, type AttentionView, type Audit } from '@hidden-attention/attention';
-import type { Batch, Model } from '@hidden-attention/model';
+import { disposeState, type Batch, type Model } from '@hidden-attention/model';
 import { record, Tensor, type RuleSet, type Tape } from '@hidden-attention/tensor';
+import { answers } from './answer.js';
 
 /** A backward pass from the explained logit, under some rules. Tensors belong to the question. */
 export interface QuestionGradient {
@@ -63,13 +64,7 @@ export class Question {
 
   /** All logits of the answer. */
   async logits(): Promise<Float32Array> {
-    return (this.#logits ??= (async () => {
-      const { logits, state } = this.model.forward(this.#rows(), { logits: 'last' });
-      for (const { scan, conv } of state.layers) [scan, conv].forEach((tensor) => tensor.dispose());
-      const result = await logits!.read();
-      logits!.dispose();
-      return result;
-    })());
+    return (this.#logits ??= answers(this.model, [this.ids]).then(([logits]) => logits!));
   }
 
   /** The explained class or token: the one asked for, else the one with the largest logit. */
@@ -140,7 +135,7 @@ export class Question {
     }
     const names = ['embeddings', ...Array.from({ length: model.config.layers }, (_, layer) => `layers.${layer}.output`)];
     const { value, tape } = record(model.parameters.values(), () => model.forward(this.#rows(), { capture: names, spelledOut: true, logits: 'last' }));
-    for (const { scan, conv } of value.state.layers) [scan, conv].forEach((tensor) => tensor.dispose());
+    disposeState(value.state);
     return (this.#recorded = { tape, logits: value.logits!, stream: names.map((name) => value.captured[name]!) });
   }
 }

@@ -30,6 +30,8 @@ export class Question {
   readonly ids: Int32Array;
   /** weights of the positions that the logit is read from: 1 at one position, or 1/length each where a classifier pools by mean */
   readonly start: Float64Array;
+  /** the position whose output is explained; null where it is the mean of all */
+  readonly position: number | null;
   #batch: Batch | undefined;
   #logits: Promise<Float32Array> | undefined;
   #view: Promise<AttentionView> | undefined;
@@ -48,6 +50,7 @@ export class Question {
     this.#target = target;
     const { head } = model.config;
     const mean = head.kind === 'classifier' && head.pooling === 'mean';
+    this.position = mean ? null : ids.length - 1;
     this.start = new Float64Array(ids.length).fill(mean ? 1 / ids.length : 0);
     if (!mean) this.start[ids.length - 1] = 1;
   }
@@ -55,11 +58,6 @@ export class Question {
   /** Number of positions. */
   get length(): number {
     return this.ids.length;
-  }
-
-  /** The position whose output is explained; null where it is the mean of all. */
-  get position(): number | null {
-    return this.start.at(-1) === 1 ? this.length - 1 : null;
   }
 
   /** All logits of the answer. */

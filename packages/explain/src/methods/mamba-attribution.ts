@@ -1,7 +1,7 @@
 import { rollout } from '@hidden-attention/attention';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { layersFrom, meanGradient } from './layers.js';
-import { attributionOptions, canBeNegative, releasedAttributionOptions, type AttributionOptions, type ReleasedAttributionOptions } from './paper-options.js';
+import { attributionOptions, releasedAttributionOptions, type AttributionOptions, type ReleasedAttributionOptions } from './paper-options.js';
 import { minMax, releasedGradient, releasedRollout, releasedRow } from './released.js';
 
 const cite = 'Ali, Zimerman, Wolf: The Hidden Attention of Mamba Models. ACL 2025, arXiv 2403.01590, eq. 24; after Chefer, Gur, Wolf 2021';
@@ -14,9 +14,9 @@ const cite = 'Ali, Zimerman, Wolf: The Hidden Attention of Mamba Models. ACL 202
 export const mambaAttribution: Explainer<AttributionOptions> = defineExplainer({
   name: 'mamba-attribution',
   title: 'Mamba-Attribution',
-  summary: "Attention rollout that only follows reading which the answer's score would gain from: attention weighted by the score's gradient, negative products dropped.",
+  summary: "How much of each token reaches the answer through the layers, following only those connections that raise the answer's score.",
   cite,
-  signed: (options) => options.clamp === 'none' || canBeNegative(options),
+  signed: ({ clamp }) => clamp === 'none',
   options: attributionOptions,
   supports: () => true,
   async explain(question, { startLayer, row, normalize, aggregate: reduce, clamp, gradientAt }) {
@@ -33,7 +33,7 @@ export const mambaAttributionReleased: Explainer<ReleasedAttributionOptions> = d
   name: 'mamba-attribution',
   variant: 'released',
   title: 'Mamba-Attribution, as released',
-  summary: "Mamba-Attribution as the paper's code computes it: attention and gradient are each stretched to 0…1, multiplied, and rolled out as one row for all.",
+  summary: "Mamba-Attribution as the paper's code computes it: attention and the score's gradient are each stretched to 0…1 and multiplied, and the answer's own row stands for the rows of all tokens.",
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: false,
   options: releasedAttributionOptions,

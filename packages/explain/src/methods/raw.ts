@@ -16,7 +16,7 @@ function meanOfLayers(maps: readonly Float64Array[], startLayer: number, length:
 export const raw: Explainer<MatrixOptions> = defineExplainer({
   name: 'raw',
   title: 'Raw hidden attention',
-  summary: 'How strongly the place of the answer reads each token inside the layers, on average; negative: it reads it with the sign turned round.',
+  summary: 'How strongly the model reads each token, on average over its layers, when it forms its answer; negative means that the token is read with its sign turned round.',
   cite,
   signed: canBeNegative,
   options: matrixOptions,
@@ -38,7 +38,7 @@ export const rawReleased: Explainer<ReleasedOptions> = defineExplainer({
   name: 'raw',
   variant: 'released',
   title: 'Raw hidden attention, as released',
-  summary: "Raw hidden attention as the paper's code computes it: every layer is stretched to 0…1 first, and the answer's own place counts 0.",
+  summary: "Raw hidden attention as the paper's code computes it: every layer is stretched to 0…1 before the average.",
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: false,
   options: releasedOptions,

@@ -14,7 +14,7 @@ const longText = 16384;
 export const rollout: Explainer<MatrixOptions> = defineExplainer({
   name: 'rollout',
   title: 'Attention rollout',
-  summary: 'How much of each token arrives at the place of the answer when the hidden attention of all layers is followed one after another.',
+  summary: 'How much of each token reaches the answer when the hidden attention of all layers is followed, one after another, down to the text.',
   cite,
   signed: canBeNegative,
   options: matrixOptions,
@@ -38,7 +38,7 @@ export const rolloutReleased: Explainer<ReleasedOptions> = defineExplainer({
   name: 'rollout',
   variant: 'released',
   title: 'Attention rollout, as released',
-  summary: "Attention rollout as the paper's code computes it: the answer's own row stands for the rows of all tokens, so the layers are in effect averaged.",
+  summary: "Attention rollout as the paper's code computes it: the answer's own row stands for the rows of all tokens.",
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: true,
   options: releasedOptions,

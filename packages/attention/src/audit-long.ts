@@ -23,5 +23,8 @@ export async function auditLong(model: Model, text: ArrayLike<number>, options: 
     block: Math.max(a.block, b.block),
     unified: Math.max(a.unified, b.unified),
   });
-  return audits.reduce((sofar, next) => ({ layers: sofar.layers.map((layer, at) => worstOf(layer, next.layers[at]!)), worst: Math.max(sofar.worst, next.worst) }));
+  return audits.reduce((sofar, next) => ({
+    layers: sofar.layers.map((layer, at) => worstOf(layer, next.layers[at]!)),
+    worst: Math.max(sofar.worst, next.worst),
+  }));
 }

@@ -1,4 +1,15 @@
-import { add, causalConv1d, multiply, scope, selectiveScan, subtract, sumLast, Tensor, transpose, weightedSum } from '@hidden-attention/tensor';
+import {
+  add,
+  causalConv1d,
+  multiply,
+  scope,
+  selectiveScan,
+  subtract,
+  sumLast,
+  Tensor,
+  transpose,
+  weightedSum,
+} from '@hidden-attention/tensor';
 import { gatedScan } from './block.js';
 import { oneHot } from './positions.js';
 import type { AttentionView } from './view.js';
@@ -69,7 +80,14 @@ function distances(view: AttentionView, scanSite: Tensor, index: number): Distan
   const constant = causalConv1d({ x: zeros, weight: convWeight, bias: convBias, initial: carried?.conv, lengths: lengthsTensor }).y;
   const rest = gatedScan(parts, D, constant, carried?.scan);
 
-  const last = Tensor.from(oneHot(lengths.map((length) => length - 1), u.shape[1]!), u.shape.slice(0, 2), u.device);
+  const last = Tensor.from(
+    oneHot(
+      lengths.map((length) => length - 1),
+      u.shape[1]!,
+    ),
+    u.shape.slice(0, 2),
+    u.device,
+  );
   const atLast = (value: Tensor): Tensor<'f32'> => weightedSum(value, last); //                         (b l d) → (b d)
   const read = sumLast(multiply(layer.row('last', { channels: 'all' }), transpose(u))); //              (b d)
   return [

@@ -1,6 +1,20 @@
 import type { BlockParts } from '@hidden-attention/model';
 import {
-  add, attentionMatrix, causalConv1d, concat, matmul, multiply, scope, selectiveScan, selectiveScanTransposed, sigmoid, silu, slice, sumLast, Tensor, transpose,
+  add,
+  attentionMatrix,
+  causalConv1d,
+  concat,
+  matmul,
+  multiply,
+  scope,
+  selectiveScan,
+  selectiveScanTransposed,
+  sigmoid,
+  silu,
+  slice,
+  sumLast,
+  Tensor,
+  transpose,
 } from '@hidden-attention/tensor';
 import { pickRows, sumKinds, type Reduce } from './channels.js';
 import type { Operator } from './layer.js';
@@ -29,7 +43,10 @@ export function blockOperator(name: string, parts: BlockParts, lengths: readonly
       const rows = end - start;
       const own = (value: Tensor): Tensor<'f32'> => slice(value, 0, row, row + 1);
       const ofChannels = (value: Tensor): Tensor<'f32'> => pickRows(transpose(value).view([channels, length]), numbers); // (1 l d) → (c l)
-      let matrix = attentionMatrix({ delta: own(delta), A, B: own(B), C: own(C) }, { channels: numbers, rowStart: start, rows }).view([count, rows * length]);
+      let matrix = attentionMatrix({ delta: own(delta), A, B: own(B), C: own(C) }, { channels: numbers, rowStart: start, rows }).view([
+        count,
+        rows * length,
+      ]);
       if (D) matrix = add(matrix, matmul(pickRows(D.view([channels, 1]), numbers), diagonal(start, rows, length, delta)));
       const gates = slice(ofChannels(silu(own(parts.z))), 1, start, end); //                        (c rows)
       const gated = multiply(matrix.view([count, rows, length]), gates.view([count, rows, 1])); //  (c rows l)
@@ -42,20 +59,37 @@ export function blockOperator(name: string, parts: BlockParts, lengths: readonly
     scope(() => {
       const rows = range.end - range.start;
       const ofRow = (row: number): Tensor =>
-        concat(inPieces(numbers, rows * length).map((some) => transpose(piece(row, some, range).view([rows * length, some.length]))), 0);
-      return concat(Array.from({ length: batch }, (_, row) => ofRow(row)), 0).view([batch, numbers.length, rows, length]);
+        concat(
+          inPieces(numbers, rows * length).map((some) => transpose(piece(row, some, range).view([rows * length, some.length]))),
+          0,
+        );
+      return concat(
+        Array.from({ length: batch }, (_, row) => ofRow(row)),
+        0,
+      ).view([batch, numbers.length, rows, length]);
     });
 
   const matrixReduced = (reduce: Reduce, { start, end }: RowRange): Tensor<'f32'> =>
     scope(() => {
       const all = Array.from({ length: channels }, (_, channel) => channel);
       const most = Math.max(1, Math.floor(pieceSize / (length * Math.min(channels, 16))));
-      const bands = Array.from({ length: Math.ceil((end - start) / most) }, (_, i) => ({ start: start + i * most, end: Math.min(end, start + (i + 1) * most) }));
+      const bands = Array.from({ length: Math.ceil((end - start) / most) }, (_, i) => ({
+        start: start + i * most,
+        end: Math.min(end, start + (i + 1) * most),
+      }));
       const ofBand = (row: number, band: RowRange): Tensor =>
         inPieces(all, (band.end - band.start) * length)
           .map((some) => () => sumLast(piece(row, some, band), sumKinds[reduce], 1 / channels)) //  (rows l)
           .reduce<Tensor | undefined>((sum, next) => scope(() => (sum ? add(sum, next()) : next())), undefined)!;
-      return concat(Array.from({ length: batch }, (_, row) => concat(bands.map((band) => ofBand(row, band)), 0)), 0).view([batch, end - start, length]);
+      return concat(
+        Array.from({ length: batch }, (_, row) =>
+          concat(
+            bands.map((band) => ofBand(row, band)),
+            0,
+          ),
+        ),
+        0,
+      ).view([batch, end - start, length]);
     });
 
   return {
@@ -65,14 +99,24 @@ export function blockOperator(name: string, parts: BlockParts, lengths: readonly
     device: delta.device,
     apply: (v) => scope(() => gatedScan(parts, D, causalConv1d({ x: v, weight: convWeight }).y)),
     applyTransposed: (g) =>
-      scope(() => causalConv1dTransposed(multiply(selectiveScanTransposed({ ...dynamics, D, g: multiply(g, silu(parts.z)) }), sigmoid(parts.conv)), convWeight)),
+      scope(() =>
+        causalConv1dTransposed(
+          multiply(selectiveScanTransposed({ ...dynamics, D, g: multiply(g, silu(parts.z)) }), sigmoid(parts.conv)),
+          convWeight,
+        ),
+      ),
     matrixOf,
     matrixReduced,
   };
 }
 
 /** SiLU(z) ⊙ (α + D·I)·(σ(c) ⊙ value): what follows the convolution; `initialState` adds what the scan carries in. */
-export function gatedScan({ delta, A, B, C, conv, z }: BlockParts, D: Tensor | undefined, value: Tensor, initialState?: Tensor): Tensor<'f32'> {
+export function gatedScan(
+  { delta, A, B, C, conv, z }: BlockParts,
+  D: Tensor | undefined,
+  value: Tensor,
+  initialState?: Tensor,
+): Tensor<'f32'> {
   return scope(() => multiply(selectiveScan({ u: multiply(value, sigmoid(conv)), delta, A, B, C, D, initialState }).y, silu(z)));
 }
 

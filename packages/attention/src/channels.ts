@@ -18,7 +18,8 @@ export const sumKinds: Readonly<Record<Reduce, 'sum' | 'abs' | 'positive'>> = { 
  */
 export function resolveChannels({ reduce, channels }: ChannelChoice, count: number): { reduce: Reduce } | { channels: readonly number[] } {
   if (channels === undefined) return { reduce: checkedReduce(reduce ?? 'mean') };
-  if (reduce !== undefined) throw new RangeError(`reduce ('${reduce}') and channels were both asked for; choose a mean over all channels, or channels`);
+  if (reduce !== undefined)
+    throw new RangeError(`reduce ('${reduce}') and channels were both asked for; choose a mean over all channels, or channels`);
   if (channels === 'all') return { channels: Array.from({ length: count }, (_, channel) => channel) };
   if (channels.length === 0) throw new RangeError(`no channels were asked for; give numbers from 0 to ${count - 1}, or 'all'`);
   const wrong = channels.find((channel) => !Number.isInteger(channel) || channel < 0 || channel >= count);

@@ -28,8 +28,18 @@ export function edges(layer: AttentionLayer, options: EdgeOptions = {}, rows: Ro
   return scope(() => {
     const matrix = layer.matrix({ reduce, rows }).view([batch, rows.end - rows.start, length]);
     if (!columns) return clamps[clamp](matrix);
-    const factors = (row: number): Tensor => Tensor.from(Float32Array.from({ length }, (_, at) => columns[row * length + at]!), [length], layer.device);
-    return clamps[clamp](concat(Array.from({ length: batch }, (_, row) => multiply(slice(matrix, 0, row, row + 1), factors(row))), 0));
+    const factors = (row: number): Tensor =>
+      Tensor.from(
+        Float32Array.from({ length }, (_, at) => columns[row * length + at]!),
+        [length],
+        layer.device,
+      );
+    return clamps[clamp](
+      concat(
+        Array.from({ length: batch }, (_, row) => multiply(slice(matrix, 0, row, row + 1), factors(row))),
+        0,
+      ),
+    );
   });
 }
 
@@ -63,7 +73,10 @@ export async function edgeSums(layer: AttentionLayer, options: EdgeOptions = {})
       const factors = options.columns ? Float32Array.from(options.columns) : new Float32Array(batch * length).fill(1);
       return sumLast(layer.apply(inEveryChannel(factors, layer.shape, layer.device)), 'sum', 1 / channels);
     }
-    return concat(rowTiles({ start: 0, end: length }, batch * length).map((rows) => scope(() => sumLast(edges(layer, options, rows)))), 1);
+    return concat(
+      rowTiles({ start: 0, end: length }, batch * length).map((rows) => scope(() => sumLast(edges(layer, options, rows)))),
+      1,
+    );
   });
   const result = Float64Array.from(await sums.read());
   sums.dispose();
@@ -79,8 +92,12 @@ export function exponentOf(v: ArrayLike<number>): number {
 
 /** From the first to the last position at which v (b l) is not 0 in some row of the batch; one position when it is 0 everywhere. */
 function support(v: Float64Array, length: number): RowRange {
-  const found = Array.from(v.keys()).filter((at) => v[at] !== 0).map((at) => at % length);
-  return found.length === 0 ? { start: 0, end: 1 } : found.reduce(({ start, end }, at) => ({ start: Math.min(start, at), end: Math.max(end, at + 1) }), { start: length, end: 0 });
+  const found = Array.from(v.keys())
+    .filter((at) => v[at] !== 0)
+    .map((at) => at % length);
+  return found.length === 0
+    ? { start: 0, end: 1 }
+    : found.reduce(({ start, end }, at) => ({ start: Math.min(start, at), end: Math.max(end, at + 1) }), { start: length, end: 0 });
 }
 
 /** The sum of what `pieces` make, one piece in memory at a time. */

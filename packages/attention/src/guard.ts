@@ -29,7 +29,10 @@ export class RolloutGuard {
   /** @throws RangeError where a number is not finite */
   see(v: Float64Array): void {
     for (const value of v) {
-      if (!Number.isFinite(value)) throw new RangeError(`the rollout is not finite (smallest |1 + row sum| ${this.#smallest}); use normalize 'none', reduce 'meanAbs', or a later startLayer`);
+      if (!Number.isFinite(value))
+        throw new RangeError(
+          `the rollout is not finite (smallest |1 + row sum| ${this.#smallest}); use normalize 'none', reduce 'meanAbs', or a later startLayer`,
+        );
       this.#largest = Math.max(this.#largest, Math.abs(value));
     }
   }
@@ -37,6 +40,9 @@ export class RolloutGuard {
   report(): RolloutReport {
     const report = { smallestRowSum: this.#smallest, largestValue: this.#largest };
     if (this.#smallest >= wellConditioned) return report;
-    return { ...report, warning: `a row of I + attention sums to ${this.#smallest.toExponential(1)}; dividing by it amplifies rounding: use normalize 'none', or reduce 'meanAbs'` };
+    return {
+      ...report,
+      warning: `a row of I + attention sums to ${this.#smallest.toExponential(1)}; dividing by it amplifies rounding: use normalize 'none', or reduce 'meanAbs'`,
+    };
   }
 }

@@ -48,7 +48,10 @@ const tileSize = 4 * 2 ** 20;
 /** Pieces of at most about 16 MB that cover rows start…end−1 of a matrix with `width` numbers a row. */
 export function rowTiles({ start, end }: RowRange, width: number): RowRange[] {
   const rows = Math.max(1, Math.floor(tileSize / Math.max(1, width)));
-  return Array.from({ length: Math.ceil((end - start) / rows) }, (_, i) => ({ start: start + i * rows, end: Math.min(end, start + (i + 1) * rows) }));
+  return Array.from({ length: Math.ceil((end - start) / rows) }, (_, i) => ({
+    start: start + i * rows,
+    end: Math.min(end, start + (i + 1) * rows),
+  }));
 }
 
 /** The whole interface out of what one kind of layer can do. */
@@ -65,15 +68,26 @@ export function attentionLayer(operator: Operator): AttentionLayer {
     const count = 'reduce' in wanted ? 1 : wanted.channels.length;
     const what = `the matrix of ${operator.name} (${rows} × ${count} × ${end - start} × ${length} numbers)`;
     const fewer = count > 1 ? "fewer channels, reduce: 'mean', " : '';
-    checkFits(device, what, 4 * rows * count * (end - start) * length, `Ask for a row or a column, which are linear in the length, or for ${fewer}some of its rows`);
-    return scope(() => ('reduce' in wanted ? operator.matrixReduced(wanted.reduce, range).view([rows, 1, end - start, length]) : operator.matrixOf(wanted.channels, range)));
+    checkFits(
+      device,
+      what,
+      4 * rows * count * (end - start) * length,
+      `Ask for a row or a column, which are linear in the length, or for ${fewer}some of its rows`,
+    );
+    return scope(() =>
+      'reduce' in wanted
+        ? operator.matrixReduced(wanted.reduce, range).view([rows, 1, end - start, length])
+        : operator.matrixOf(wanted.channels, range),
+    );
   };
 
   const rowSums: AttentionLayer['rowSums'] = (choice = {}) =>
     scope(() => {
       const wanted = resolveChannels(choice, channels);
       if ('channels' in wanted || wanted.reduce === 'mean') return chosen(operator.apply(Tensor.full(shape, 1, device)), choice);
-      const pieces = rowTiles({ start: 0, end: length }, rows * length).map((range) => scope(() => sumLast(operator.matrixReduced(wanted.reduce, range))));
+      const pieces = rowTiles({ start: 0, end: length }, rows * length).map((range) =>
+        scope(() => sumLast(operator.matrixReduced(wanted.reduce, range))),
+      );
       return concat(pieces, 1).view([rows, 1, length]);
     });
 
@@ -84,7 +98,8 @@ export function attentionLayer(operator: Operator): AttentionLayer {
     row: (position, choice = {}) =>
       scope(() => {
         const positions = resolvePositions(lengths, position);
-        const row = operator.rowInEveryChannel?.(positions) ?? operator.applyTransposed(inEveryChannel(oneHot(positions, length), shape, device));
+        const row =
+          operator.rowInEveryChannel?.(positions) ?? operator.applyTransposed(inEveryChannel(oneHot(positions, length), shape, device));
         return chosen(row, choice);
       }),
     column: (position, choice = {}) =>

@@ -18,7 +18,9 @@ export function resolvePositions(lengths: readonly number[], position: Position)
     const asked = position === 'last' ? -1 : position;
     const found = asked < 0 ? length + asked : asked;
     if (!Number.isInteger(found) || found < 0 || found >= length) {
-      throw new RangeError(`position ${position} of row ${row} does not exist; the row has positions 0 to ${length - 1} (or −1 to −${length} from its end)`);
+      throw new RangeError(
+        `position ${position} of row ${row} does not exist; the row has positions 0 to ${length - 1} (or −1 to −${length} from its end)`,
+      );
     }
     return found;
   });
@@ -32,6 +34,10 @@ export function oneHot(positions: readonly number[], length: number): Float32Arr
 }
 
 /** The same numbers in every channel: weights (b l) → (b l d). */
-export function inEveryChannel(weights: Float32Array, [rows, length, channels]: readonly [number, number, number], device: Device): Tensor<'f32'> {
+export function inEveryChannel(
+  weights: Float32Array,
+  [rows, length, channels]: readonly [number, number, number],
+  device: Device,
+): Tensor<'f32'> {
   return multiply(Tensor.full([rows, length, channels], 1, device), Tensor.from(weights, [rows, length, 1], device));
 }

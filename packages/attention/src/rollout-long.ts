@@ -30,11 +30,17 @@ export async function rolloutLongRow(model: Model, text: ArrayLike<number>, opti
   const ids = Int32Array.from(text).subarray(0, target + 1);
 
   const sums = normalize === 'rows' ? new RowSums(ids.length, layers.length) : undefined;
-  const pieces = await walk(model, ids, size, sums && (async (piece) => {
-    const dynamics = dynamicsOf(model, ids, piece, layers);
-    for (const [i, own] of dynamics.entries()) await sums.add(i, own, piece.start);
-    disposeAll(dynamics);
-  }));
+  const pieces = await walk(
+    model,
+    ids,
+    size,
+    sums &&
+      (async (piece) => {
+        const dynamics = dynamicsOf(model, ids, piece, layers);
+        for (const [i, own] of dynamics.entries()) await sums.add(i, own, piece.start);
+        disposeAll(dynamics);
+      }),
+  );
 
   const guard = new RolloutGuard();
   const rows = layers.map(() => new Float64Array(text.length));
@@ -56,7 +62,7 @@ export async function rolloutLongRow(model: Model, text: ArrayLike<number>, opti
   return {
     data: rows[0]!,
     shape: [1, text.length],
-    layers: [...new Array<undefined>(startLayer).fill(undefined), ...rows],
+    layers: [...Array.from({ length: startLayer }, () => undefined), ...rows],
     ...guard.report(),
   };
 }
@@ -75,7 +81,11 @@ class WayBack {
     const scale = 2 ** exponent;
     const { read, dInitialState } = scope(() => {
       const later = this.#asked ? affine(this.#asked, 2 ** (this.#exponent - exponent)) : Tensor.full([1, ...A.shape], 0, delta.device);
-      const g = inEveryChannel(Float32Array.from(v, (value) => value / scale), shape, delta.device);
+      const g = inEveryChannel(
+        Float32Array.from(v, (value) => value / scale),
+        shape,
+        delta.device,
+      );
       const { out, dInitialState } = scanTransposedCarried({ ...dynamics, g, dFinalState: later });
       return { read: sumLast(out, 'sum', 1 / shape[2]), dInitialState };
     });
@@ -99,7 +109,7 @@ class RowSums {
 
   constructor(length: number, layers: number) {
     this.#sums = Array.from({ length: layers }, () => new Float64Array(length));
-    this.#states = new Array<undefined>(layers).fill(undefined);
+    this.#states = Array.from({ length: layers }, () => undefined);
   }
 
   of(layer: number): Float64Array {
@@ -109,7 +119,11 @@ class RowSums {
   async add(layer: number, dynamics: Dynamics, start: number): Promise<void> {
     const { delta } = dynamics;
     const { mean, finalState } = scope(() => {
-      const { y, finalState } = selectiveScan({ ...dynamics, u: Tensor.full(delta.shape, 1, delta.device), initialState: this.#states[layer] });
+      const { y, finalState } = selectiveScan({
+        ...dynamics,
+        u: Tensor.full(delta.shape, 1, delta.device),
+        initialState: this.#states[layer],
+      });
       return { mean: sumLast(y, 'sum', 1 / delta.shape[2]!), finalState };
     });
     this.#states[layer]?.dispose();

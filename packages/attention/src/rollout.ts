@@ -34,12 +34,15 @@ export interface Rollout extends RolloutReport {
  * @param options.start (b l) weights to start from in place of one position: 1/length for the mean over rows
  * @throws RangeError for a layer or position that does not exist, or where the result is not finite
  */
-export async function rollout(view: AttentionView, options: RolloutOptions & { position?: Position; start?: ArrayLike<number> } = {}): Promise<Rollout> {
+export async function rollout(
+  view: AttentionView,
+  options: RolloutOptions & { position?: Position; start?: ArrayLike<number> } = {},
+): Promise<Rollout> {
   const { of = 'scan', startLayer = 0, normalize = 'none', columns, position = 'last', start, ...kind } = options;
   const { lengths } = view.batch;
   const length = Math.max(...lengths);
   const guard = new RolloutGuard();
-  const layers: (Float64Array | undefined)[] = new Array<undefined>(view.layers).fill(undefined);
+  const layers: (Float64Array | undefined)[] = Array.from({ length: view.layers }, () => undefined);
   let v = Float64Array.from(start ?? oneHot(resolvePositions(lengths, position), length));
   for (let index = view.layers - 1; index >= checkedStart(view, startLayer); index--) {
     const layer = view.layer(index).of(of);
@@ -58,18 +61,32 @@ export async function rollout(view: AttentionView, options: RolloutOptions & { p
  * use `rollout`.
  * @throws RangeError when it does not fit in memory
  */
-export async function rolloutMatrix(view: AttentionView, options: RolloutOptions = {}): Promise<{ matrix: Tensor<'f32'>; exponent: number }> {
+export async function rolloutMatrix(
+  view: AttentionView,
+  options: RolloutOptions = {},
+): Promise<{ matrix: Tensor<'f32'>; exponent: number }> {
   const { of = 'scan', startLayer = 0, normalize = 'none', columns, ...kind } = options;
   const first = checkedStart(view, startLayer);
   const layerOf = (index: number): AttentionLayer => view.layer(index).of(of);
   const [batch, length] = layerOf(first).shape;
-  checkFits(view.model.device, `a rollout matrix of ${length} positions`, 16 * batch * length * length, 'Ask for one row of it (rollout), which is linear in the length');
+  checkFits(
+    view.model.device,
+    `a rollout matrix of ${length} positions`,
+    16 * batch * length * length,
+    'Ask for one row of it (rollout), which is linear in the length',
+  );
   const layers = Array.from({ length: view.layers - first }, (_, i) => first + i);
-  return multiplyLayers(layers.map((index) => () => edges(layerOf(index), { ...kind, columns: columns?.[index] })), normalize);
+  return multiplyLayers(
+    layers.map((index) => () => edges(layerOf(index), { ...kind, columns: columns?.[index] })),
+    normalize,
+  );
 }
 
 /** (I + m_last)⋯(I + m_first) of matrices (b l l), first to last, each made when its turn comes: `matrix` times 2^exponent. */
-export async function multiplyLayers(matrices: readonly (() => Tensor)[], normalize: Normalize = 'none'): Promise<{ matrix: Tensor<'f32'>; exponent: number }> {
+export async function multiplyLayers(
+  matrices: readonly (() => Tensor)[],
+  normalize: Normalize = 'none',
+): Promise<{ matrix: Tensor<'f32'>; exponent: number }> {
   let product: Tensor<'f32'> | undefined;
   let exponent = 0;
   for (const make of matrices) {
@@ -79,7 +96,10 @@ export async function multiplyLayers(matrices: readonly (() => Tensor)[], normal
       if (!before) return step;
       const [batch, length] = before.shape as [number, number];
       const of = (value: Tensor, row: number): Tensor<'f32'> => slice(value, 0, row, row + 1).view([length, length]);
-      return concat(Array.from({ length: batch }, (_, row) => matmul(of(step, row), of(before, row))), 0).view(before.shape);
+      return concat(
+        Array.from({ length: batch }, (_, row) => matmul(of(step, row), of(before, row))),
+        0,
+      ).view(before.shape);
     });
     before?.dispose();
     const largest = scope(() => sumLast(abs(next.view([1, next.size])), 'max'));

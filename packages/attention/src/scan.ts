@@ -1,5 +1,14 @@
 import type { Dynamics } from '@hidden-attention/model';
-import { attentionMatrix, attentionMatrixReduced, concat, scope, selectiveScan, selectiveScanTransposed, slice, Tensor } from '@hidden-attention/tensor';
+import {
+  attentionMatrix,
+  attentionMatrixReduced,
+  concat,
+  scope,
+  selectiveScan,
+  selectiveScanTransposed,
+  slice,
+  Tensor,
+} from '@hidden-attention/tensor';
 import type { Operator } from './layer.js';
 import type { RowRange } from './positions.js';
 

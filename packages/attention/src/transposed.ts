@@ -9,9 +9,20 @@ const scan = defineOp<ScanInputs, object, { out: Tensor<'f32'>; dInitialState: T
     const out = Tensor.empty(delta.shape, delta.device);
     const dInitialState = Tensor.empty(dFinalState.shape, delta.device);
     delta.device.run('selectiveScanTransposed', {
-      batch: axes.b, length: axes.l, channels: axes.d, state: axes.n, groups: axes.g, position: -1,
-      delta: delta.handle, A: A.handle, B: B.handle, C: C.handle, g: g.handle, dFinalState: dFinalState.handle,
-      out: out.handle, dInitialState: dInitialState.handle,
+      batch: axes.b,
+      length: axes.l,
+      channels: axes.d,
+      state: axes.n,
+      groups: axes.g,
+      position: -1,
+      delta: delta.handle,
+      A: A.handle,
+      B: B.handle,
+      C: C.handle,
+      g: g.handle,
+      dFinalState: dFinalState.handle,
+      out: out.handle,
+      dInitialState: dInitialState.handle,
     });
     return { outputs: { out, dInitialState } };
   },
@@ -31,7 +42,13 @@ const convolution = defineOp<{ g: Tensor; weight: Tensor }, object, { y: Tensor<
   forward({ g, weight }, _, { axes }) {
     const y = Tensor.empty(g.shape, g.device);
     g.device.run('causalConv1dBackward', {
-      batch: axes.b, length: axes.l, channels: axes.d, width: axes.k, weight: weight.handle, dy: g.handle, dx: y.handle,
+      batch: axes.b,
+      length: axes.l,
+      channels: axes.d,
+      width: axes.k,
+      weight: weight.handle,
+      dy: g.handle,
+      dx: y.handle,
     });
     return { outputs: { y } };
   },

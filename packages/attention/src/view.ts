@@ -51,7 +51,10 @@ export class AttentionView {
   layer(index: number): LayerView {
     const found = index < 0 ? this.layers + index : index;
     const dynamics = this.#dynamics[found];
-    if (!dynamics) throw new RangeError(`layer ${index} does not exist; the model has layers 0 to ${this.layers - 1} (or −1 to −${this.layers} from the end)`);
+    if (!dynamics)
+      throw new RangeError(
+        `layer ${index} does not exist; the model has layers 0 to ${this.layers - 1} (or −1 to −${this.layers} from the end)`,
+      );
     const { lengths } = this.batch;
     const name = `layer ${found}`;
     const scan = attentionLayer(scanOperator(name, dynamics, lengths));
@@ -93,7 +96,10 @@ export class AttentionView {
   }
 
   /** Runs the model with the sites of every layer captured, and reads something of each layer out of them. */
-  #capture<T extends object>(sites: (layer: number) => string[], read: (model: Model, captured: Record<string, Tensor>, layer: number) => T): T[] {
+  #capture<T extends object>(
+    sites: (layer: number) => string[],
+    read: (model: Model, captured: Record<string, Tensor>, layer: number) => T,
+  ): T[] {
     const { model, batch, state } = this;
     const layers = Array.from({ length: model.config.layers }, (_, layer) => layer);
     const held = scope(() => {
@@ -118,13 +124,22 @@ const longInput = 4096;
  * @param options.state the state to start from; the attention is then that among the new positions
  * @throws RangeError when the view would not fit in memory, with its size and what to do instead
  */
-export async function attentionView(model: Model, input: Batch | readonly ArrayLike<number>[], options: { state?: ModelState } = {}): Promise<AttentionView> {
+export async function attentionView(
+  model: Model,
+  input: Batch | readonly ArrayLike<number>[],
+  options: { state?: ModelState } = {},
+): Promise<AttentionView> {
   const rows = Array.isArray(input);
   const batch = rows ? model.batch(input as readonly ArrayLike<number>[]) : (input as Batch);
   try {
     const positions = batch.ids.size;
     if (positions > longInput) {
-      checkFits(model.device, `the attention view of ${positions} positions`, positions * bytesPerPosition(model), 'Ask for a rollout in pieces (rolloutLongRow), or for a shorter input');
+      checkFits(
+        model.device,
+        `the attention view of ${positions} positions`,
+        positions * bytesPerPosition(model),
+        'Ask for a rollout in pieces (rolloutLongRow), or for a shorter input',
+      );
     }
     const view = new AttentionView(model, batch, options.state, rows);
     await model.device.finish();
@@ -138,7 +153,10 @@ export async function attentionView(model: Model, input: Batch | readonly ArrayL
 /** Bytes that a forward pass with all sites captured takes a position, as one position shows it. */
 export function bytesPerPosition(model: Model): number {
   return scope(() => {
-    const { captured } = model.forward(model.batch([[0]]), { capture: model.sites().filter((name) => !/tate$/.test(name)), logits: 'none' });
+    const { captured } = model.forward(model.batch([[0]]), {
+      capture: model.sites().filter((name) => !name.endsWith('tate')),
+      logits: 'none',
+    });
     const temporaries = 1.5; // what is made between two sites
     return 4 * temporaries * Object.values(captured).reduce((sum, tensor) => sum + tensor.size, 0);
   });

@@ -7,7 +7,10 @@ const view = await attentionView(model, [ids]);
 
 // what the last position reads of every position: the mean over channels, then channels 3 and 5 (batch, channels, positions)
 const mean = await view.layer(-1).row('last').read();
-const channels = await view.layer(-1).row('last', { channels: [3, 5] }).read();
+const channels = await view
+  .layer(-1)
+  .row('last', { channels: [3, 5] })
+  .read();
 // the whole block, convolution, skip and gate included; one matrix only because it is asked for
 const matrix = view.layer(0).block().matrix({ reduce: 'meanAbs' });
 // how positions flow through all layers to the last one, and how far the view is from the model

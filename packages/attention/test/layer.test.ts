@@ -12,7 +12,10 @@ afterAll(() => view.dispose());
 describe.each(parts)('layer.of(%s)', (part) => {
   const layer = view.layer(1).of(part);
   const [batch, length, channels] = layer.shape;
-  const at = (c: number) => (b: number, i: number, j: number, m: Awaited<ReturnType<typeof dense>>): number => m(b, c, i, j);
+  const at =
+    (c: number) =>
+    (b: number, i: number, j: number, m: Awaited<ReturnType<typeof dense>>): number =>
+      m(b, c, i, j);
 
   test('rows and columns are those of the matrix, for every channel', async () => {
     const matrix = await dense(layer);
@@ -46,45 +49,84 @@ describe.each(parts)('layer.of(%s)', (part) => {
     for (let b = 0; b < batch; b++)
       for (let i = 0; i < length; i++)
         for (let c = 0; c < channels; c++)
-          for (let j = 0; j <= i; j++) expected[(b * length + i) * channels + c]! += matrix(b, c, i, j) * vs![(b * length + j) * channels + c]!;
+          for (let j = 0; j <= i; j++)
+            expected[(b * length + i) * channels + c]! += matrix(b, c, i, j) * vs![(b * length + j) * channels + c]!;
     expect(distance(applied!, expected)).toBeLessThan(close);
     const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, value, k) => sum + value * b[k]!, 0);
     expect(Math.abs(dot(transposed!, vs!) - dot(gs!, applied!))).toBeLessThan(1e-5 * Math.max(1, Math.abs(dot(gs!, applied!))));
   });
 
-  test.each<Reduce>(['mean', 'meanAbs', 'meanPositive'])('reduce %s: matrix, row, column, row sums, and the matrix in parts', async (reduce) => {
-    const matrix = await dense(layer);
-    const f = { mean: (x: number) => x, meanAbs: Math.abs, meanPositive: (x: number) => Math.max(x, 0) }[reduce];
-    const expected = new Float64Array(batch * length * length);
-    for (let b = 0; b < batch; b++)
-      for (let i = 0; i < length; i++)
-        for (let j = 0; j < length; j++) for (let c = 0; c < channels; c++) expected[(b * length + i) * length + j]! += f(matrix(b, c, i, j)) / channels;
-    const rowOf = (b: number, i: number): Float64Array => expected.slice((b * length + i) * length, (b * length + i + 1) * length);
-    expect(distance(await numbers(layer.matrix({ reduce })), expected)).toBeLessThan(close);
-    const some = await numbers(layer.matrix({ reduce, rows: { start: 3, end: 7 } }));
-    expect(distance(some, [0, 1, 2].flatMap((b) => [3, 4, 5, 6].flatMap((i) => [...rowOf(b, i)])))).toBeLessThan(close);
-    const last = await numbers(layer.row('last', { reduce }));
-    expect(distance(last, [0, 1, 2].flatMap((b) => [...rowOf(b, layer.lengths[b]! - 1)]))).toBeLessThan(close);
-    const sums = await numbers(layer.rowSums({ reduce }));
-    expect(distance(sums, [0, 1, 2].flatMap((b) => Array.from({ length }, (_, i) => rowOf(b, i).reduce((s, x) => s + x, 0))))).toBeLessThan(close);
-    const first = await numbers(layer.column(0, { reduce }));
-    if (reduce === 'mean') expect(distance(first, [0, 1, 2].flatMap((b) => Array.from({ length }, (_, i) => rowOf(b, i)[0]!)))).toBeLessThan(close);
-  });
+  test.each<Reduce>(['mean', 'meanAbs', 'meanPositive'])(
+    'reduce %s: matrix, row, column, row sums, and the matrix in parts',
+    async (reduce) => {
+      const matrix = await dense(layer);
+      const f = { mean: (x: number) => x, meanAbs: Math.abs, meanPositive: (x: number) => Math.max(x, 0) }[reduce];
+      const expected = new Float64Array(batch * length * length);
+      for (let b = 0; b < batch; b++)
+        for (let i = 0; i < length; i++)
+          for (let j = 0; j < length; j++)
+            for (let c = 0; c < channels; c++) expected[(b * length + i) * length + j]! += f(matrix(b, c, i, j)) / channels;
+      const rowOf = (b: number, i: number): Float64Array => expected.slice((b * length + i) * length, (b * length + i + 1) * length);
+      expect(distance(await numbers(layer.matrix({ reduce })), expected)).toBeLessThan(close);
+      const some = await numbers(layer.matrix({ reduce, rows: { start: 3, end: 7 } }));
+      expect(
+        distance(
+          some,
+          [0, 1, 2].flatMap((b) => [3, 4, 5, 6].flatMap((i) => [...rowOf(b, i)])),
+        ),
+      ).toBeLessThan(close);
+      const last = await numbers(layer.row('last', { reduce }));
+      expect(
+        distance(
+          last,
+          [0, 1, 2].flatMap((b) => [...rowOf(b, layer.lengths[b]! - 1)]),
+        ),
+      ).toBeLessThan(close);
+      const sums = await numbers(layer.rowSums({ reduce }));
+      expect(
+        distance(
+          sums,
+          [0, 1, 2].flatMap((b) => Array.from({ length }, (_, i) => rowOf(b, i).reduce((s, x) => s + x, 0))),
+        ),
+      ).toBeLessThan(close);
+      const first = await numbers(layer.column(0, { reduce }));
+      if (reduce === 'mean')
+        expect(
+          distance(
+            first,
+            [0, 1, 2].flatMap((b) => Array.from({ length }, (_, i) => rowOf(b, i)[0]!)),
+          ),
+        ).toBeLessThan(close);
+    },
+  );
 
   test('channels come in the order asked for', async () => {
     const matrix = await dense(layer);
     const two = await numbers(layer.matrix({ channels: [7, 2] }));
     const expected: number[] = [];
-    for (let b = 0; b < batch; b++) for (const c of [7, 2]) for (let i = 0; i < length; i++) for (let j = 0; j < length; j++) expected.push(matrix(b, c, i, j));
+    for (let b = 0; b < batch; b++)
+      for (const c of [7, 2]) for (let i = 0; i < length; i++) for (let j = 0; j < length; j++) expected.push(matrix(b, c, i, j));
     expect(distance(two, expected)).toBeLessThan(close);
-    expect(distance(await numbers(layer.rowSums({ channels: [4] })), await numbers(scope(() => layer.rowSums({ channels: [4, 4] }))).then((twice) => [0, 1, 2].flatMap((b) => [...twice.slice(2 * b * length, (2 * b + 1) * length)])))).toBe(0);
+    expect(
+      distance(
+        await numbers(layer.rowSums({ channels: [4] })),
+        await numbers(scope(() => layer.rowSums({ channels: [4, 4] }))).then((twice) =>
+          [0, 1, 2].flatMap((b) => Array.from(twice.slice(2 * b * length, (2 * b + 1) * length))),
+        ),
+      ),
+    ).toBe(0);
   });
 });
 
 test('α times the scan input, plus the skip, is what the scan gives, for any shape', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.record({ layers: fc.integer({ min: 1, max: 3 }), hidden: fc.integer({ min: 1, max: 19 }), state: fc.integer({ min: 1, max: 17 }), kernel: fc.integer({ min: 2, max: 4 }) }),
+      fc.record({
+        layers: fc.integer({ min: 1, max: 3 }),
+        hidden: fc.integer({ min: 1, max: 19 }),
+        state: fc.integer({ min: 1, max: 17 }),
+        kernel: fc.integer({ min: 2, max: 4 }),
+      }),
       fc.array(fc.integer({ min: 1, max: 37 }), { minLength: 1, maxLength: 3 }),
       fc.integer({ min: 1, max: 1000 }),
       async (sizes, lengths, seed) => {
@@ -123,7 +165,7 @@ test('a row of a padded batch is the row alone', async () => {
       const single = await numbers(alone.layer(-1).of(part).row('last'));
       const length = 13;
       expect(distance(padded.slice(row * length, row * length + own.length), single)).toBeLessThan(5e-6);
-      expect([...padded.slice(row * length + own.length, (row + 1) * length)].every((value) => value === 0)).toBe(true);
+      expect(Array.from(padded.slice(row * length + own.length, (row + 1) * length)).every((value) => value === 0)).toBe(true);
     }
   }
 });
@@ -133,7 +175,9 @@ test('what does not exist is refused by name, with what there is', () => {
   expect(() => view.layer(-1).row(9)).toThrow('position 9 of row 0 does not exist; the row has positions 0 to 8');
   expect(() => view.layer(0).row('last', { channels: [24] })).toThrow('channel 24 does not exist; the layer has channels 0 to 23');
   expect(() => view.layer(0).row('last', { channels: [0], reduce: 'mean' })).toThrow('both asked for');
-  expect(() => view.layer(0).matrix({ rows: { start: 4, end: 14 } })).toThrow('rows 4 to 13 of layer 0 were asked for; it has rows 0 to 12');
+  expect(() => view.layer(0).matrix({ rows: { start: 4, end: 14 } })).toThrow(
+    'rows 4 to 13 of layer 0 were asked for; it has rows 0 to 12',
+  );
   expect(() => view.layer(0).of('gate' as 'scan')).toThrow("no part 'gate'; it has scan, block, unified, literal");
   expect(() => view.layer(0).row('last', { reduce: 'max' as 'mean' })).toThrow('mean, meanAbs, meanPositive');
 });
@@ -142,7 +186,9 @@ test('a matrix that does not fit is refused before it is made, with its size and
   const narrow = smallModel({ layers: 1, hidden: 4, state: 1 });
   using long = await attentionView(narrow, [new Int32Array(600_000)]);
   const before = model.device.memory().live;
-  expect(() => long.layer(0).matrix()).toThrow(/the matrix of layer 0 \(1 × 1 × 600000 × 600000 numbers\) would take 1\.4 TB; the device has .* free\. Ask for a row or a column/);
+  expect(() => long.layer(0).matrix()).toThrow(
+    /the matrix of layer 0 \(1 × 1 × 600000 × 600000 numbers\) would take 1\.4 TB; the device has .* free\. Ask for a row or a column/,
+  );
   expect(model.device.memory().live).toBe(before);
   narrow.dispose();
 });

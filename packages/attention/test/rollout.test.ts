@@ -38,7 +38,7 @@ for (const normalize of ['none', 'rows'] as const) {
     const condition = Math.max(1, largestValue) / Math.min(1, smallestRowSum);
     expect(distance(data, denseRow(matrices, length, length - 3, normalize))).toBeLessThan(1e-5 * condition);
     expect(distance(layers[1]!, denseRow(matrices.slice(1), length, length - 3, normalize))).toBeLessThan(1e-5 * condition);
-    expect([...data.slice(length - 2)]).toEqual([0, 0]);
+    expect(Array.from(data.slice(length - 2))).toEqual([0, 0]);
   });
 }
 
@@ -64,7 +64,8 @@ test('a start vector gives that mixture of rows', async () => {
   const start = new Float64Array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]).map((value, at) => value / (at < 6 ? 6 : 4));
   const { data } = await rollout(view, { of: 'block', start });
   const expected = new Float64Array(12);
-  for (let b = 0; b < 2; b++) for (let i = 0; i < 6; i++) for (let j = 0; j < 6; j++) expected[b * 6 + j]! += start[b * 6 + i]! * all[(b * 6 + i) * 6 + j]!;
+  for (let b = 0; b < 2; b++)
+    for (let i = 0; i < 6; i++) for (let j = 0; j < 6; j++) expected[b * 6 + j]! += start[b * 6 + i]! * all[(b * 6 + i) * 6 + j]!;
   expect(distance(data, expected)).toBeLessThan(1e-5);
 });
 
@@ -72,8 +73,16 @@ test('numbers beyond float32 are carried by their exponent', async () => {
   using view = await attentionView(model, randomIds(5, 8));
   const small = Float64Array.from(randomNumbers(1, 8));
   const plain = await throughEdges(view.layer(0), small);
-  const huge = await throughEdges(view.layer(0), small.map((value) => value * 2 ** 300));
-  expect(distance(huge.map((value) => value / 2 ** 300), plain)).toBeLessThan(1e-6);
+  const huge = await throughEdges(
+    view.layer(0),
+    small.map((value) => value * 2 ** 300),
+  );
+  expect(
+    distance(
+      huge.map((value) => value / 2 ** 300),
+      plain,
+    ),
+  ).toBeLessThan(1e-6);
 });
 
 test('an ill-conditioned row is reported', async () => {

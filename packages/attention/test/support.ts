@@ -25,13 +25,29 @@ export interface Sizes {
 
 /** A model with random biases and sizeable steps, so that no term of the block vanishes. */
 export function smallModel({ layers = 3, hidden = 12, state = 5, kernel = 4, vocabulary = 40, extra = {} }: Sizes = {}, seed = 1): Model {
-  const json = { model_type: 'mamba', vocab_size: vocabulary, hidden_size: hidden, state_size: state, conv_kernel: kernel, num_hidden_layers: layers, use_bias: true, initializer_range: 0.6, ...extra };
+  const json = {
+    model_type: 'mamba',
+    vocab_size: vocabulary,
+    hidden_size: hidden,
+    state_size: state,
+    conv_kernel: kernel,
+    num_hidden_layers: layers,
+    use_bias: true,
+    initializer_range: 0.6,
+    ...extra,
+  };
   const fresh = createModel(json, { seed });
   const parameters = new Map(fresh.parameters);
   let index = seed * 1000;
   for (const [name, tensor] of fresh.parameters) {
     if (!name.endsWith('bias') && !name.endsWith('.D')) continue;
-    parameters.set(name, Tensor.from(randomNumbers(++index, tensor.size).map((value) => 0.7 * value), tensor.shape));
+    parameters.set(
+      name,
+      Tensor.from(
+        randomNumbers(++index, tensor.size).map((value) => 0.7 * value),
+        tensor.shape,
+      ),
+    );
   }
   return new Model(fresh.family, fresh.config, fresh.json, parameters, fresh.device);
 }

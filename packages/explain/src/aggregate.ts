@@ -20,7 +20,8 @@ export function groupTokens(text: string, tokens: readonly Token[], by: 'word' |
   const kept = words.length > 0 ? words : segments;
   const groups = kept.map(({ index, segment }): Group => ({ start: index, end: index + segment.trimEnd().length, tokens: [] }));
   if (groups.length === 0) return tokens.length > 0 ? [{ start: 0, end: text.length, tokens: [...tokens.keys()] }] : [];
-  for (const [number, { start, end }] of tokens.entries()) groups[lastStarting(groups, start + leadingSpace(text.slice(start, end)))]!.tokens.push(number);
+  for (const [number, { start, end }] of tokens.entries())
+    groups[lastStarting(groups, start + leadingSpace(text.slice(start, end)))]!.tokens.push(number);
   return groups.filter((group) => group.tokens.length > 0);
 }
 

@@ -17,11 +17,14 @@ const positionsAtOnce = 16384;
  */
 export async function answers(model: Model, texts: readonly Int32Array[]): Promise<Float32Array[]> {
   const results: Float32Array[] = [];
-  for (let from = 0; from < texts.length; ) {
+  for (let from = 0; from < texts.length;) {
     let to = from + 1;
     let longest = texts[from]!.length;
-    while (to < texts.length && (to + 1 - from) * Math.max(longest, texts[to]!.length) <= positionsAtOnce) longest = Math.max(longest, texts[to++]!.length);
-    results.push(...(longest > positionsAtOnce ? [await answerInPieces(model, texts[from]!)] : await answerBatch(model, texts.slice(from, to))));
+    while (to < texts.length && (to + 1 - from) * Math.max(longest, texts[to]!.length) <= positionsAtOnce)
+      longest = Math.max(longest, texts[to++]!.length);
+    results.push(
+      ...(longest > positionsAtOnce ? [await answerInPieces(model, texts[from]!)] : await answerBatch(model, texts.slice(from, to))),
+    );
     from = to;
   }
   return results;

@@ -22,7 +22,11 @@ export function testExplainer<Options extends object>(explainer: Explainer<Optio
   const { models = defaultModels(), completeness = 1e-4 } = options;
   const supported = models.filter((model) => explainer.supports(model) === true);
   const name = fullName(explainer);
-  const request = { methods: [explainer as unknown as Explainer<never>], check: false, ...(options.options ? { options: { [name]: options.options } } : {}) } as const;
+  const request = {
+    methods: [explainer as unknown as Explainer<never>],
+    check: false,
+    ...(options.options ? { options: { [name]: options.options } } : {}),
+  } as const;
   const mapOf = async (model: Model, ids: readonly number[], more: Partial<ExplainRequest> = {}): Promise<AttributionMap> =>
     (await explain({ model, input: [ids], ...request, ...more }))[0]!.maps[0]!;
 

@@ -49,7 +49,9 @@ export interface CheckOptions {
 export async function explain(request: ExplainRequest): Promise<Explanation[]> {
   const { model, tokenizer, target } = request;
   const every = request.methods === undefined || request.methods === 'all' || request.methods.includes('all');
-  const explainers = every ? listExplainers().filter((explainer) => explainer.supports(model) === true) : named(request.methods as readonly Method[], model);
+  const explainers = every
+    ? listExplainers().filter((explainer) => explainer.supports(model) === true)
+    : named(request.methods as readonly Method[], model);
   const options = optionsFor(explainers, request.options);
   const rows = readRows(request.input, tokenizer);
   scope(() => void model.batch(rows.map(({ ids }) => ids))); // refuses ids out of range
@@ -68,12 +70,21 @@ export async function explain(request: ExplainRequest): Promise<Explanation[]> {
   return explanations;
 }
 
-async function explainRow(question: Question, index: number, row: TokenizedRow, explainers: readonly Explainer[], options: readonly object[], every: boolean, request: ExplainRequest): Promise<Explanation> {
+async function explainRow(
+  question: Question,
+  index: number,
+  row: TokenizedRow,
+  explainers: readonly Explainer[],
+  options: readonly object[],
+  every: boolean,
+  request: ExplainRequest,
+): Promise<Explanation> {
   const { model } = question;
   const target = await question.target();
   const logits = await question.logits();
   const shares = probabilities(logits);
-  const label = (id: number): string | null => (model.config.head.kind === 'classifier' ? model.config.head.labels[id]! : (request.tokenizer?.tokenText(id) ?? null));
+  const label = (id: number): string | null =>
+    model.config.head.kind === 'classifier' ? model.config.head.labels[id]! : (request.tokenizer?.tokenText(id) ?? null);
   const { layers, worst } = await question.audit();
   const audit = { worst, layers: layers.map(({ scan, row, block }) => Math.max(scan, row, block)) };
 
@@ -139,13 +150,20 @@ function mapOf(
 function padded(explainer: Explainer, scores: ArrayLike<number>, length: number): number[] {
   return Array.from({ length }, (_, at) => {
     const score = at < scores.length ? scores[at]! : 0;
-    if (!Number.isFinite(score)) throw new ExplainError(`${fullName(explainer)} gives position ${at} the score ${score}; a map needs finite numbers`);
+    if (!Number.isFinite(score))
+      throw new ExplainError(`${fullName(explainer)} gives position ${at} the score ${score}; a map needs finite numbers`);
     return score;
   });
 }
 
 /** Removes words (or tokens, where there is no text) of the explained part of the row, as every map ranks them. */
-async function addChecks(question: Question, target: number, maps: readonly AttributionMap[], words: readonly Group[] | undefined, options: CheckOptions = {}): Promise<void> {
+async function addChecks(
+  question: Question,
+  target: number,
+  maps: readonly AttributionMap[],
+  words: readonly Group[] | undefined,
+  options: CheckOptions = {},
+): Promise<void> {
   const { model, ids, length } = question;
   const groups = words
     ? words.map(({ tokens }) => tokens.filter((token) => token < length)).filter((tokens) => tokens.length > 0)
@@ -157,8 +175,11 @@ async function addChecks(question: Question, target: number, maps: readonly Attr
 }
 
 function named(methods: readonly Method[], model: Model): Explainer[] {
-  if (methods.length === 0) throw new ExplainError(`no methods were asked for; name some, or 'all': ${listExplainers().map(fullName).join(', ')}`);
-  const explainers = [...new Set(methods.map((method) => (typeof method === 'string' ? getExplainer(method) : (method as unknown as Explainer))))];
+  if (methods.length === 0)
+    throw new ExplainError(`no methods were asked for; name some, or 'all': ${listExplainers().map(fullName).join(', ')}`);
+  const explainers = [
+    ...new Set(methods.map((method) => (typeof method === 'string' ? getExplainer(method) : (method as unknown as Explainer)))),
+  ];
   for (const explainer of explainers) {
     const supported = explainer.supports(model);
     if (supported !== true) throw new ExplainError(`${fullName(explainer)} cannot explain this model: ${supported}`);
@@ -169,17 +190,25 @@ function named(methods: readonly Method[], model: Model): Explainer[] {
 /** How many tokens of a row belong to the question: those up to the explained position. */
 function endOf(model: Model, { ids }: TokenizedRow, index: number, position: number | undefined): number {
   if (position === undefined) return ids.length;
-  if (model.config.head.kind === 'classifier') throw new ExplainError(`a position (${position}) was given; a classifier answers about the whole text, so leave it out`);
+  if (model.config.head.kind === 'classifier')
+    throw new ExplainError(`a position (${position}) was given; a classifier answers about the whole text, so leave it out`);
   const found = position < 0 ? ids.length + position : position;
   if (!Number.isInteger(found) || found < 0 || found >= ids.length) {
-    throw new ExplainError(`position ${position} of row ${index} does not exist; the row has positions 0 to ${ids.length - 1} (or −1 to −${ids.length} from its end)`);
+    throw new ExplainError(
+      `position ${position} of row ${index} does not exist; the row has positions 0 to ${ids.length - 1} (or −1 to −${ids.length} from its end)`,
+    );
   }
   return found + 1;
 }
 
-function targetsOf(target: NonNullable<ExplainRequest['target']>, rows: number, model: Model, tokenizer: TextTokenizer | null | undefined): number[] {
+function targetsOf(
+  target: NonNullable<ExplainRequest['target']>,
+  rows: number,
+  model: Model,
+  tokenizer: TextTokenizer | null | undefined,
+): number[] {
   const given = typeof target === 'string' ? parseTarget(target, model, tokenizer) : [target].flat();
-  const targets = given.length === 1 ? new Array<number>(rows).fill(given[0]!) : given;
+  const targets = given.length === 1 ? Array.from({ length: rows }, () => given[0]!) : given;
   if (targets.length !== rows) throw new ExplainError(`${given.length} targets for ${rows} rows; give one, or one a row`);
   return targets.map((id) => checkTarget(id, model));
 }

@@ -20,21 +20,30 @@ function keysOf({ options = none }: Explainer): string[] {
 export function optionsFor(explainers: readonly Explainer[], given: OptionsByMethod = {}): object[] {
   for (const [method, values] of Object.entries(given)) {
     const meant = explainers.filter((explainer) => explainer.name === method || fullName(explainer) === method.replace(/:paper$/, ''));
-    if (meant.length === 0) throw new UnknownNameError(`options were given for "${method}", which is not among the methods asked for: ${explainers.map(fullName).join(', ')}`);
+    if (meant.length === 0)
+      throw new UnknownNameError(
+        `options were given for "${method}", which is not among the methods asked for: ${explainers.map(fullName).join(', ')}`,
+      );
     const known = [...new Set(meant.flatMap(keysOf))];
     for (const key of Object.keys(values)) {
       if (known.includes(key) || !meant.every(({ options = none }) => options instanceof z.ZodObject)) continue;
       throw new UnknownNameError(
-        known.length === 0 ? `"${method}" has no option "${key}"; it has none` : `"${method}" has no option "${key}"; the nearest are ${nearestNames(key, known).join(', ')}`,
+        known.length === 0
+          ? `"${method}" has no option "${key}"; it has none`
+          : `"${method}" has no option "${key}"; the nearest are ${nearestNames(key, known).join(', ')}`,
       );
     }
   }
   return explainers.map((explainer) => {
-    const shared = Object.entries(given[explainer.name] ?? {}).filter(([key]) => explainer.variant !== 'released' || keysOf(explainer).includes(key));
+    const shared = Object.entries(given[explainer.name] ?? {}).filter(
+      ([key]) => explainer.variant !== 'released' || keysOf(explainer).includes(key),
+    );
     const own = { ...Object.fromEntries(shared), ...given[`${explainer.name}:${explainer.variant ?? 'paper'}`] };
     const parsed = (explainer.options ?? none).safeParse(own);
     if (parsed.success) return parsed.data;
-    const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'options'} is ${JSON.stringify(own[String(path[0])])}: ${message}`);
+    const issues = parsed.error.issues.map(
+      ({ path, message }) => `${path.join('.') || 'options'} is ${JSON.stringify(own[String(path[0])])}: ${message}`,
+    );
     throw new UnknownNameError(`options of "${fullName(explainer)}": ${issues.join('; ')}`);
   });
 }

@@ -96,11 +96,18 @@ export class Question {
     const known = this.#gradients.get(key);
     if (known) return known;
     const { tape, logits, stream } = this.#record();
-    const seed = Tensor.from(Float32Array.from({ length: logits.size }, (_, id) => (id === target ? 1 : 0)), logits.shape, this.model.device);
+    const seed = Tensor.from(
+      Float32Array.from({ length: logits.size }, (_, id) => (id === target ? 1 : 0)),
+      logits.shape,
+      this.model.device,
+    );
     const biases = this.biases();
     const gradients = tape.gradient(logits, [...stream, ...biases.values()], { seed, rules });
     seed.dispose();
-    const found = { stream: gradients.slice(0, stream.length), biases: new Map([...biases.keys()].map((name, i) => [name, gradients[stream.length + i]!])) };
+    const found = {
+      stream: gradients.slice(0, stream.length),
+      biases: new Map([...biases.keys()].map((name, i) => [name, gradients[stream.length + i]!])),
+    };
     this.#gradients.set(key, found);
     return found;
   }
@@ -129,10 +136,17 @@ export class Question {
     if (this.#recorded) return this.#recorded;
     const { model, length } = this;
     if (length > longText) {
-      checkFits(model.device, `the gradients of ${length} positions`, length * bytesPerPosition(model), 'Use raw or rollout, which need no gradients, or a shorter input');
+      checkFits(
+        model.device,
+        `the gradients of ${length} positions`,
+        length * bytesPerPosition(model),
+        'Use raw or rollout, which need no gradients, or a shorter input',
+      );
     }
     const names = ['embeddings', ...Array.from({ length: model.config.layers }, (_, layer) => `layers.${layer}.output`)];
-    const { value, tape } = record(model.parameters.values(), () => model.forward(this.#rows(), { capture: names, spelledOut: true, logits: 'last' }));
+    const { value, tape } = record(model.parameters.values(), () =>
+      model.forward(this.#rows(), { capture: names, spelledOut: true, logits: 'last' }),
+    );
     disposeState(value.state);
     return (this.#recorded = { tape, logits: value.logits!, stream: names.map((name) => value.captured[name]!) });
   }

@@ -16,7 +16,9 @@ const explainers = new Map<string, Explainer>();
 export function registerExplainer<Options extends object>(explainer: Explainer<Options>, options: { overwrite?: boolean } = {}): void {
   const name = fullName(explainer);
   if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(explainer.name)) {
-    throw new ExplainError(`an explainer cannot be called "${explainer.name}"; use lower case, digits and single hyphens, as in "mamba-attribution"`);
+    throw new ExplainError(
+      `an explainer cannot be called "${explainer.name}"; use lower case, digits and single hyphens, as in "mamba-attribution"`,
+    );
   }
   if (explainers.has(name) && !options.overwrite) {
     throw new ExplainError(`an explainer "${name}" is registered already; choose another name, or pass { overwrite: true } to replace it`);
@@ -27,7 +29,8 @@ export function registerExplainer<Options extends object>(explainer: Explainer<O
 /** The explainer of that name ('raw', 'raw:released'); throws UnknownNameError with the nearest names. */
 export function getExplainer(name: string): Explainer {
   const found = explainers.get(name.replace(/:paper$/, ''));
-  if (!found) throw new UnknownNameError(`unknown explainer "${name}"; the nearest are ${nearestNames(name, explainers.keys()).join(', ')}`);
+  if (!found)
+    throw new UnknownNameError(`unknown explainer "${name}"; the nearest are ${nearestNames(name, explainers.keys()).join(', ')}`);
   return found;
 }
 
@@ -36,6 +39,15 @@ export function listExplainers(): Explainer[] {
   return [...explainers.values()];
 }
 
-for (const each of [raw, rawReleased, rollout, rolloutReleased, mambaAttribution, mambaAttributionReleased, gradientTimesInput, decomposition] as Explainer[]) {
+for (const each of [
+  raw,
+  rawReleased,
+  rollout,
+  rolloutReleased,
+  mambaAttribution,
+  mambaAttributionReleased,
+  gradientTimesInput,
+  decomposition,
+] as Explainer[]) {
   registerExplainer(each);
 }

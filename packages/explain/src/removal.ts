@@ -55,14 +55,20 @@ export async function removal(request: RemovalRequest): Promise<RemovalReport[]>
   const target = checkTarget(request.target, model);
   const groups = request.groups ?? Array.from(ids, (_, position) => [position]);
   for (const [index, ranking] of rankings.entries()) {
-    if (ranking.length !== groups.length) throw new ExplainError(`removal: ranking ${index} has ${ranking.length} scores; there are ${groups.length} groups to rank`);
+    if (ranking.length !== groups.length)
+      throw new ExplainError(`removal: ranking ${index} has ${ranking.length} scores; there are ${groups.length} groups to rank`);
   }
   if (!(share > 0 && share <= 1)) throw new ExplainError(`removal: share is ${share}; it must lie between 0 and 1`);
   const free = removable(model, ids, groups);
   if (free.length < 2) throw new ExplainError(`removal: ${free.length} of ${groups.length} groups can be removed; at least two are needed`);
   const count = Math.min(free.length - 1, Math.ceil(share * free.length));
 
-  const without = (chosen: readonly number[]): Int32Array => removed(ids, chosen.flatMap((group) => groups[group]!), request.replaceWith);
+  const without = (chosen: readonly number[]): Int32Array =>
+    removed(
+      ids,
+      chosen.flatMap((group) => groups[group]!),
+      request.replaceWith,
+    );
   const ranked = rankings.map((ranking) => free.toSorted((a, b) => ranking[b]! - ranking[a]! || a - b));
   const texts = [
     ids,

@@ -24,7 +24,9 @@ export function answersOf({ config: { head, vocabSize } }: Model): number {
 export function checkTarget(id: number, model: Model): number {
   const count = answersOf(model);
   if (!Number.isInteger(id) || id < 0 || id >= count) {
-    throw new ExplainError(`target ${id} does not exist; this model's ${model.config.head.kind === 'classifier' ? 'classes' : 'tokens'} are 0 to ${count - 1}`);
+    throw new ExplainError(
+      `target ${id} does not exist; this model's ${model.config.head.kind === 'classifier' ? 'classes' : 'tokens'} are 0 to ${count - 1}`,
+    );
   }
   return id;
 }
@@ -33,14 +35,21 @@ function parseOne(text: string, model: Model, tokenizer: TextTokenizer | null | 
   if (/^-?\d+$/.test(text)) return checkTarget(Number(text), model);
   const { head } = model.config;
   if (text.startsWith('text:')) return tokenOf(text.slice('text:'.length), model, tokenizer);
-  if (head.kind !== 'classifier') throw new ExplainError(`target "${text}" is neither an id nor text:…; a language model's targets are tokens, for example "text:${text}" or 42`);
+  if (head.kind !== 'classifier')
+    throw new ExplainError(
+      `target "${text}" is neither an id nor text:…; a language model's targets are tokens, for example "text:${text}" or 42`,
+    );
   const found = head.labels.indexOf(text);
-  if (found < 0) throw new ExplainError(`target "${text}" is no label of this model; the nearest are ${nearestNames(text, head.labels).join(', ')}`);
+  if (found < 0)
+    throw new ExplainError(`target "${text}" is no label of this model; the nearest are ${nearestNames(text, head.labels).join(', ')}`);
   return found;
 }
 
 function tokenOf(text: string, model: Model, tokenizer: TextTokenizer | null | undefined): number {
-  if (model.config.head.kind === 'classifier') throw new ExplainError(`target "text:${text}" is a token, and this model chooses among classes: ${model.config.head.labels.join(', ')}`);
+  if (model.config.head.kind === 'classifier')
+    throw new ExplainError(
+      `target "text:${text}" is a token, and this model chooses among classes: ${model.config.head.labels.join(', ')}`,
+    );
   if (!tokenizer) throw new ExplainError(`target "text:${text}" needs a tokenizer, and the model has none; give the token's id`);
   const { ids } = tokenizer.encode(text);
   if (ids.length !== 1) {

@@ -31,12 +31,18 @@ export interface TokenizedRow {
 
 /** @throws ExplainError for no text, an empty one, or text without a tokenizer */
 export function readRows(input: ExplainInput, tokenizer: TextTokenizer | null | undefined): TokenizedRow[] {
-  const rows = typeof input === 'string' ? [input] : typeof input[0] === 'number' ? [input as readonly number[]] : (input as readonly (string | ArrayLike<number> | InputRow)[]);
+  const rows =
+    typeof input === 'string'
+      ? [input]
+      : typeof input[0] === 'number'
+        ? [input as readonly number[]]
+        : (input as readonly (string | ArrayLike<number> | InputRow)[]);
   if (rows.length === 0) throw new ExplainError('there is no text to explain; give at least one row');
   return rows.map((row, index) => {
     const { ids, text = null, offsets } = typeof row === 'string' ? encoded(row, index, tokenizer) : 'ids' in row ? row : { ids: row };
     if (ids.length === 0) throw new ExplainError(`row ${index} is empty; at least one token is needed`);
-    if (text !== null && offsets?.length !== ids.length) throw new ExplainError(`row ${index} has a text and ${offsets?.length ?? 0} offsets for ${ids.length} ids; give one a token`);
+    if (text !== null && offsets?.length !== ids.length)
+      throw new ExplainError(`row ${index} has a text and ${offsets?.length ?? 0} offsets for ${ids.length} ids; give one a token`);
     return { ids: Int32Array.from(ids), text, tokens: tokensOf(ids, text === null ? undefined : offsets, tokenizer) };
   });
 }

@@ -14,11 +14,21 @@ test('words are cut by Unicode rules, and take the spaces and punctuation after 
   const text = '  Hello, naïve world! 5 €';
   expect(words(text)).toEqual(['Hello', 'naïve', 'world', '5']);
   const groups = groupTokens(text, tokens(text), 'word', 'en');
-  expect(sumByGroup(groups, tokens(text).map(() => 1)).map(({ score }) => score)).toEqual([9, 7, 7, 5]);
+  expect(
+    sumByGroup(
+      groups,
+      tokens(text).map(() => 1),
+    ).map(({ score }) => score),
+  ).toEqual([9, 7, 7, 5]);
 });
 
 test('pieces with a leading space belong to the word they spell', () => {
-  const pieces = [['The', 0, 3], [' cat', 3, 7], ['s', 7, 8], ['', 8, 8]].map(([text, start, end], id) => ({ id, text, start, end }) as Token);
+  const pieces = [
+    ['The', 0, 3],
+    [' cat', 3, 7],
+    ['s', 7, 8],
+    ['', 8, 8],
+  ].map(([text, start, end], id) => ({ id, text, start, end }) as Token);
   expect(groupTokens('The cats', pieces, 'word', 'en').map((group) => group.tokens)).toEqual([[0], [1, 2, 3]]);
 });
 
@@ -30,7 +40,11 @@ test('offsets count UTF-16 units, also past characters of two', () => {
 
 test('sentences, and texts without a word', () => {
   const text = 'One. Two is here! Three?';
-  expect(groupTokens(text, tokens(text), 'sentence', 'en').map(({ start, end }) => text.slice(start, end))).toEqual(['One.', 'Two is here!', 'Three?']);
+  expect(groupTokens(text, tokens(text), 'sentence', 'en').map(({ start, end }) => text.slice(start, end))).toEqual([
+    'One.',
+    'Two is here!',
+    'Three?',
+  ]);
   expect(words('!?')).toHaveLength(2);
   expect(groupTokens('  ', tokens('  '), 'word')).toEqual([{ start: 0, end: 2, tokens: [0, 1] }]);
   expect(groupTokens('', [], 'word')).toEqual([]);

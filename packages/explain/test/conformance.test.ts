@@ -25,7 +25,14 @@ testExplainer(lastLayer);
 describe('the registry', () => {
   test('holds the built-in methods in both variants', () => {
     expect(listExplainers().map(fullName).slice(0, 8)).toEqual([
-      'raw', 'raw:released', 'rollout', 'rollout:released', 'mamba-attribution', 'mamba-attribution:released', 'gradient-x-input', 'decomposition',
+      'raw',
+      'raw:released',
+      'rollout',
+      'rollout:released',
+      'mamba-attribution',
+      'mamba-attribution:released',
+      'gradient-x-input',
+      'decomposition',
     ]);
     expect(getExplainer('raw:paper')).toBe(getExplainer('raw'));
   });

@@ -7,13 +7,28 @@ test('scores and biases add up to the logit, for random models, heads and texts'
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom('language-model', 'mean', 'last'),
-      fc.record({ num_hidden_layers: fc.integer({ min: 1, max: 4 }), hidden_size: fc.integer({ min: 2, max: 20 }), state_size: fc.integer({ min: 1, max: 9 }), use_conv_bias: fc.boolean(), use_bias: fc.boolean() }),
+      fc.record({
+        num_hidden_layers: fc.integer({ min: 1, max: 4 }),
+        hidden_size: fc.integer({ min: 2, max: 20 }),
+        state_size: fc.integer({ min: 1, max: 9 }),
+        use_conv_bias: fc.boolean(),
+        use_bias: fc.boolean(),
+      }),
       fc.integer({ min: 1, max: 40 }),
       fc.integer({ min: 0, max: 999 }),
       async (head, sizes, length, seed) => {
-        const extra = head === 'language-model' ? {} : { architectures: ['MambaForSequenceClassification'], id2label: { 0: 'a', 1: 'b' }, pooling: head };
+        const extra =
+          head === 'language-model'
+            ? {}
+            : { architectures: ['MambaForSequenceClassification'], id2label: { 0: 'a', 1: 'b' }, pooling: head };
         const model = smallModel({ ...sizes, ...extra }, seed + 1);
-        const [result] = await explain({ model, input: [randomIds(seed, length)], methods: ['decomposition'], target: seed % 2, check: false });
+        const [result] = await explain({
+          model,
+          input: [randomIds(seed, length)],
+          methods: ['decomposition'],
+          target: seed % 2,
+          check: false,
+        });
         const { biases, certificate } = result!.maps[0]!;
         expect(certificate.completeness!.gap).toBeLessThan(1e-4);
         if (!sizes.use_bias && !sizes.use_conv_bias) expect(Math.abs(biases!)).toBe(0);
@@ -54,7 +69,13 @@ test('gradient × input is the slope along the embeddings', async () => {
   const values = await embeddings!.read();
   const logitAt = async (position: number, factor: number): Promise<number> => {
     const changed = values.map((value, at) => (Math.floor(at / 12) === position ? value * factor : value));
-    return (await model.forward(model.batch([ids]), { patch: { embeddings: (await import('@hidden-attention/tensor')).Tensor.from(changed, embeddings!.shape) } }).logits!.read())[1]!;
+    return (
+      await model
+        .forward(model.batch([ids]), {
+          patch: { embeddings: (await import('@hidden-attention/tensor')).Tensor.from(changed, embeddings!.shape) },
+        })
+        .logits!.read()
+    )[1]!;
   };
   for (const position of [0, 4, 8]) {
     const slope = ((await logitAt(position, 1.01)) - (await logitAt(position, 0.99))) / 0.02;

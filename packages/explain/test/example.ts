@@ -25,5 +25,11 @@ const [result] = await explain({
   options: { rollout: { startLayer: 1 } },
 });
 for (const { method, words, certificate } of result!.maps) {
-  console.log(method, words!.length, certificate.audit.worst < 1e-5, certificate.check!.removed, (certificate.completeness?.gap ?? 0) < 1e-4);
+  console.log(
+    method,
+    words!.length,
+    certificate.audit.worst < 1e-5,
+    certificate.check!.removed,
+    (certificate.completeness?.gap ?? 0) < 1e-4,
+  );
 }

@@ -4,7 +4,10 @@ import { explain, type Explanation, type ExplainRequest } from '../src/index.js'
 import { classifier, randomIds, smallModel } from './models.js';
 
 const text = 'Dear winner, claim your prize! It is free. Kind regards 😀';
-const tokenizer = byteTokenizer(300, Array.from({ length: 44 }, (_, id) => `<${id}>`));
+const tokenizer = byteTokenizer(
+  300,
+  Array.from({ length: 44 }, (_, id) => `<${id}>`),
+);
 const spam = classifier('mean');
 const language = smallModel();
 
@@ -29,13 +32,24 @@ describe('a classifier explains a text by every method', () => {
   test('eight maps, each with words, sentences and a certificate', () => {
     const [result] = results;
     expect(result!.maps.map(({ method, variant }) => `${method}:${variant}`)).toEqual([
-      'raw:paper', 'raw:released', 'rollout:paper', 'rollout:released', 'mamba-attribution:paper', 'mamba-attribution:released', 'gradient-x-input:paper', 'decomposition:paper',
+      'raw:paper',
+      'raw:released',
+      'rollout:paper',
+      'rollout:released',
+      'mamba-attribution:paper',
+      'mamba-attribution:released',
+      'gradient-x-input:paper',
+      'decomposition:paper',
     ]);
     for (const { scores, words, sentences, certificate, signed } of result!.maps) {
       const total = scores.reduce((sum, score) => sum + score, 0);
       expect(scores).toHaveLength(result!.tokens.length);
       expect(words!.map(({ start, end }) => text.slice(start, end)).slice(0, 5)).toEqual(['Dear', 'winner', 'claim', 'your', 'prize']);
-      expect(sentences!.map(({ start, end }) => text.slice(start, end))).toEqual(['Dear winner, claim your prize!', 'It is free.', 'Kind regards 😀']);
+      expect(sentences!.map(({ start, end }) => text.slice(start, end))).toEqual([
+        'Dear winner, claim your prize!',
+        'It is free.',
+        'Kind regards 😀',
+      ]);
       for (const spans of [words!, sentences!]) expect(spans.reduce((sum, { score }) => sum + score, 0)).toBeCloseTo(total, 6);
       if (!signed) expect(Math.min(...scores)).toBeGreaterThanOrEqual(0);
       expect(certificate.audit.worst).toBeLessThan(1e-5);
@@ -88,7 +102,10 @@ test('one token: all leaves out what the released code divides 0 by 0 for, and s
 
 test('options under a bare name go to the variants that have them', async () => {
   const request = { model: language, input: [randomIds(1, 9)], methods: ['raw', 'raw:released'], check: false } as const;
-  const [result] = await explain({ ...request, options: { raw: { startLayer: '1', normalize: 'rows' }, 'raw:released': { row: 'exact' } } });
+  const [result] = await explain({
+    ...request,
+    options: { raw: { startLayer: '1', normalize: 'rows' }, 'raw:released': { row: 'exact' } },
+  });
   expect(result!.maps[0]!.options).toMatchObject({ startLayer: 1, normalize: 'rows', row: 'exact' });
   expect(result!.maps[1]!.options).toEqual({ startLayer: 1, row: 'exact' });
 });
@@ -98,12 +115,36 @@ describe('what cannot be explained is refused', () => {
   const cases: [string, Partial<ExplainRequest>, string][] = [
     ['an unknown method', { methods: ['raww'] }, 'unknown explainer "raww"; the nearest are raw'],
     ['no method', { methods: [] }, 'no methods were asked for'],
-    ['an unknown option', { methods: ['rollout'], options: { rollout: { normalise: 'rows' } } }, '"rollout" has no option "normalise"; the nearest are normalize'],
-    ['an option of a variant that lacks it', { methods: ['raw:released'], options: { 'raw:released': { clamp: 'none' } } }, '"raw:released" has no option "clamp"'],
-    ['an option of a method without any', { methods: ['decomposition'], options: { decomposition: { steps: 3 } } }, '"decomposition" has no option "steps"; it has none'],
-    ['a value that does not fit', { methods: ['rollout'], options: { rollout: { normalize: 'columns' } } }, 'options of "rollout": normalize is "columns"'],
-    ['options of a method not asked for', { methods: ['raw'], options: { rollout: {} } }, 'options were given for "rollout", which is not among the methods asked for: raw'],
-    ['a layer that does not exist', { methods: ['raw'], options: { raw: { startLayer: 3 } } }, 'startLayer is 3; the model has layers 0 to 2'],
+    [
+      'an unknown option',
+      { methods: ['rollout'], options: { rollout: { normalise: 'rows' } } },
+      '"rollout" has no option "normalise"; the nearest are normalize',
+    ],
+    [
+      'an option of a variant that lacks it',
+      { methods: ['raw:released'], options: { 'raw:released': { clamp: 'none' } } },
+      '"raw:released" has no option "clamp"',
+    ],
+    [
+      'an option of a method without any',
+      { methods: ['decomposition'], options: { decomposition: { steps: 3 } } },
+      '"decomposition" has no option "steps"; it has none',
+    ],
+    [
+      'a value that does not fit',
+      { methods: ['rollout'], options: { rollout: { normalize: 'columns' } } },
+      'options of "rollout": normalize is "columns"',
+    ],
+    [
+      'options of a method not asked for',
+      { methods: ['raw'], options: { rollout: {} } },
+      'options were given for "rollout", which is not among the methods asked for: raw',
+    ],
+    [
+      'a layer that does not exist',
+      { methods: ['raw'], options: { raw: { startLayer: 3 } } },
+      'startLayer is 3; the model has layers 0 to 2',
+    ],
     ['a target out of range', { target: 300 }, "target 300 does not exist; this model's tokens are 0 to 299"],
     ['too many targets', { target: [1, 2] }, '2 targets for 1 rows'],
     ['a position that does not exist', { position: 3 }, 'position 3 of row 0 does not exist; the row has positions 0 to 2'],

@@ -20,18 +20,31 @@ afterAll(async () => {
 async function ofChannels(values: Tensor, chosen: readonly number[]): Promise<number[]> {
   const all = await transpose(values).read();
   const count = values.shape[2]!;
-  return Array.from({ length: batch }, (_, b) => chosen.map((c) => [...all.slice((b * count + c) * length, (b * count + c + 1) * length)])).flat(2);
+  return Array.from({ length: batch }, (_, b) =>
+    chosen.map((c) => Array.from(all.slice((b * count + c) * length, (b * count + c + 1) * length))),
+  ).flat(2);
 }
 
 test('logits and targets', async () => {
-  expectGolden((await Promise.all(questions.map((question) => question.logits()))).flatMap((logits) => [...logits]), 'last_logits');
+  expectGolden(
+    (await Promise.all(questions.map((question) => question.logits()))).flatMap((logits) => [...logits]),
+    'last_logits',
+  );
   expectGolden(await Promise.all(questions.map((question) => question.target())), 'target');
 });
 
 test('gradients of the residual stream before and after each block', async () => {
-  const streams = await Promise.all(questions.map(async (question) => Promise.all((await question.gradient()).stream.map((tensor) => tensor.read()))));
-  expectGolden(streams.flatMap((stream) => stream.slice(0, 4).flatMap((entry) => [...entry])), 'grad.block_input');
-  expectGolden(streams.flatMap((stream) => stream.slice(1).flatMap((entry) => [...entry])), 'grad.block_output');
+  const streams = await Promise.all(
+    questions.map(async (question) => Promise.all((await question.gradient()).stream.map((tensor) => tensor.read()))),
+  );
+  expectGolden(
+    streams.flatMap((stream) => stream.slice(0, 4).flatMap((entry) => [...entry])),
+    'grad.block_input',
+  );
+  expectGolden(
+    streams.flatMap((stream) => stream.slice(1).flatMap((entry) => [...entry])),
+    'grad.block_output',
+  );
 });
 
 describe.each(layers)('layer %i', (index) => {
@@ -70,13 +83,22 @@ describe.each(layers)('layer %i', (index) => {
 
 describe.each([0, 1])('from layer %i', (startLayer) => {
   test('the whole rollouts, row-normalised', async () => {
-    for (const [figure, reduce] of [['signed', 'mean'], ['abs', 'meanAbs']] as const) {
+    for (const [figure, reduce] of [
+      ['signed', 'mean'],
+      ['abs', 'meanAbs'],
+    ] as const) {
       const { matrix, exponent } = await rolloutMatrix(view, { startLayer, reduce, normalize: 'rows' });
-      expectGolden((await matrix.read()).map((value) => value * 2 ** exponent), `rollout.${figure}.start${startLayer}`);
+      expectGolden(
+        (await matrix.read()).map((value) => value * 2 ** exponent),
+        `rollout.${figure}.start${startLayer}`,
+      );
     }
   });
   test('rollout with normalize=rows is the last row of these', async () => {
-    for (const [figure, aggregate] of [['signed', 'mean'], ['abs', 'meanAbs']] as const) {
+    for (const [figure, aggregate] of [
+      ['signed', 'mean'],
+      ['abs', 'meanAbs'],
+    ] as const) {
       const whole = golden(`rollout.${figure}.start${startLayer}`);
       for (const [b, { maps }] of (await explained('rollout', { normalize: 'rows', aggregate, startLayer })).entries()) {
         const expected = whole.slice((b * length + length - 1) * length, (b + 1) * length * length);
@@ -86,17 +108,25 @@ describe.each([0, 1])('from layer %i', (startLayer) => {
   });
   test.each(['exact', 'literal'] as const)('the released maps with %s rows', async (row) => {
     const figure = row === 'exact' ? 'exact' : 'repo_literal';
-    const scores = async (method: string, options = {}): Promise<number[]> => (await explained(method, { startLayer, ...(row === 'exact' ? { row } : {}), ...options })).flatMap(({ maps }) => maps[0]!.scores);
+    const scores = async (method: string, options = {}): Promise<number[]> =>
+      (await explained(method, { startLayer, ...(row === 'exact' ? { row } : {}), ...options })).flatMap(({ maps }) => maps[0]!.scores);
     expectGolden(await scores('raw:released'), `text_raw.${figure}.start${startLayer}`);
     expectGolden(await scores('rollout:released'), `text_rollout_vector.${figure}.start${startLayer}`);
     expectGolden(await scores('mamba-attribution:released'), `text_mamba_attr.${figure}.start${startLayer}`);
-    if (startLayer === 0) expectGolden(await scores('mamba-attribution:released', { gradientAt: 'input' }), `text_mamba_attr.${figure}.block_input_grad.start0`);
+    if (startLayer === 0)
+      expectGolden(
+        await scores('mamba-attribution:released', { gradientAt: 'input' }),
+        `text_mamba_attr.${figure}.block_input_grad.start0`,
+      );
   });
 });
 
 test('the literal rows themselves', async () => {
   const means = await Promise.all(layers.map((index) => view.layer(index).of('literal').row('last').read()));
-  expectGolden(rows.flatMap((_, b) => means.flatMap((mean) => [...mean.slice(b * length, (b + 1) * length)])), 'repo_literal.vectors');
+  expectGolden(
+    rows.flatMap((_, b) => means.flatMap((mean) => Array.from(mean.slice(b * length, (b + 1) * length)))),
+    'repo_literal.vectors',
+  );
 });
 
 test('the full-matrix generalisation of the released attribution', async () => {
@@ -107,20 +137,30 @@ test('the full-matrix generalisation of the released attribution', async () => {
     for (const index of layers) {
       const gradient = await sumLast(positive(stream[index + 1]!), 'max').read();
       const [low, high] = [Math.min(...gradient), Math.max(...gradient)];
-      const columns = Tensor.from(gradient.map((value) => (value - low) / (high - low)), [length]);
+      const columns = Tensor.from(
+        gradient.map((value) => (value - low) / (high - low)),
+        [length],
+      );
       const attention = (await question.attention()).layer(index);
       const all = positive(attention.matrix({ channels: 'all' }));
       const largest = await sumLast(all.view([1, all.size]), 'max').item();
       matrices.push(scope(() => multiply(affine(edges(attention, { reduce: 'meanPositive' }), 1 / largest), columns)));
     }
-    const { matrix, exponent } = await multiplyLayers(matrices.map((each) => () => each), 'rows');
+    const { matrix, exponent } = await multiplyLayers(
+      matrices.map((each) => () => each),
+      'rows',
+    );
     results.push(...(await matrix.read()).map((value) => value * 2 ** exponent));
   }
   expectGolden(results, 'mamba_attr_matrix.start0');
 });
 
 test('the paper maps have the row sums of the recipes', async () => {
-  const sums: Record<string, [number, number]> = { raw: [-0.628133, 0.785555], rollout: [-0.354511, 7.970958], 'mamba-attribution': [1.129893, 1.272887] };
+  const sums: Record<string, [number, number]> = {
+    raw: [-0.628133, 0.785555],
+    rollout: [-0.354511, 7.970958],
+    'mamba-attribution': [1.129893, 1.272887],
+  };
   for (const [method, expected] of Object.entries(sums)) {
     for (const [b, { maps }] of (await explained(method)).entries()) {
       expect(maps[0]!.scores.reduce((sum, score) => sum + score, 0)).toBeCloseTo(expected[b]!, 4);

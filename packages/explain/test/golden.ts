@@ -12,7 +12,8 @@ interface Figure {
 }
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
-const figures = (JSON.parse(readFileSync(path('golden/hidden-attention/case.json'), 'utf8')) as { tensors: Record<string, Figure> }).tensors;
+const figures = (JSON.parse(readFileSync(path('golden/hidden-attention/case.json'), 'utf8')) as { tensors: Record<string, Figure> })
+  .tensors;
 const numbers = new Map<string, number[]>();
 const tested = new Set<string>();
 await using file = await readSafetensors(path('golden/hidden-attention/golden.safetensors'));

@@ -8,7 +8,10 @@ const sizes = { model_type: 'mamba', vocab_size: 32, hidden_size: 8, state_size:
 const text = Array.from({ length: 40_000 }, (_, at) => (at * at + 3 * at) % 32);
 
 test('a long text is answered in pieces as in one', async () => {
-  const heads = [{}, ...['mean', 'last'].map((pooling) => ({ architectures: ['MambaForSequenceClassification'], id2label: { 0: 'a', 1: 'b' }, pooling }))];
+  const heads = [
+    {},
+    ...['mean', 'last'].map((pooling) => ({ architectures: ['MambaForSequenceClassification'], id2label: { 0: 'a', 1: 'b' }, pooling })),
+  ];
   for (const [seed, head] of heads.entries()) {
     const model = createModel({ ...sizes, ...head }, { seed });
     const [pieces, short] = await answers(model, [Int32Array.from(text), Int32Array.from([1, 2, 3])]);

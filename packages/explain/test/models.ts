@@ -15,12 +15,28 @@ export function randomNumbers(seed: number, count: number): Float32Array<ArrayBu
 
 /** A model with random biases and skips. */
 export function smallModel(extra: Record<string, unknown> = {}, seed = 1): Model {
-  const json = { model_type: 'mamba', vocab_size: 300, hidden_size: 12, state_size: 6, num_hidden_layers: 3, use_bias: true, initializer_range: 0.6, ...extra };
+  const json = {
+    model_type: 'mamba',
+    vocab_size: 300,
+    hidden_size: 12,
+    state_size: 6,
+    num_hidden_layers: 3,
+    use_bias: true,
+    initializer_range: 0.6,
+    ...extra,
+  };
   const fresh = createModel(json, { seed });
   const parameters = new Map(fresh.parameters);
   let index = seed * 1000;
   for (const [name, tensor] of fresh.parameters) {
-    if (name.endsWith('bias') || name.endsWith('.D')) parameters.set(name, Tensor.from(randomNumbers(++index, tensor.size).map((value) => 0.7 * value), tensor.shape));
+    if (name.endsWith('bias') || name.endsWith('.D'))
+      parameters.set(
+        name,
+        Tensor.from(
+          randomNumbers(++index, tensor.size).map((value) => 0.7 * value),
+          tensor.shape,
+        ),
+      );
   }
   return new Model(fresh.family, fresh.config, fresh.json, parameters, fresh.device);
 }

@@ -13,7 +13,12 @@ const cases = [
   ['a classifier of the last token', classifier('last'), randomIds(5, 12)],
 ] as const;
 const combinations = Object.keys(aggregates).flatMap((aggregate) =>
-  Object.keys(clamps).flatMap((clamp) => ['none', 'rows'].map((normalize) => ({ aggregate, clamp, normalize }) as { aggregate: keyof typeof aggregates; clamp: keyof typeof clamps; normalize: 'none' | 'rows' })),
+  Object.keys(clamps).flatMap((clamp) =>
+    ['none', 'rows'].map(
+      (normalize) =>
+        ({ aggregate, clamp, normalize }) as { aggregate: keyof typeof aggregates; clamp: keyof typeof clamps; normalize: 'none' | 'rows' },
+    ),
+  ),
 );
 /** Rounding of f32 attention, amplified by what row-normalised signed maps divide by. */
 const close = (normalize: string): number => (normalize === 'rows' ? 2e-3 : 1e-5);
@@ -29,7 +34,12 @@ test.each(cases)('the paper maps are dense float64 products, with all options: %
   const scores = async (method: string, options: Record<string, unknown>): Promise<number[]> =>
     (await explain({ model, input: [ids], methods: [method], options: { [method]: options }, check: false }))[0]!.maps[0]!.scores;
   const rollOut = (edges: Matrix[], normalize: 'none' | 'rows'): Float64Array =>
-    rowOf(question.start, edges.map((each) => normalized(withIdentity(each), normalize)).reduceRight((later, each) => product(later, each), withIdentity(zeros(ids.length, ids.length))));
+    rowOf(
+      question.start,
+      edges
+        .map((each) => normalized(withIdentity(each), normalize))
+        .reduceRight((later, each) => product(later, each), withIdentity(zeros(ids.length, ids.length))),
+    );
 
   for (const { aggregate, clamp, normalize } of combinations) {
     const startLayer = 1;
@@ -39,7 +49,10 @@ test.each(cases)('the paper maps are dense float64 products, with all options: %
     const raws = plain.map((each) => rowOf(question.start, normalized(each, normalize)));
     const raw = raws[0]!.map((__, at) => raws.reduce((sum, each) => sum + each[at]!, 0) / raws.length);
     expect(distance(await scores('raw', { startLayer, aggregate, clamp, normalize }), raw), `raw ${what}`).toBeLessThan(close(normalize));
-    expect(distance(await scores('rollout', { startLayer, aggregate, clamp, normalize }), rollOut(plain, normalize)), `rollout ${what}`).toBeLessThan(close(normalize));
+    expect(
+      distance(await scores('rollout', { startLayer, aggregate, clamp, normalize }), rollOut(plain, normalize)),
+      `rollout ${what}`,
+    ).toBeLessThan(close(normalize));
     for (const gradientAt of ['output', 'input'] as const) {
       const edges = matrices.map((each, at) => edge(each, aggregate, clamp, means[startLayer + at + (gradientAt === 'output' ? 1 : 0)]!));
       const attributed = await scores('mamba-attribution', { startLayer, aggregate, clamp, normalize, gradientAt });
@@ -54,7 +67,12 @@ test.each(cases)('the paper maps are dense float64 products, with all options: %
 });
 
 test('defaults: the mean, no clamp for raw and rollout, positive for the attribution, no normalisation, all layers', async () => {
-  const [result] = await explain({ model: smallModel(), input: [randomIds(1, 8)], methods: ['raw', 'rollout', 'mamba-attribution', 'raw:released', 'mamba-attribution:released'], check: false });
+  const [result] = await explain({
+    model: smallModel(),
+    input: [randomIds(1, 8)],
+    methods: ['raw', 'rollout', 'mamba-attribution', 'raw:released', 'mamba-attribution:released'],
+    check: false,
+  });
   const plain = { startLayer: 0, row: 'exact', normalize: 'none', aggregate: 'mean', clamp: 'none' };
   expect(result!.maps.map(({ options }) => options)).toEqual([
     plain,

@@ -10,13 +10,19 @@ export const zeros = (rows: number, columns: number): Matrix => Array.from({ len
 export async function alpha(dynamics: Dynamics, row: 'exact' | 'literal' = 'exact'): Promise<Matrix[]> {
   const [, length, channels] = dynamics.delta.shape as [number, number, number];
   const states = dynamics.A.shape[1]!;
-  const [delta, A, B, C] = (await Promise.all([dynamics.delta, dynamics.A, dynamics.B, dynamics.C].map((tensor) => tensor.read()))) as [Float32Array, Float32Array, Float32Array, Float32Array];
+  const [delta, A, B, C] = (await Promise.all([dynamics.delta, dynamics.A, dynamics.B, dynamics.C].map((tensor) => tensor.read()))) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
   return Array.from({ length: channels }, (_, d) => {
     const matrix = zeros(length, length);
     for (let i = 0; i < length; i++) {
       let decay = 0;
       for (let j = row === 'exact' ? i : i - 1; j >= 0; j--) {
-        for (let n = 0; n < states; n++) matrix[i]![j]! += C[i * states + n]! * Math.exp(A[d * states + n]! * decay) * delta[j * channels + d]! * B[j * states + n]!;
+        for (let n = 0; n < states; n++)
+          matrix[i]![j]! += C[i * states + n]! * Math.exp(A[d * states + n]! * decay) * delta[j * channels + d]! * B[j * states + n]!;
         decay += delta[j * channels + d]!;
       }
     }
@@ -28,7 +34,12 @@ export const aggregates = { mean: (x: number) => x, meanAbs: Math.abs, meanPosit
 export const clamps = { none: (x: number) => x, positive: (x: number) => Math.max(x, 0), absolute: Math.abs };
 
 /** clamp(g_j · reduce_d α[d][i,j]) */
-export function edge(matrices: Matrix[], aggregate: keyof typeof aggregates, clamp: keyof typeof clamps, columns?: ArrayLike<number>): Matrix {
+export function edge(
+  matrices: Matrix[],
+  aggregate: keyof typeof aggregates,
+  clamp: keyof typeof clamps,
+  columns?: ArrayLike<number>,
+): Matrix {
   const length = matrices[0]!.length;
   const result = zeros(length, length);
   for (let i = 0; i < length; i++) {
@@ -43,7 +54,14 @@ export function edge(matrices: Matrix[], aggregate: keyof typeof aggregates, cla
 /** Each row divided by its sum, where `rows`; a row of zeros stays one. */
 export function normalized(matrix: Matrix, normalize: 'none' | 'rows'): Matrix {
   const divided = (row: Float64Array, total: number): Float64Array => (total === 0 ? row : row.map((value) => value / total));
-  return normalize === 'none' ? matrix : matrix.map((row) => divided(row, row.reduce((sum, x) => sum + x, 0)));
+  return normalize === 'none'
+    ? matrix
+    : matrix.map((row) =>
+        divided(
+          row,
+          row.reduce((sum, x) => sum + x, 0),
+        ),
+      );
 }
 
 export function withIdentity(matrix: Matrix): Matrix {

@@ -4,7 +4,8 @@ import { classifier, randomIds, smallModel } from './models.js';
 
 const spam = classifier('mean');
 const language = smallModel();
-const logitOf = async (model: typeof spam, ids: number[], target: number): Promise<number> => (await model.forward(model.batch([ids]), { logits: 'last' }).logits!.read())[target]!;
+const logitOf = async (model: typeof spam, ids: number[], target: number): Promise<number> =>
+  (await model.forward(model.batch([ids]), { logits: 'last' }).logits!.read())[target]!;
 
 test('removes exactly the top-ranked and the lowest-ranked groups, and reports the model on what is left', async () => {
   const ids = randomIds(1, 10);
@@ -21,8 +22,23 @@ test('a model that counts one token: removing it first lowers the answer more th
   const ids = randomIds(2, 60, 20);
   const effects: number[] = [];
   const original = await logitOf(spam, ids, 1);
-  for (const position of ids.keys()) effects.push(original - (await logitOf(spam, ids.filter((_, at) => at !== position), 1)));
-  const [truth, turned] = await removal({ model: spam, ids, target: 1, rankings: [effects, effects.map((effect) => -effect)], draws: 8, share: 0.2 });
+  for (const position of ids.keys())
+    effects.push(
+      original -
+        (await logitOf(
+          spam,
+          ids.filter((_, at) => at !== position),
+          1,
+        )),
+    );
+  const [truth, turned] = await removal({
+    model: spam,
+    ids,
+    target: 1,
+    rankings: [effects, effects.map((effect) => -effect)],
+    draws: 8,
+    share: 0.2,
+  });
   const chance = truth!.logit.random.reduce((sum, logit) => sum + logit, 0) / 8;
   expect(truth!.logit.top).toBeLessThan(chance);
   expect(truth!.logit.lowest).toBeGreaterThan(chance);
@@ -35,12 +51,20 @@ test('the last token of a language model stays; replacing keeps the length', asy
   expect(cut).toMatchObject({ removed: 1, of: 5 });
   expect(cut!.logit.top).toBeCloseTo(await logitOf(language, ids.slice(1), 4), 4); // ties: the first
   const [replaced] = await removal({ model: language, ids, target: 4, rankings: [[0, 0, 7, 0, 0, 0]], share: 0.2, replaceWith: 11 });
-  expect(replaced!.logit.top).toBeCloseTo(await logitOf(language, ids.map((id, at) => (at === 2 ? 11 : id)), 4), 4);
+  expect(replaced!.logit.top).toBeCloseTo(
+    await logitOf(
+      language,
+      ids.map((id, at) => (at === 2 ? 11 : id)),
+      4,
+    ),
+    4,
+  );
 });
 
 test('random removals depend on the seed alone', async () => {
   const ids = randomIds(4, 30);
-  const draw = async (seed: number): Promise<number[]> => (await removal({ model: spam, ids, target: 0, rankings: [ids], draws: 3, seed }))[0]!.logit.random;
+  const draw = async (seed: number): Promise<number[]> =>
+    (await removal({ model: spam, ids, target: 0, rankings: [ids], draws: 3, seed }))[0]!.logit.random;
   expect(await draw(1)).toEqual(await draw(1));
   expect(await draw(1)).not.toEqual(await draw(2));
 });

@@ -29,6 +29,6 @@ test.each([
 test('of a classifier: unknown labels with the nearest, and tokens', () => {
   expect(() => parseTarget('spm', spam)).toThrow('target "spm" is no label of this model; the nearest are spam');
   expect(() => parseTarget('text:a', spam, tokenizer)).toThrow('this model chooses among classes: ham, spam, news');
-  expect(() => parseTarget('3', spam)).toThrow("classes are 0 to 2");
+  expect(() => parseTarget('3', spam)).toThrow('classes are 0 to 2');
   expect(() => parseTarget('text:a', language)).toThrow('needs a tokenizer');
 });

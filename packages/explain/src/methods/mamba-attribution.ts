@@ -1,7 +1,12 @@
 import { rollout } from '@hidden-attention/attention';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { layersFrom, meanGradient } from './layers.js';
-import { attributionOptions, releasedAttributionOptions, type AttributionOptions, type ReleasedAttributionOptions } from './paper-options.js';
+import {
+  attributionOptions,
+  releasedAttributionOptions,
+  type AttributionOptions,
+  type ReleasedAttributionOptions,
+} from './paper-options.js';
 import { minMax, releasedGradient, releasedRollout, releasedRow } from './released.js';
 
 const cite = 'Ali, Zimerman, Wolf: The Hidden Attention of Mamba Models. ACL 2025, arXiv 2403.01590, eq. 24; after Chefer, Gur, Wolf 2021';
@@ -20,10 +25,18 @@ export const mambaAttribution: Explainer<AttributionOptions> = defineExplainer({
   options: attributionOptions,
   supports: () => true,
   async explain(question, { startLayer, row, normalize, aggregate: reduce, clamp, gradientAt }) {
-    const columns: (Float32Array | undefined)[] = new Array<undefined>(startLayer).fill(undefined);
+    const columns: (Float32Array | undefined)[] = Array.from({ length: startLayer }, () => undefined);
     for (const index of layersFrom(question, startLayer)) columns[index] = await meanGradient(question, index, gradientAt);
     const of = row === 'literal' ? 'literal' : 'scan';
-    const { data, layers, warning } = await rollout(await question.attention(), { start: question.start, of, startLayer, normalize, reduce, clamp, columns });
+    const { data, layers, warning } = await rollout(await question.attention(), {
+      start: question.start,
+      of,
+      startLayer,
+      normalize,
+      reduce,
+      clamp,
+      columns,
+    });
     return { scores: data, layers: layers.map((layer) => layer ?? new Float64Array(question.length)), ...(warning ? { warning } : {}) };
   },
 });
@@ -33,7 +46,8 @@ export const mambaAttributionReleased: Explainer<ReleasedAttributionOptions> = d
   name: 'mamba-attribution',
   variant: 'released',
   title: 'Mamba-Attribution, as released',
-  summary: "Mamba-Attribution as the paper's code computes it: attention and the score's gradient are each stretched to 0…1 and multiplied, and the answer's own row stands for the rows of all tokens.",
+  summary:
+    "Mamba-Attribution as the paper's code computes it: attention and the score's gradient are each stretched to 0…1 and multiplied, and the answer's own row stands for the rows of all tokens.",
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: false,
   options: releasedAttributionOptions,
@@ -43,7 +57,9 @@ export const mambaAttributionReleased: Explainer<ReleasedAttributionOptions> = d
     for (const index of layersFrom(question, startLayer)) {
       const { mean, smallest, largest } = await releasedRow(question, index, row, { clampFirst: true });
       const gradient = await releasedGradient(question, index, gradientAt);
-      vectors.push(minMax(mean, smallest, largest, `the positive attention row of layer ${index}`).map((value, at) => value * gradient[at]!));
+      vectors.push(
+        minMax(mean, smallest, largest, `the positive attention row of layer ${index}`).map((value, at) => value * gradient[at]!),
+      );
     }
     return releasedRollout(question.start, vectors, startLayer);
   },

@@ -37,9 +37,17 @@ const matrix = {
 };
 
 export const matrixOptions: z.ZodType<MatrixOptions> = z.strictObject({ ...matrix, clamp: clamps.default('none') });
-export const attributionOptions: z.ZodType<AttributionOptions> = z.strictObject({ ...matrix, clamp: clamps.default('positive'), gradientAt });
+export const attributionOptions: z.ZodType<AttributionOptions> = z.strictObject({
+  ...matrix,
+  clamp: clamps.default('positive'),
+  gradientAt,
+});
 export const releasedOptions: z.ZodType<ReleasedOptions> = z.strictObject({ startLayer, row: rows.default('literal') });
-export const releasedAttributionOptions: z.ZodType<ReleasedAttributionOptions> = z.strictObject({ startLayer, row: rows.default('literal'), gradientAt });
+export const releasedAttributionOptions: z.ZodType<ReleasedAttributionOptions> = z.strictObject({
+  startLayer,
+  row: rows.default('literal'),
+  gradientAt,
+});
 
 /** Whether a map of α with these options can be negative. */
 export function canBeNegative({ aggregate, clamp }: Pick<MatrixOptions, 'aggregate' | 'clamp'>): boolean {

@@ -16,7 +16,8 @@ function meanOfLayers(maps: readonly Float64Array[], startLayer: number, length:
 export const raw: Explainer<MatrixOptions> = defineExplainer({
   name: 'raw',
   title: 'Raw hidden attention',
-  summary: 'How strongly the model reads each token, on average over its layers, when it forms its answer; negative means that the token is read with its sign turned round.',
+  summary:
+    'How strongly the model reads each token, on average over its layers, when it forms its answer; negative means that the token is read with its sign turned round.',
   cite,
   signed: canBeNegative,
   options: matrixOptions,

@@ -18,7 +18,12 @@ export interface ReleasedRow {
 }
 
 /** @param clampFirst whether negative numbers are set to 0 before anything else */
-export async function releasedRow(question: Question, layer: number, row: Row, { clampFirst }: { clampFirst: boolean }): Promise<ReleasedRow> {
+export async function releasedRow(
+  question: Question,
+  layer: number,
+  row: Row,
+  { clampFirst }: { clampFirst: boolean },
+): Promise<ReleasedRow> {
   const attention = await layerOf(question, layer, row);
   const { shape, device } = attention;
   const { mean, smallest, largest } = scope(() => {
@@ -39,7 +44,9 @@ export async function releasedRow(question: Question, layer: number, row: Row, {
  */
 export function minMax(x: Float64Array, smallest: number, largest: number, what: string): Float64Array<ArrayBuffer> {
   if (largest === smallest) {
-    throw new ExplainError(`${what} is ${smallest} everywhere, which the released code's scaling turns into 0/0; use the paper variant, or a longer text`);
+    throw new ExplainError(
+      `${what} is ${smallest} everywhere, which the released code's scaling turns into 0/0; use the paper variant, or a longer text`,
+    );
   }
   return Float64Array.from(x, (value) => (value - smallest) / (largest - smallest));
 }

@@ -5,7 +5,8 @@ import { layersFrom } from './layers.js';
 import { canBeNegative, matrixOptions, releasedOptions, type MatrixOptions, type ReleasedOptions } from './paper-options.js';
 import { releasedRollout, releasedRow } from './released.js';
 
-const cite = 'Ali, Zimerman, Wolf: The Hidden Attention of Mamba Models. ACL 2025, arXiv 2403.01590, eq. 21 and 22; after Abnar, Zuidema 2020';
+const cite =
+  'Ali, Zimerman, Wolf: The Hidden Attention of Mamba Models. ACL 2025, arXiv 2403.01590, eq. 21 and 22; after Abnar, Zuidema 2020';
 
 /** From this many positions on, a plain rollout is computed in pieces of the text. */
 const longText = 16384;
@@ -14,7 +15,8 @@ const longText = 16384;
 export const rollout: Explainer<MatrixOptions> = defineExplainer({
   name: 'rollout',
   title: 'Attention rollout',
-  summary: 'How much of each token reaches the answer when the hidden attention of all layers is followed, one after another, down to the text.',
+  summary:
+    'How much of each token reaches the answer when the hidden attention of all layers is followed, one after another, down to the text.',
   cite,
   signed: canBeNegative,
   options: matrixOptions,
@@ -30,7 +32,14 @@ async function rollOut(question: Question, options: MatrixOptions): Promise<Roll
   const { startLayer, row, normalize, aggregate: reduce, clamp } = options;
   const plain = canBeNegative(options) && row === 'exact' && question.position !== null;
   if (plain && question.length > longText) return rolloutLongRow(question.model, question.ids, { startLayer, normalize });
-  return rolloutRow(await question.attention(), { start: question.start, of: row === 'literal' ? 'literal' : 'scan', startLayer, normalize, reduce, clamp });
+  return rolloutRow(await question.attention(), {
+    start: question.start,
+    of: row === 'literal' ? 'literal' : 'scan',
+    startLayer,
+    normalize,
+    reduce,
+    clamp,
+  });
 }
 
 /** The same as the released code has it: the one row stands for all rows, and rows are divided by their sums. */
@@ -45,7 +54,8 @@ export const rolloutReleased: Explainer<ReleasedOptions> = defineExplainer({
   supports: () => true,
   async explain(question, { startLayer, row }) {
     const vectors: Float64Array[] = [];
-    for (const index of layersFrom(question, startLayer)) vectors.push((await releasedRow(question, index, row, { clampFirst: false })).mean);
+    for (const index of layersFrom(question, startLayer))
+      vectors.push((await releasedRow(question, index, row, { clampFirst: false })).mean);
     return releasedRollout(question.start, vectors, startLayer);
   },
 });

@@ -157,16 +157,13 @@ describe('states', () => {
     ]),
   );
 
-  test('selectRows picks in order, joinRows puts together, and neither leaves anything behind', async () => {
-    const { live } = model.device.memory();
+  test('selectRows picks in order, joinRows puts together', async () => {
     const picked = selectRows(state, [2, 0]);
     const single = selectRows(state, [1]);
     const joined = joinRows([picked, single]);
     expect(await rowOf(joined.layers[1]!.scan, 0)).toEqual(await rowOf(state.layers[1]!.scan, 2));
     expect(await rowOf(joined.layers[0]!.conv, 1)).toEqual(await rowOf(state.layers[0]!.conv, 0));
     expect(await rowOf(joined.layers[0]!.scan, 2)).toEqual(await rowOf(state.layers[0]!.scan, 1));
-    for (const made of [picked, single, joined]) disposeState(made);
-    expect(model.device.memory().live).toBe(live);
     expect(() => joinRows([])).toThrow(/no states to join/);
   });
 

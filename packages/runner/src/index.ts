@@ -1,4 +1,6 @@
-export { generate, generateAll, type GeneratedToken, type GenerateOptions } from './generate.js';
-export { createSession, restoreSession, Session } from './session.js';
-export { argmax, checkSampling, sampleToken, type SamplingOptions } from './sample.js';
 export { RunnerError } from './errors.js';
+export { generate, generateAll } from './generate.js';
+export { type GenerateOptions } from './options.js';
+export { type Ending, type GeneratedToken } from './row.js';
+export { argmax, sampleToken, type SamplingOptions } from './sample.js';
+export { createSession, restoreSession, Session } from './session.js';

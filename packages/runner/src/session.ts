@@ -1,103 +1,104 @@
-import { createHash } from 'node:crypto';
-import { readSafetensors, writeSafetensors } from '@hidden-attention/checkpoint';
-import { disposeState, forkState, type Model, type ModelState } from '@hidden-attention/model';
-import { formatShape, scope, Tensor } from '@hidden-attention/tensor';
+import { disposeState, forkState, type Model } from '@hidden-attention/model';
+import { scope } from '@hidden-attention/tensor';
+import { advance } from './advance.js';
 import { RunnerError } from './errors.js';
+import { checkOptions, type GenerateOptions } from './options.js';
+import { Row, type GeneratedToken } from './row.js';
+import { readSession, writeSession, type SessionState } from './session-file.js';
 
 /**
- * One sequence and the state it has led to: append ids, look at the logits, fork it, save it, go on another day. The cost of
- * a further id does not depend on how many came before.
+ * One sequence and the state it has led to: append ids, look at the logits, continue it, fork it, save it, go on another day.
+ * What a further id costs does not depend on how many came before.
  */
-export class Session {
-  #state: ModelState;
-  #length: number;
+export class Session implements Disposable {
+  #at: SessionState;
+  #busy = false;
 
   /** Use `createSession`, `fork` or `restoreSession`. */
   constructor(
     readonly model: Model,
-    state: ModelState,
-    length: number,
+    at: SessionState,
   ) {
-    this.#state = state;
-    this.#length = length;
+    this.#at = at;
   }
 
   /** Number of ids so far. */
   get length(): number {
-    return this.#length;
+    return this.#at.length;
   }
 
-  /** Reads more ids, one or many; the logits after the last of them (v). */
-  async append(ids: ArrayLike<number>): Promise<Float32Array> {
-    const { logits, state } = scope(() => {
-      const result = this.model.forward(this.model.batch([ids]), { logits: 'last', state: this.#state });
-      return { logits: result.logits!, state: result.state };
-    });
-    disposeState(this.#state);
-    this.#state = state;
-    this.#length += ids.length;
-    const numbers = await logits.read();
-    logits.dispose();
-    return numbers;
+  /** The logits after the last id (v); null before the first. */
+  get logits(): Float32Array | null {
+    return this.#at.logits;
+  }
+
+  /**
+   * Reads more ids, one or many. After an error or an abort the session is where it was.
+   * @returns the logits after the last of them (v)
+   * @throws ModelError for no ids or ids out of range, RunnerError while another append is running
+   */
+  async append(ids: ArrayLike<number>, options: { signal?: AbortSignal } = {}): Promise<Float32Array> {
+    if (this.#busy) throw new RunnerError('the session is still reading; await the append before the next one');
+    scope(() => void this.model.batch([ids]));
+    this.#busy = true;
+    try {
+      const { state, length, seen } = this.#at;
+      const next = await advance(this.model, [ids], state, options.signal);
+      disposeState(state);
+      this.#at = { state: next.state, length: length + ids.length, seen: new Set([...seen, ...Array.from(ids)]), logits: next.logits[0]! };
+      return this.#at.logits!;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Continues the sequence; what it gives is part of it then. Options are those of `generate`; `row` is 0. */
+  generate(options: GenerateOptions): AsyncGenerator<GeneratedToken, void> {
+    checkOptions(this.model, options);
+    if (!this.#at.logits) throw new RunnerError('the session is empty; append at least one id before generating');
+    return this.#stream(options);
+  }
+
+  async *#stream(options: GenerateOptions): AsyncGenerator<GeneratedToken, void> {
+    const row = new Row(0, this.model, this.#at.seen, options);
+    for (let token: GeneratedToken | undefined; !token?.finished;) {
+      options.signal?.throwIfAborted();
+      token = row.next(this.#at.logits!);
+      await this.append([token.id]);
+      yield token;
+    }
   }
 
   /** Another session that goes on from here on its own. */
   fork(): Session {
-    return new Session(this.model, forkState(this.#state), this.#length);
+    return new Session(this.model, { ...this.#at, state: forkState(this.#at.state) });
   }
 
-  /** Writes the state as safetensors: `layers.K.state` (1 d n) and `layers.K.conv` (1 d k−1). */
+  /** Writes where the session stands to a safetensors file, for `restoreSession`. */
   async save(path: string): Promise<void> {
-    const tensors = await Promise.all(
-      named(this.#state).map(async ([name, tensor]) => ({ name, dtype: 'F32' as const, shape: tensor.shape, data: (await tensor.read()) as Float32Array })),
-    );
-    await writeSafetensors(path, tensors, { format: 'hidden-attention-state', model: fingerprint(this.model), length: String(this.#length) });
+    await writeSession(path, this.model, this.#at);
   }
 
+  /** Frees the state. */
   dispose(): void {
-    disposeState(this.#state);
+    disposeState(this.#at.state);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 
 /** A session before its first id. */
 export function createSession(model: Model): Session {
-  return new Session(model, model.initialState(), 0);
+  return new Session(model, { state: model.initialState(), length: 0, seen: new Set(), logits: null });
 }
 
 /**
- * The session that `save` wrote, exactly as it was.
- * @throws RunnerError when the file is no state, or one of a model of another configuration
+ * The session that `save` wrote: it continues bit by bit as the saved one would have.
+ * @throws RunnerError when the file is no session, or one of a model of another configuration or other weights; CheckpointError
+ * when it is damaged
  */
 export async function restoreSession(model: Model, path: string): Promise<Session> {
-  const file = await readSafetensors(path);
-  try {
-    if (file.metadata['format'] !== 'hidden-attention-state') throw new RunnerError(`${path} is no saved state; Session.save writes one`);
-    if (file.metadata['model'] !== fingerprint(model)) throw new RunnerError(`${path} was saved by a model of another configuration; load that model`);
-    const blank = model.initialState();
-    const tensors = new Map<string, Tensor>();
-    for (const [name, { shape }] of named(blank)) {
-      const entry = file.tensors.get(name);
-      if (!entry || formatShape(entry.shape) !== formatShape(shape)) {
-        throw new RunnerError(`${path}: ${name} is ${entry ? formatShape(entry.shape) : 'missing'}; ${formatShape(shape)} is needed`);
-      }
-      tensors.set(name, Tensor.from((await entry.read()) as Float32Array, shape, model.device));
-    }
-    disposeState(blank);
-    const layers = blank.layers.map((_, k) => ({ scan: tensors.get(`layers.${k}.state`)!, conv: tensors.get(`layers.${k}.conv`)! }));
-    return new Session(model, { layers }, Number(file.metadata['length'] ?? 0));
-  } finally {
-    await file.close();
-  }
-}
-
-function named(state: ModelState): [string, Tensor][] {
-  return state.layers.flatMap(({ scan, conv }, k): [string, Tensor][] => [
-    [`layers.${k}.state`, scan],
-    [`layers.${k}.conv`, conv],
-  ]);
-}
-
-/** Says whether two models have the same configuration. */
-function fingerprint(model: Model): string {
-  return createHash('sha256').update(JSON.stringify(model.config)).digest('hex').slice(0, 16);
+  return new Session(model, await readSession(path, model));
 }

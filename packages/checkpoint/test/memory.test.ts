@@ -1,0 +1,28 @@
+import { createModel } from '@hidden-attention/model';
+import { openDevice, Tensor } from '@hidden-attention/tensor';
+import { expect, test } from 'vitest';
+import { loadModel, saveModel } from '../src/index.js';
+import { temporaryFolder } from './fixtures/temporary.js';
+
+const folder = temporaryFolder();
+const json = { model_type: 'mamba', vocab_size: 256, hidden_size: 8, num_hidden_layers: 2, state_size: 4 };
+const held = (): number => openDevice().memory().live;
+
+// In a file of its own: here nothing but the test's own work holds memory on the device, and nothing is left to the collector.
+test('a loaded model holds its parameters alone, and one that cannot be loaded holds nothing', async () => {
+  const model = createModel(json);
+  const size = held();
+  await saveModel(folder.path('good'), model);
+  const norm = model.parameter('backbone.norm_f.weight');
+  (model.parameters as Map<string, Tensor>).set('backbone.norm_f.weight', Tensor.full(norm.shape, NaN));
+  await saveModel(folder.path('bad'), model);
+  norm.dispose();
+  model.dispose();
+  expect(held()).toBe(0);
+
+  const loaded = await loadModel(folder.path('good'));
+  expect(held()).toBe(size);
+  loaded.model.dispose();
+  await expect(loadModel(folder.path('bad'))).rejects.toThrow(/8 of the 8 numbers of backbone\.norm_f\.weight/);
+  expect(held()).toBe(0);
+});

@@ -52,7 +52,7 @@ export class Sites {
   pass<T extends Tensor>(name: string, value: T, options: { perPosition?: boolean } = {}): T {
     const patch = this.#patch.get(name);
     const result = patch === undefined ? value : typeof patch === 'function' ? patch(value) : patch;
-    if (formatShape(result.shape) !== formatShape(value.shape)) {
+    if (result !== value && formatShape(result.shape) !== formatShape(value.shape)) {
       throw new ShapeError(`patch of ${name}: the value is ${formatShape(result.shape)}; the site is ${formatShape(value.shape)}`);
     }
     if (this.#capture.has(name)) {

@@ -48,7 +48,7 @@ export interface ForwardOptions {
 }
 
 export interface ForwardResult {
-  /** (b l vocab), (b vocab) or (b classes); absent with `logits: 'none'` */
+  /** (b l vocab), (b vocab) or (b classes); absent with `logits: 'none'`. Past a row's end they mean nothing; captured, they are zero there */
   logits?: Tensor<'f32'>;
   /** after each row's last position: pass it on to continue */
   state: ModelState;

@@ -136,7 +136,7 @@ void makeFactors(const Attention& a, int64_t channel, const float* spans, int64_
     const vf logA = loadPart(a.A + channel * a.state + n, lanes) * splat(kLog2e);
     store(w.logA + n, logA);
     for (int64_t i = 0; i < rows; i++) {
-      const vf decay = exp2(logA * splat(spans[i * W]));
+      const vf decay = exp2Flushed(logA * splat(spans[i * W]));
       store(w.factors + i * a.padded() + n, C ? decay * loadPart(C + i * a.groups * a.state + n, lanes) : decay);
     }
   }
@@ -187,7 +187,7 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t c
       const vf delta = loadPart(w.delta + k * kColumns + j, columns), after = loadPart(w.after + k * kColumns + j, columns);
       forStates(states, [&]<int S>(int64_t n) {
         vf V[S];
-        for (int s = 0; s < S; s++) V[s] = exp2(splat(w.logA[n + s]) * after) * delta * load(keys + (n + s) * a.keyPitch() + j);
+        for (int s = 0; s < S; s++) V[s] = exp2Flushed(splat(w.logA[n + s]) * after) * delta * load(keys + (n + s) * a.keyPitch() + j);
         const bool each = reduce == Reduced::kMean;  // the sum over states may go to the total piece by piece
         rectangleStates<S>(w.factors + n, a.padded(), piece.rows, V, each || n == 0, each || n + S == states, reduce, w.partial,
                            w.total + j * piece.rows);

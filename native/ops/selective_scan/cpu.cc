@@ -29,7 +29,7 @@ HA_INLINE void advance(ForwardTile& tile, int count, const float* A, float* stat
     vf even = load(tile.y + i * W), odd = splat(0);  // two sums, to halve the chain of additions
 #pragma GCC unroll 16
     for (int n = 0; n < S; n++) {
-      s[n] = fma(exp2(delta * load(A + n * W)), s[n], input * splat(B[n]));
+      s[n] = fma(exp2Flushed(delta * load(A + n * W)), s[n], input * splat(B[n]));
       (n % 2 ? odd : even) = fma(s[n], splat(C[n]), n % 2 ? odd : even);
     }
     store(tile.y + i * W, even + odd);
@@ -55,6 +55,7 @@ static void forwardChunk(const SelectiveScan& s, const ScanChunk& chunk, float* 
     for (int64_t block = 0; block < blocks; block++) {
       const int64_t channel = chunk.channel(block), at = (row + start) * D + channel;
       const int lanes = chunk.lanes(block);
+      const int64_t next = block + 1 < blocks ? at + W : at + kTile * D - block * W;
       float *blockA = A + block * N * W, *blockStates = states + block * N * W;
       if (s.checkpoints) {
         float* saved = s.checkpoints + ((chunk.row * scanTiles(s.length) + start / kTile) * D + channel) * N;
@@ -62,6 +63,7 @@ static void forwardChunk(const SelectiveScan& s, const ScanChunk& chunk, float* 
       }
       const vf bias = s.deltaBias ? loadPart(s.deltaBias + channel, lanes) : splat(0);
       for (int i = 0; i < count; i++) {
+        __builtin_prefetch(s.u + next + i * D), __builtin_prefetch(s.delta + next + i * D);
         const vf delta = step(s.delta + at + i * D, bias, s.softplus, lanes);
         store(tile.delta + i * W, delta);
         store(tile.input + i * W, delta * loadPart(s.u + at + i * D, lanes));
@@ -70,6 +72,8 @@ static void forwardChunk(const SelectiveScan& s, const ScanChunk& chunk, float* 
       forStates(N, [&]<int S>(int64_t n) { advance<S>(tile, count, blockA + n * W, blockStates + n * W, B + n, C + n, stride); });
       const vf skip = s.D ? loadPart(s.D + channel, lanes) : splat(0);
       for (int i = 0; i < count; i++) {
+        if (s.z) __builtin_prefetch(s.z + next + i * D);
+        __builtin_prefetch(s.y + next + i * D, 1);
         const vf y = fma(skip, loadPart(s.u + at + i * D, lanes), load(tile.y + i * W));
         storePart(s.y + at + i * D, s.z ? y * silu(loadPart(s.z + at + i * D, lanes)) : y, lanes);
       }
@@ -89,12 +93,15 @@ void selectiveScan(Context& context, const SelectiveScan& s) {
 
 // ---- backward
 
+/// So few states at a time that all they need, and the sums for B and C, stay in the first-level cache.
+constexpr int kBackwardStates = 4;
+
 /// A tile of one channel block: position i has its W channels at [i·W].
 struct BackwardTile {
   float delta[kTile * W], input[kTile * W];    // delta', delta'·u
   float dy[kTile * W], y[kTile * W];           // the gradient before the gate; y before D and the gate
   float dInput[kTile * W], dDecay[kTile * W];  // Σ_n ds·B, Σ_n ds·s_{i−1}·decay·A·log2(e)
-  float states[(kTile + 1) * kStates * W + 80], decays[kTile * kStates * W + 80];  // of kStates states; 80: other cache sets
+  float states[(kTile + 1) * kBackwardStates * W], decays[kTile * kBackwardStates * W];
 };
 
 /// Runs S states forward through the tile again and keeps them all, with their decays.
@@ -105,10 +112,10 @@ HA_INLINE void recompute(BackwardTile& tile, int count, const float* A, const fl
   for (int n = 0; n < S; n++) store(tile.states + n * W, s[n] = loadPart(saved + n * lanes, lanes));
   for (int i = 0; i < count; i++, B += stride, C += stride) {
     const vf delta = load(tile.delta + i * W), input = load(tile.input + i * W);
-    float *decays = tile.decays + i * kStates * W, *states = tile.states + (i + 1) * kStates * W;
+    float *decays = tile.decays + i * S * W, *states = tile.states + (i + 1) * S * W;
 #pragma GCC unroll 16
     for (int n = 0; n < S; n++) {
-      const vf decay = exp2(delta * load(A + n * W));
+      const vf decay = exp2Flushed(delta * load(A + n * W));
       s[n] = fma(decay, s[n], input * splat(B[n]));
       store(decays + n * W, decay), store(states + n * W, s[n]);
     }
@@ -120,19 +127,19 @@ HA_INLINE void recompute(BackwardTile& tile, int count, const float* A, const fl
   }
 }
 
-/// Takes the gradient ds of S states (numbers `first`… of the recomputed ones) backward through the tile.
+/// Takes the gradient ds of the recomputed states backward through the tile.
 ///   ds_i = dy_i·C_i + decay_{i+1}·ds_{i+1};   dC_i = Σ_d dy_i·s_i;   dB_i = Σ_d ds_i·input_i
 template <int S>
-HA_INLINE void retreat(BackwardTile& tile, int count, int first, const float* A, const float* B, const float* C, int64_t stride,
-                       float* gradients, float* dA, float* dB, float* dC, int64_t partStride) {
+HA_INLINE void retreat(BackwardTile& tile, int count, const float* A, const float* B, const float* C, int64_t stride, float* gradients,
+                       float* dA, float* dB, float* dC, int64_t partStride) {
   vf ds[S], dAs[S], s[S];
   for (int n = 0; n < S; n++) {
     ds[n] = load(gradients + n * W), dAs[n] = splat(0);
-    s[n] = load(tile.states + (count * kStates + first + n) * W);
+    s[n] = load(tile.states + (count * S + n) * W);
   }
   for (int i = count - 1; i >= 0; i--) {
     const vf delta = load(tile.delta + i * W), input = load(tile.input + i * W), dy = load(tile.dy + i * W);
-    const float *decays = tile.decays + (i * kStates + first) * W, *states = tile.states + (i * kStates + first) * W;
+    const float *decays = tile.decays + i * S * W, *states = tile.states + i * S * W;
     const float *b = B + i * stride, *c = C + i * stride;
     float *dBs = dB + i * partStride, *dCs = dC + i * partStride;
     vf dInput = load(tile.dInput + i * W), dDecay = load(tile.dDecay + i * W);
@@ -164,7 +171,7 @@ struct BackwardSums {
 
 struct BackwardMemory {
   float *A, *gradients, *dA, *dD, *dBias, *dB, *dC;
-  static int64_t floats(int64_t blocks, int64_t N) { return (3 * blocks * N + 2 * blocks + 2 * kTile * N) * W + 80; }
+  static int64_t floats(int64_t blocks, int64_t N) { return (3 * blocks * N + 2 * blocks + 2 * kTile * N + W) * W + 80; }
   BackwardMemory(float* memory, int64_t blocks, int64_t N) {
     A = memory, gradients = A + blocks * N * W, dA = gradients + blocks * N * W;
     dD = dA + blocks * N * W, dBias = dD + blocks * W, dB = dBias + blocks * W, dC = dB + kTile * N * W + 80;
@@ -176,13 +183,19 @@ static void backwardBlock(const SelectiveScanBackward& s, const ScanChunk& chunk
                           const BackwardMemory& memory) {
   const int64_t D = s.channels, N = s.state, stride = s.groups * N, row = chunk.row * s.length + start;
   const int64_t channel = chunk.channel(block), at = row * D + channel;
+  const int64_t next = block + 1 < chunk.blocks() ? at + W : at - kTile * D - block * W;
   const int lanes = chunk.lanes(block);
   const float *B = s.B + row * stride + chunk.group * N, *C = s.C + row * stride + chunk.group * N;
   const float* saved = s.checkpoints + ((chunk.row * scanTiles(s.length) + start / kTile) * D + channel) * N;
+  const float* nextSaved = saved + (block + 1 < chunk.blocks() ? W : -D - block * W) * N;
   const vf bias = s.deltaBias ? loadPart(s.deltaBias + channel, lanes) : splat(0);
   const bool wantY = s.z && s.dz;
 
+  for (int64_t n = 0; n < N; n++) __builtin_prefetch(nextSaved + n * W);
+
   for (int i = 0; i < count; i++) {
+    __builtin_prefetch(s.u + next + i * D), __builtin_prefetch(s.delta + next + i * D), __builtin_prefetch(s.dy + next + i * D);
+    if (s.z) __builtin_prefetch(s.z + next + i * D);
     const vf delta = step(s.delta + at + i * D, bias, s.softplus, lanes), dy = loadPart(s.dy + at + i * D, lanes);
     store(tile.delta + i * W, delta);
     store(tile.input + i * W, delta * loadPart(s.u + at + i * D, lanes));
@@ -190,21 +203,19 @@ static void backwardBlock(const SelectiveScanBackward& s, const ScanChunk& chunk
     store(tile.y + i * W, splat(0)), store(tile.dInput + i * W, splat(0)), store(tile.dDecay + i * W, splat(0));
   }
 
-  forStates(N, [&]<int S>(int64_t n) {
-    const float* A = memory.A + (block * N + n) * W;
-    recompute<S>(tile, count, A, saved + n * lanes, lanes, B + n, C + n, stride, wantY);
-    constexpr int kAtOnce = S < 4 ? S : 4;
-    for (int k = 0; k < S; k += kAtOnce) {
-      const int64_t states = (block * N + n + k) * W, part = (n + k) * W;
-      retreat<kAtOnce>(tile, count, k, A + k * W, B + n + k, C + n + k, stride, memory.gradients + states, memory.dA + states,
-                       memory.dB + part, memory.dC + part, N * W);
-    }
+  forStates<kBackwardStates>(N, [&]<int S>(int64_t n) {
+    const int64_t at = (block * N + n) * W;
+    recompute<S>(tile, count, memory.A + at, saved + n * lanes, lanes, B + n, C + n, stride, wantY);
+    retreat<S>(tile, count, memory.A + at, B + n, C + n, stride, memory.gradients + at, memory.dA + at, memory.dB + n * W, memory.dC + n * W,
+               N * W);
   });
 
   const vf skip = s.D ? loadPart(s.D + channel, lanes) : splat(0);
   vf dD = splat(0), dBias = splat(0);
   for (int i = 0; i < count; i++) {
     const int64_t o = at + i * D;
+    __builtin_prefetch(s.du + next + i * D, 1), __builtin_prefetch(s.ddelta + next + i * D, 1);
+    if (wantY) __builtin_prefetch(s.dz + next + i * D, 1);
     const vf u = loadPart(s.u + o, lanes), dInput = load(tile.dInput + i * W), dy = load(tile.dy + i * W);
     vf ddelta = fma(dInput, u, load(tile.dDecay + i * W) * splat(kLn2));
     if (s.softplus) ddelta = ddelta * sigmoid(loadPart(s.delta + o, lanes) + bias);
@@ -245,9 +256,10 @@ static void backwardChunk(const SelectiveScanBackward& s, const ScanChunk& chunk
     zero(memory.dB, count * N * W), zero(memory.dC, count * N * W);
     for (int64_t block = 0; block < blocks; block++) backwardBlock(s, chunk, block, start, count, tile, memory);
     for (int i = 0; i < count; i++)
-      for (int64_t n = 0; n < N; n++) {
-        dB[(start + i) * stride + n] = sum(load(memory.dB + (i * N + n) * W));
-        dC[(start + i) * stride + n] = sum(load(memory.dC + (i * N + n) * W));
+      for (int64_t n = 0; n < N; n += W) {  // the W vectors behind the last state hold something and are not used
+        const int states = (int)minimum(W, N - n);
+        storePart(dB + (start + i) * stride + n, sumEach(memory.dB + (i * N + n) * W), states);
+        storePart(dC + (start + i) * stride + n, sumEach(memory.dC + (i * N + n) * W), states);
       }
   }
 
@@ -315,7 +327,7 @@ HA_INLINE void transposedStates(TransposedTile& tile, int count, const float* A,
     for (int n = 0; n < S; n++) {
       if (kAny) q[n] = fma(splat(c[n]), g, q[n]);
       (n % 2 ? odd : even) = fma(q[n], splat(b[n]), n % 2 ? odd : even);
-      q[n] = q[n] * exp2(delta * load(A + n * W));
+      q[n] = q[n] * exp2Flushed(delta * load(A + n * W));
     }
     store(tile.out + i * W, even + odd);
   }

@@ -73,14 +73,14 @@ HA_INLINE void zero(float* to, int64_t count) {
   if (count > 0) memset(to, 0, count * sizeof(float));
 }
 
-/// Calls body.template operator()<S>(n) for consecutive runs n…n+S−1 of the states, as many at a time as fit in registers.
-constexpr int kStates = W == 16 ? 16 : 8;
-template <class F>
+/// Calls body.template operator()<S>(n) for consecutive runs n…n+S−1 of the states: as many at a time as `most` allows.
+constexpr int kStates = W == 16 ? 16 : 8;  // that many states fit in registers
+template <int most = kStates, class F>
 HA_INLINE void forStates(int64_t state, const F& body) {
   int64_t n = 0;
-  for (; n + kStates <= state; n += kStates) body.template operator()<kStates>(n);
-  if (kStates > 8 && n + 8 <= state) body.template operator()<8>(n), n += 8;
-  if (n + 4 <= state) body.template operator()<4>(n), n += 4;
+  for (; n + most <= state; n += most) body.template operator()<most>(n);
+  if (most > 8 && n + 8 <= state) body.template operator()<8>(n), n += 8;
+  if (most > 4 && n + 4 <= state) body.template operator()<4>(n), n += 4;
   for (; n < state; n++) body.template operator()<1>(n);
 }
 

@@ -61,7 +61,12 @@ export async function writeCheckpoint(out: string, { progress, model, weights }:
   const beside = join(out, `checkpoint-${progress.step}.writing`);
   await saveModel(beside, model);
   const tensors = Object.entries(weights).flatMap(([group, tensors]) =>
-    [...(tensors ?? [])].map(([name, tensor]) => ({ name: `${group}/${name}`, dtype: 'F32' as const, shape: tensor.shape, data: () => tensor.read() })),
+    [...(tensors ?? [])].map(([name, tensor]) => ({
+      name: `${group}/${name}`,
+      dtype: 'F32' as const,
+      shape: tensor.shape,
+      data: () => tensor.read(),
+    })),
   );
   await writeSafetensors(join(beside, 'training.safetensors'), tensors);
   await writeFileAtomic(join(beside, lastWritten), `${JSON.stringify(progress, null, 2)}\n`);
@@ -81,7 +86,10 @@ async function putInPlace(beside: string): Promise<string> {
  * Reads a checkpoint.
  * @throws TrainError when it was made with another recipe or other data, naming what differs
  */
-export async function readCheckpoint(folder: string, { config, files, device }: { config: TrainConfig; files: readonly DataFile[]; device: Device }): Promise<Checkpoint> {
+export async function readCheckpoint(
+  folder: string,
+  { config, files, device }: { config: TrainConfig; files: readonly DataFile[]; device: Device },
+): Promise<Checkpoint> {
   const progress = await readProgress(join(folder, lastWritten));
   refuseOther(folder, progress, { config, files });
   const { model } = await loadModel(folder, { device });
@@ -109,10 +117,14 @@ async function readProgress(path: string): Promise<Progress> {
 /** @throws TrainError naming the fields of the recipe and the files that are not those of `before` */
 export function refuseOther(where: string, before: Pick<Progress, 'config' | 'files'>, now: Pick<Progress, 'config' | 'files'>): void {
   const recipe = configDifferences(before.config, now.config);
-  if (recipe.length > 0) throw new TrainError(`${where} was begun with another recipe: ${recipe.join('; ')}. Use that recipe, or another output folder`);
-  const describe = (files: readonly DataFile[]): string => files.map(({ name, bytes, sha256 }) => `${name} (${bytes} bytes, sha256 ${sha256.slice(0, 12)}…)`).join(', ');
+  if (recipe.length > 0)
+    throw new TrainError(`${where} was begun with another recipe: ${recipe.join('; ')}. Use that recipe, or another output folder`);
+  const describe = (files: readonly DataFile[]): string =>
+    files.map(({ name, bytes, sha256 }) => `${name} (${bytes} bytes, sha256 ${sha256.slice(0, 12)}…)`).join(', ');
   if (describe(before.files) !== describe(now.files)) {
-    throw new TrainError(`${where} was begun with other data: ${describe(before.files)}; now ${describe(now.files)}. Use those files, or another output folder`);
+    throw new TrainError(
+      `${where} was begun with other data: ${describe(before.files)}; now ${describe(now.files)}. Use those files, or another output folder`,
+    );
   }
 }
 

@@ -80,7 +80,8 @@ const fields = {
 
 const schema: z.ZodType<TrainConfig> = z.strictObject(fields).check((context) => {
   const recipe = context.value;
-  const refuse = (field: keyof typeof recipe, message: string): void => void context.issues.push({ code: 'custom', input: recipe[field], path: [field], message });
+  const refuse = (field: keyof typeof recipe, message: string): void =>
+    void context.issues.push({ code: 'custom', input: recipe[field], path: [field], message });
   if ((recipe.steps === undefined) === (recipe.epochs === undefined)) refuse('steps', 'give either steps or epochs');
   if (recipe.task === 'language-modelling') {
     for (const field of ['cropStart', 'labelSmoothing'] as const) if (recipe[field] > 0) refuse(field, 'it is for classification only');
@@ -95,7 +96,10 @@ export function parseTrainConfig(json: unknown): TrainConfig {
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => {
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `unknown field ${[...issue.path, key].join('.')}; known: ${knownFields(issue.path).join(', ')}`).join('; ');
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys
+        .map((key) => `unknown field ${[...issue.path, key].join('.')}; known: ${knownFields(issue.path).join(', ')}`)
+        .join('; ');
     return `${issue.path.join('.') || 'the recipe'} is ${JSON.stringify(valueAt(json, issue.path)) ?? 'missing'}: ${issue.message}`;
   });
   throw new TrainError(`the training recipe cannot be used: ${problems.join('; ')}`);
@@ -103,7 +107,8 @@ export function parseTrainConfig(json: unknown): TrainConfig {
 
 /** Paths of the fields in which two recipes differ, with both values: "learningRate (0.001, now 0.002)". */
 export function configDifferences(before: unknown, now: unknown, path = ''): string[] {
-  const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+  const isObject = (value: unknown): value is Record<string, unknown> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
   if (!isObject(before) || !isObject(now)) {
     const [a, b] = [JSON.stringify(before) ?? 'absent', JSON.stringify(now) ?? 'absent'];
     return a === b ? [] : [`${path} (${a}, now ${b})`];

@@ -21,7 +21,14 @@ export interface EvaluateFilesOptions {
  * classifier. Undefined when interrupted.
  * @throws TrainError for files that cannot be used
  */
-export async function evaluateFiles({ model, tokenizer, data, length, batchSize = 16, signal }: EvaluateFilesOptions): Promise<Evaluation | undefined> {
+export async function evaluateFiles({
+  model,
+  tokenizer,
+  data,
+  length,
+  batchSize = 16,
+  signal,
+}: EvaluateFilesOptions): Promise<Evaluation | undefined> {
   const { head } = model.config;
   const heldOut =
     head.kind === 'classifier'

@@ -30,7 +30,10 @@ export class Log {
   static async open(out: string, step: number): Promise<Log> {
     const path = join(out, 'log.jsonl');
     const text = step > 0 ? await readFile(path, 'utf8').catch(() => '') : '';
-    const lines = text.split('\n').map(parseLine).filter((line) => line !== undefined && line.step <= step) as LogLine[];
+    const lines = text
+      .split('\n')
+      .map(parseLine)
+      .filter((line) => line !== undefined && line.step <= step) as LogLine[];
     await writeFileAtomic(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     return new Log(out, lines);
   }

@@ -92,13 +92,17 @@ export class Loop {
     const { data, tokenizer, state } = this.#parts;
     const { seed, accumulation, inputDropout } = state.progress.config;
     const drawn = Array.from({ length: accumulation }, (_, part) => data.training.batch(step, part)).filter(({ rows }) => rows.length > 0);
-    return drawn.map((sample, part) => dropInputs(sample, inputDropout, tokenizer.vocabSize, randomFor(seed, purposes.inputDropout, step, part)));
+    return drawn.map((sample, part) =>
+      dropInputs(sample, inputDropout, tokenizer.vocabSize, randomFor(seed, purposes.inputDropout, step, part)),
+    );
   }
 
   #refuseDiverged(loss: number, norm: number): void {
     if (Number.isFinite(loss) && Number.isFinite(norm)) return;
     const { step } = this.#parts.state.progress;
-    throw new TrainError(`step ${step + 1}: the loss is ${loss}, the gradient norm ${norm}; the last checkpoint is kept. Try a smaller learningRate or a longer warm-up`);
+    throw new TrainError(
+      `step ${step + 1}: the loss is ${loss}, the gradient norm ${norm}; the last checkpoint is kept. Try a smaller learningRate or a longer warm-up`,
+    );
   }
 
   #evaluationIsDue(): boolean {
@@ -112,7 +116,10 @@ export class Loop {
     const { data, state, log, options } = this.#parts;
     const { progress, weights, model } = state;
     const kept = weights.average ?? model.parameters;
-    const evaluation = await evaluate(withWeights(model, kept), data.heldOut!, { limit: progress.config.evaluationBatches, signal: options.signal });
+    const evaluation = await evaluate(withWeights(model, kept), data.heldOut!, {
+      limit: progress.config.evaluationBatches,
+      signal: options.signal,
+    });
     if (!evaluation) return undefined;
     progress.last = { step: progress.step, evaluation };
     await log.add({ step: progress.step, evaluation });
@@ -128,7 +135,14 @@ export class Loop {
     const { options, steps, state } = this.#parts;
     const { step } = state.progress;
     const { tokensPerSecond, secondsPerStep } = this.#speed;
-    options.onProgress?.({ step, steps, loss, tokensPerSecond, secondsLeft: (steps - step) * secondsPerStep, ...(evaluation ? { evaluation } : {}) });
+    options.onProgress?.({
+      step,
+      steps,
+      loss,
+      tokensPerSecond,
+      secondsLeft: (steps - step) * secondsPerStep,
+      ...(evaluation ? { evaluation } : {}),
+    });
   }
 
   async #checkpoint(): Promise<void> {
@@ -159,7 +173,16 @@ export class Loop {
     await saveModel(options.out, kept, { tokenizer });
     await log.draw();
     const { config, files, step, tokens, seconds, best } = progress;
-    const summary: Summary = { config, files, steps: step, tokens, seconds: Math.round(seconds), parameters: model.parameterCount, kept: best?.step ?? step, evaluation };
+    const summary: Summary = {
+      config,
+      files,
+      steps: step,
+      tokens,
+      seconds: Math.round(seconds),
+      parameters: model.parameterCount,
+      kept: best?.step ?? step,
+      evaluation,
+    };
     await writeFileAtomic(join(options.out, 'training.json'), `${JSON.stringify(summary, null, 2)}\n`);
     await removeCheckpoints(options.out);
     return { reason: 'finished', step, evaluation };

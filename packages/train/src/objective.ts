@@ -25,14 +25,24 @@ export function totalLoss(model: Model, { rows, labels }: Sample, smoothing = 0)
   const against = (target: Int32Array): Tensor<'f32'> => sum(crossEntropy(flat, Tensor.from(target, [target.length], model.device)));
   if (smoothing === 0) return against(labels);
   const each = Array.from({ length: classes }, (_, label) => against(new Int32Array(labels.length).fill(label)));
-  return add(affine(against(labels), 1 - smoothing), affine(each.reduce((total, one) => add(total, one)), smoothing / classes));
+  return add(
+    affine(against(labels), 1 - smoothing),
+    affine(
+      each.reduce((total, one) => add(total, one)),
+      smoothing / classes,
+    ),
+  );
 }
 
 /**
  * The mean loss of samples taken together (1), and its gradients by parameter; queued, not waited for. Cutting a sample in
  * two gives the same, and takes less memory.
  */
-export function lossAndGradients(model: Model, samples: readonly Sample[], smoothing = 0): { loss: Tensor<'f32'>; gradients: Tensor<'f32'>[] } {
+export function lossAndGradients(
+  model: Model,
+  samples: readonly Sample[],
+  smoothing = 0,
+): { loss: Tensor<'f32'>; gradients: Tensor<'f32'>[] } {
   const parameters = [...model.parameters.values()];
   const predictions = samples.reduce((count, { labels }) => count + labels.length, 0);
   return scope(() => {
@@ -63,7 +73,11 @@ function sumOf(a: LossAndGradients, b: LossAndGradients): LossAndGradients {
  * @param options.limit number of batches, spread over the data; default: all
  * @returns undefined when `options.signal` was aborted before the end
  */
-export async function evaluate(model: Model, data: HeldOutData, options: { limit?: number | undefined; signal?: AbortSignal | undefined } = {}): Promise<Evaluation | undefined> {
+export async function evaluate(
+  model: Model,
+  data: HeldOutData,
+  options: { limit?: number | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<Evaluation | undefined> {
   const classifier = model.config.head.kind === 'classifier';
   let [loss, right, predictions] = [0, 0, 0];
   for (const sample of data.batches(options.limit)) {
@@ -80,7 +94,9 @@ export async function evaluate(model: Model, data: HeldOutData, options: { limit
     }
   }
   loss /= predictions;
-  return classifier ? { loss, accuracy: right / predictions } : { loss, bitsPerByte: loss / Math.LN2 / data.bytesPerToken, perplexity: Math.exp(loss) };
+  return classifier
+    ? { loss, accuracy: right / predictions }
+    : { loss, bitsPerByte: loss / Math.LN2 / data.bytesPerToken, perplexity: Math.exp(loss) };
 }
 
 /** Total cross-entropy, and how many rows have their largest logit at their label; logits (b classes). */

@@ -40,12 +40,14 @@ export async function openFolder(out: string, resume: boolean): Promise<{ finish
     throw new TrainError(`${out} holds a finished training (training.json); choose another output folder`);
   }
   const checkpoint = await findCheckpoint(out);
-  if (checkpoint && !resume) throw new TrainError(`${out} holds the checkpoint of a training; go on with --resume, or choose another output folder`);
+  if (checkpoint && !resume)
+    throw new TrainError(`${out} holds the checkpoint of a training; go on with --resume, or choose another output folder`);
   if (checkpoint) return { checkpoint };
   if (existsSync(join(out, 'model.safetensors')) || existsSync(join(out, 'config.json'))) {
     throw new TrainError(`${out} holds a model that is not of this training; choose another output folder`);
   }
-  if (resume && !existsSync(join(out, 'log.jsonl'))) throw new TrainError(`${out} holds no training to resume; leave --resume out to start one`);
+  if (resume && !existsSync(join(out, 'log.jsonl')))
+    throw new TrainError(`${out} holds no training to resume; leave --resume out to start one`);
   return {};
 }
 
@@ -55,7 +57,9 @@ export function checkTask(config: TrainConfig, model: Model): void {
   const { kind } = model.config.head;
   if (kind === needed) return;
   const architecture = config.task === 'classification' ? 'MambaForSequenceClassification' : 'MambaForCausalLM';
-  throw new TrainError(`task ${config.task} needs a ${needed}; model.architectures makes a ${kind}. Use "architectures": ["${architecture}"]`);
+  throw new TrainError(
+    `task ${config.task} needs a ${needed}; model.architectures makes a ${kind}. Use "architectures": ["${architecture}"]`,
+  );
 }
 
 /**
@@ -65,9 +69,13 @@ export function checkTask(config: TrainConfig, model: Model): void {
 export async function openTokenizer(config: TrainConfig, model: Model): Promise<Tokenizer> {
   const { vocabSize } = model.config;
   if (config.tokenizer === 'byte') {
-    const specials = Array.isArray(model.json['special_tokens']) ? model.json['special_tokens'].length : 0;
-    if (vocabSize === 256 + specials) return byteTokenizer(vocabSize);
-    throw new TrainError(`tokenizer "byte" needs model.vocab_size ${256 + specials}${specials > 0 ? ' (256 and special_tokens)' : ''}; it is ${vocabSize}`);
+    const declared = model.json['special_tokens'];
+    const specials = Array.isArray(declared) ? declared.map(String) : [];
+    const needed = 256 + specials.length;
+    if (vocabSize === needed) return byteTokenizer(vocabSize, specials);
+    throw new TrainError(
+      `tokenizer "byte" needs model.vocab_size ${needed}${specials.length > 0 ? ' (256 and special_tokens)' : ''}; it is ${vocabSize}`,
+    );
   }
   const tokenizer = await loadTokenizer(config.tokenizer);
   if (tokenizer.vocabSize <= vocabSize) return tokenizer;

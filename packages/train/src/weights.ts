@@ -22,7 +22,10 @@ export function zeroWeights(weights: ReadonlyWeights): Weights {
 export function updateAverage(average: Weights, weights: ReadonlyWeights, decay: number, step: number): void {
   const kept = Math.min(decay, (1 + step) / (10 + step));
   for (const [name, before] of average) {
-    average.set(name, scope(() => add(affine(before, kept), affine(weights.get(name)!, 1 - kept))));
+    average.set(
+      name,
+      scope(() => add(affine(before, kept), affine(weights.get(name)!, 1 - kept))),
+    );
     before.dispose();
   }
 }

@@ -10,7 +10,13 @@ const config = { ...recipe, steps: 6 };
 async function interruptedAt(step: number, data: string): Promise<string> {
   const out = newFolder();
   const interrupt = new AbortController();
-  await train({ config, data: [data], out, signal: interrupt.signal, onProgress: (progress) => progress.step === step && interrupt.abort() });
+  await train({
+    config,
+    data: [data],
+    out,
+    signal: interrupt.signal,
+    onProgress: (progress) => progress.step === step && interrupt.abort(),
+  });
   return out;
 }
 

@@ -15,7 +15,14 @@ function problem(changes: object): string {
 
 describe('parseTrainConfig', () => {
   test('fills in the defaults', () => {
-    expect(parseTrainConfig({ task: 'language-modelling', model: {}, steps: 3 })).toMatchObject({ tokenizer: 'byte', beta1: 0.9, beta2: 0.95, clipNorm: 1, accumulation: 1, seed: 0 });
+    expect(parseTrainConfig({ task: 'language-modelling', model: {}, steps: 3 })).toMatchObject({
+      tokenizer: 'byte',
+      beta1: 0.9,
+      beta2: 0.95,
+      clipNorm: 1,
+      accumulation: 1,
+      seed: 0,
+    });
   });
 
   test.each([
@@ -44,6 +51,10 @@ describe('parseTrainConfig', () => {
 
 test('configDifferences gives the paths in which recipes differ, with both values', () => {
   const changed = { ...recipe, learningRate: 0.5, model: { ...recipe.model, hidden_size: 32 }, epochs: 1 };
-  expect(configDifferences(recipe, changed)).toEqual(['model.hidden_size (16, now 32)', 'learningRate (0.01, now 0.5)', 'epochs (absent, now 1)']);
+  expect(configDifferences(recipe, changed)).toEqual([
+    'model.hidden_size (16, now 32)',
+    'learningRate (0.01, now 0.5)',
+    'epochs (absent, now 1)',
+  ]);
   expect(configDifferences(recipe, structuredClone(recipe))).toEqual([]);
 });

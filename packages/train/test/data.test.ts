@@ -8,7 +8,7 @@ import { fileOf, newFolder, someMail } from './support.js';
 const tokenizer = byteTokenizer(256);
 const settings: DataSettings = { seed: 3, batchSize: 4, accumulation: 1, length: 10, validation: undefined, cropStart: 0 };
 const alphabet = Array.from({ length: 200 }, (_, i) => String.fromCharCode(33 + (i % 90))).join('');
-const plain = ({ rows, labels }: Sample): unknown => ({ rows: rows.map((row) => [...Array.from(row)]), labels: [...labels] });
+const plain = ({ rows, labels }: Sample): unknown => ({ rows: rows.map((row) => Array.from(row)), labels: [...labels] });
 const textOf = (row: ArrayLike<number>): string => Buffer.from(Array.from(row)).toString();
 
 describe('textData', () => {
@@ -36,8 +36,14 @@ describe('textData', () => {
     const { heldOut, training, files } = await textData(paths, tokenizer, { ...settings, validation: { fraction: 0.27 } });
     const held = alphabet.slice(146);
     const batches = [...heldOut!.batches()];
-    expect(batches.flatMap(({ labels }) => [...labels]).map((id) => String.fromCharCode(id)).join('')).toBe(held.slice(1));
-    for (let step = 0; step < 20; step++) for (const row of training.batch(step, 0).rows) expect(alphabet.slice(0, 146)).toContain(textOf(row));
+    expect(
+      batches
+        .flatMap(({ labels }) => [...labels])
+        .map((id) => String.fromCharCode(id))
+        .join(''),
+    ).toBe(held.slice(1));
+    for (let step = 0; step < 20; step++)
+      for (const row of training.batch(step, 0).rows) expect(alphabet.slice(0, 146)).toContain(textOf(row));
     expect(files.map(({ bytes }) => bytes)).toEqual([100, 100]);
   });
 
@@ -65,8 +71,13 @@ describe('labelledData', () => {
     const { training } = await labelledData([fileOf(someMail(24))], labels, tokenizer, { ...settings, length: 500 });
     expect(training.stepsPerEpoch).toBe(6);
     const pass = (first: number): string[] =>
-      Array.from({ length: 6 }, (_, i) => training.batch(first + i, 0)).flatMap((sample) => sample.rows.map((row, r) => `${labels[sample.labels[r]!]!} ${textOf(row)}`));
-    const expected = someMail(24).split('\n').map((line) => JSON.parse(line) as { text: string; label: string }).map(({ text, label }) => `${label} ${text}`);
+      Array.from({ length: 6 }, (_, i) => training.batch(first + i, 0)).flatMap((sample) =>
+        sample.rows.map((row, r) => `${labels[sample.labels[r]!]!} ${textOf(row)}`),
+      );
+    const expected = someMail(24)
+      .split('\n')
+      .map((line) => JSON.parse(line) as { text: string; label: string })
+      .map(({ text, label }) => `${label} ${text}`);
     expect(pass(0).sort()).toEqual(expected.sort());
     expect(pass(6).sort()).toEqual(expected.sort());
     expect(pass(6)).not.toEqual(pass(0));
@@ -85,7 +96,10 @@ describe('labelledData', () => {
   });
 
   test('holds lines out at random, though the file is sorted by label', async () => {
-    const sorted = someMail(100).split('\n').sort((a, b) => Number(a.includes('"spam"')) - Number(b.includes('"spam"'))).join('\n');
+    const sorted = someMail(100)
+      .split('\n')
+      .sort((a, b) => Number(a.includes('"spam"')) - Number(b.includes('"spam"')))
+      .join('\n');
     const { heldOut, training } = await labelledData([fileOf(sorted)], labels, tokenizer, { ...settings, validation: { fraction: 0.2 } });
     const held = [...heldOut!.batches()].flatMap((sample) => [...sample.labels]);
     expect(held).toHaveLength(20);

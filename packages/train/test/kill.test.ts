@@ -17,7 +17,10 @@ await train({ config, data: [data], out, resume: existsSync(out + '/log.jsonl'),
 
 /** Trains in a process of its own and kills it `delay` ms after it reported `step`; null: lets it end. */
 async function run(config: object, data: string, out: string, kill: { step: number; delay: number } | null): Promise<void> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, JSON.stringify({ config, data, out })], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, JSON.stringify({ config, data, out })], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const ended = once(child, 'exit');
   for await (const line of createInterface(child.stdout)) {
     if (kill && Number(line) >= kill.step) setTimeout(() => child.kill('SIGKILL'), kill.delay);

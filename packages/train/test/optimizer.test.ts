@@ -7,7 +7,10 @@ import { smallClassifier, smallModel } from './support.js';
 
 const rows = Array.from({ length: 8 }, (_, r) => Uint8Array.from({ length: 12 }, (_, i) => (r * 31 + i * i * 7) % 256));
 const whole: Sample = { rows, labels: Int32Array.from(rows.flatMap((row) => [...row].map((id) => (id + 1) % 256))) };
-const halves: Sample[] = [0, 1].map((half) => ({ rows: rows.slice(half * 4, half * 4 + 4), labels: whole.labels.subarray(half * 48, half * 48 + 48) }));
+const halves: Sample[] = [0, 1].map((half) => ({
+  rows: rows.slice(half * 4, half * 4 + 4),
+  labels: whole.labels.subarray(half * 48, half * 48 + 48),
+}));
 
 describe('lossAndGradients', () => {
   test('of two passes of four rows are those of one of eight', async () => {
@@ -53,7 +56,9 @@ describe('clipping', () => {
 describe('Optimizer', () => {
   test('weight decay spares A_log, D, biases and norms: without gradients, nothing else shrinks', async () => {
     const model = createModel(smallModel, { seed: 1 });
-    const before = new Map(await Promise.all([...model.parameters].map(async ([name, tensor]) => [name, [...(await tensor.read())]] as const)));
+    const before = new Map(
+      await Promise.all([...model.parameters].map(async ([name, tensor]) => [name, [...(await tensor.read())]] as const)),
+    );
     const gradients = [...zeroWeights(model.parameters).values()];
     new Optimizer(model, { m: zeroWeights(model.parameters), v: zeroWeights(model.parameters) }).update(
       gradients,
@@ -70,7 +75,12 @@ describe('Optimizer', () => {
       }
     }
     expect([...new Set(decayed)].sort()).toEqual([
-      'backbone.embeddings.weight', 'mixer.conv1d.weight', 'mixer.dt_proj.weight', 'mixer.in_proj.weight', 'mixer.out_proj.weight', 'mixer.x_proj.weight',
+      'backbone.embeddings.weight',
+      'mixer.conv1d.weight',
+      'mixer.dt_proj.weight',
+      'mixer.in_proj.weight',
+      'mixer.out_proj.weight',
+      'mixer.x_proj.weight',
     ]);
     model.dispose();
   });

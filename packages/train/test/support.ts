@@ -15,7 +15,12 @@ export const smallModel = {
 };
 
 /** A tiny classifier of texts: ham or spam. */
-export const smallClassifier = { ...smallModel, architectures: ['MambaForSequenceClassification'], pooling: 'mean', id2label: { 0: 'ham', 1: 'spam' } };
+export const smallClassifier = {
+  ...smallModel,
+  architectures: ['MambaForSequenceClassification'],
+  pooling: 'mean',
+  id2label: { 0: 'ham', 1: 'spam' },
+};
 
 /** A recipe of a few seconds. */
 export const recipe = {

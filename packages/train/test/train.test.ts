@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { loadModel } from '@hidden-attention/checkpoint';
 import { openDevice } from '@hidden-attention/tensor';
 import { describe, expect, test } from 'vitest';
+import { byteLevelBpe } from '../../checkpoint/test/fixtures/tokenizers.js';
 import { train, type TrainProgress } from '../src/index.js';
 import { fileOf, newFolder, recipe, smallClassifier, someMail, someText, weightsIn } from './support.js';
 
@@ -13,7 +14,12 @@ describe('train', () => {
     const out = newFolder();
     const seen: TrainProgress[] = [];
     const data = fileOf('abcdefgh'.repeat(100));
-    const result = await train({ config: { ...recipe, steps: 100, learningRate: 0.02, evaluateEvery: 50 }, data: [data], out, onProgress: (progress) => seen.push(progress) });
+    const result = await train({
+      config: { ...recipe, steps: 100, learningRate: 0.02, evaluateEvery: 50 },
+      data: [data],
+      out,
+      onProgress: (progress) => seen.push(progress),
+    });
     expect(result.reason).toBe('finished');
     expect(seen[0]!.loss).toBeGreaterThan(4.5); // log 256 = 5.5 before anything is learnt
     expect(seen.at(-1)!.loss).toBeLessThan(0.3);
@@ -23,7 +29,12 @@ describe('train', () => {
     expect(seen.filter(({ evaluation }) => evaluation).map(({ step }) => step)).toEqual([50, 100]);
     expect(readdirSync(out).sort()).toEqual(['config.json', 'curve.svg', 'log.jsonl', 'model.safetensors', 'training.json']);
     const summary = JSON.parse(readFileSync(join(out, 'training.json'), 'utf8'));
-    expect(summary).toMatchObject({ steps: 100, tokens: 100 * 4 * 24, evaluation: result.evaluation, files: [{ name: 'data.txt', bytes: 800 }] });
+    expect(summary).toMatchObject({
+      steps: 100,
+      tokens: 100 * 4 * 24,
+      evaluation: result.evaluation,
+      files: [{ name: 'data.txt', bytes: 800 }],
+    });
     expect(readFileSync(join(out, 'curve.svg'), 'utf8')).toContain('<svg');
     const { model } = await loadModel(out);
     expect(model.parameterCount).toBe(summary.parameters);
@@ -50,7 +61,13 @@ describe('train', () => {
     const expected = await train({ config, data: [data], out: whole });
     const out = newFolder();
     const interrupt = new AbortController();
-    const halves = await train({ config, data: [data], out, signal: interrupt.signal, onProgress: ({ step }) => step === stop && interrupt.abort() });
+    const halves = await train({
+      config,
+      data: [data],
+      out,
+      signal: interrupt.signal,
+      onProgress: ({ step }) => step === stop && interrupt.abort(),
+    });
     expect(halves).toMatchObject({ reason: 'interrupted', step: stop });
     expect(readdirSync(out)).toContain(`checkpoint-${stop}`);
     expect(existsSync(join(out, 'training.json'))).toBe(false);
@@ -68,7 +85,11 @@ describe('train', () => {
     // the signal is looked at between batches: aborted as soon as the fifth step has been read, the evaluation is cut short
     const out = newFolder();
     const interrupt = new AbortController();
-    const signal = { get aborted() { return interrupt.signal.aborted || ++looks > 12; } } as AbortSignal;
+    const signal = {
+      get aborted() {
+        return interrupt.signal.aborted || ++looks > 12;
+      },
+    } as AbortSignal;
     let looks = 0;
     const half = await train({ config, data: [data], out, signal });
     expect(half.step).toBe(5);
@@ -82,9 +103,20 @@ describe('train', () => {
     const out = newFolder();
     const evaluations: { step: number; loss: number }[] = [];
     // held out is another language: what the two share is learnt at first, then the loss there goes up
-    const config = { ...recipe, steps: 40, learningRate: 0.02, evaluateEvery: 1, validation: { file: fileOf('fast small mamba '.repeat(20)) } };
+    const config = {
+      ...recipe,
+      steps: 40,
+      learningRate: 0.02,
+      evaluateEvery: 1,
+      validation: { file: fileOf('fast small mamba '.repeat(20)) },
+    };
     const data = fileOf('the state of a scan '.repeat(50));
-    const result = await train({ config, data: [data], out, onProgress: ({ step, evaluation }) => evaluation && evaluations.push({ step, loss: evaluation.loss }) });
+    const result = await train({
+      config,
+      data: [data],
+      out,
+      onProgress: ({ step, evaluation }) => evaluation && evaluations.push({ step, loss: evaluation.loss }),
+    });
     const best = evaluations.reduce((a, b) => (b.loss < a.loss ? b : a));
     expect(best.step).toBeLessThan(40);
     expect(result.evaluation!.loss).toBe(best.loss);
@@ -94,18 +126,45 @@ describe('train', () => {
   test('learns to classify separable mail to the last one, with every augmentation on', async () => {
     const out = newFolder();
     const config = {
-      task: 'classification', model: smallClassifier, seed: 1, epochs: 8, batchSize: 8, length: 90, learningRate: 0.01, warmupSteps: 5,
-      inputDropout: 0.02, cropStart: 0.2, labelSmoothing: 0.05, averageWeights: 0.9, validation: { fraction: 0.25 }, evaluateEvery: 10,
+      task: 'classification',
+      model: smallClassifier,
+      seed: 1,
+      epochs: 8,
+      batchSize: 8,
+      length: 90,
+      learningRate: 0.01,
+      warmupSteps: 5,
+      inputDropout: 0.02,
+      cropStart: 0.2,
+      labelSmoothing: 0.05,
+      averageWeights: 0.9,
+      validation: { fraction: 0.25 },
+      evaluateEvery: 10,
     };
     const result = await train({ config, data: [fileOf(someMail(200), 'mail.jsonl')], out });
     expect(result.evaluation!.accuracy).toBe(1);
+  });
+
+  test('takes a tokenizer.json, counts bits by the byte, and leaves the tokenizer with the model', async () => {
+    const [out, tokenizer] = [newFolder(), fileOf(byteLevelBpe(), 'tokenizer.json')];
+    const config = { ...recipe, tokenizer, model: { ...recipe.model, vocab_size: 267 } };
+    const words = 'the cat and the dog '; // 20 bytes; "the" and " the" and " and" are tokens
+    const { evaluation } = await train({ config, data: [fileOf(words.repeat(60))], out });
+    const loaded = await loadModel(out);
+    expect(loaded.tokenizer!.kind).toBe('tokenizer.json');
+    const bytesPerToken = (20 * 60) / loaded.tokenizer!.encode(words.repeat(60)).ids.length;
+    expect(bytesPerToken).toBeGreaterThan(1.5);
+    expect(evaluation!.bitsPerByte).toBeCloseTo(evaluation!.loss / Math.LN2 / bytesPerToken, 10);
+    loaded.model.dispose();
   });
 
   test('stops at a loss that is no number, naming the step, and keeps the last checkpoint', async () => {
     const out = newFolder();
     const data = fileOf(text);
     const config = { ...recipe, steps: 200, learningRate: 1e30, clipNorm: 1e30, warmupSteps: 0, checkpointEvery: 1 };
-    await expect(train({ config, data: [data], out })).rejects.toThrow(/^step \d+: the loss is (NaN|Infinity|\d+), the gradient norm (NaN|Infinity)/);
+    await expect(train({ config, data: [data], out })).rejects.toThrow(
+      /^step \d+: the loss is (NaN|Infinity|\d+), the gradient norm (NaN|Infinity)/,
+    );
     expect(readdirSync(out).filter((name) => name.startsWith('checkpoint-'))).toHaveLength(1);
   });
 

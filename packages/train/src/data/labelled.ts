@@ -29,19 +29,31 @@ const lineSchema = z.object({ text: z.string().min(1), label: z.string() });
  * @param labels names of the classes, by number
  * @throws TrainError for a missing or empty file, or a line that is no such object or has a label that is not among them (file and line named)
  */
-export async function labelledData(paths: readonly string[], labels: readonly string[], tokenizer: Tokenizer, settings: DataSettings): Promise<Data> {
+export async function labelledData(
+  paths: readonly string[],
+  labels: readonly string[],
+  tokenizer: Tokenizer,
+  settings: DataSettings,
+): Promise<Data> {
   const { validation, seed } = settings;
   const read = await readLabelled(paths, labels, tokenizer);
   if (!validation) return { training: labelledTraining(read.examples, settings), heldOut: undefined, files: read.files };
   if ('file' in validation) {
     const held = await readLabelled([validation.file], labels, tokenizer);
-    return { training: labelledTraining(read.examples, settings), heldOut: labelledHeldOut(held, settings), files: [...read.files, ...held.files] };
+    return {
+      training: labelledTraining(read.examples, settings),
+      heldOut: labelledHeldOut(held, settings),
+      files: [...read.files, ...held.files],
+    };
   }
   const count = Math.max(1, Math.round(read.examples.length * validation.fraction));
   const drawn = new Set(shuffled(read.examples.length, randomFor(seed, purposes.heldOut)).slice(0, count));
   const held = read.examples.filter((_, i) => drawn.has(i));
   return {
-    training: labelledTraining(read.examples.filter((_, i) => !drawn.has(i)), settings),
+    training: labelledTraining(
+      read.examples.filter((_, i) => !drawn.has(i)),
+      settings,
+    ),
     heldOut: labelledHeldOut({ examples: held, bytesPerToken: read.bytesPerToken }, settings),
     files: read.files,
   };
@@ -55,17 +67,21 @@ export async function readLabelled(paths: readonly string[], labels: readonly st
   for (const path of paths) {
     const { bytes: content, file } = await readDataFile(path);
     files.push(file);
-    content.toString('utf8').split('\n').forEach((line, index) => {
-      if (line.trim() === '') return;
-      const where = `${path}:${index + 1}`;
-      const { text, label } = parseLine(line, where);
-      if (!labels.includes(label)) throw new TrainError(`${where}: the label is ${JSON.stringify(label)}; id2label of the model has: ${labels.join(', ')}`);
-      const utf8 = new TextEncoder().encode(text);
-      const ids = idsOf(utf8, tokenizer);
-      bytes += utf8.length;
-      tokens += ids.length;
-      examples.push({ ids, label: labels.indexOf(label) });
-    });
+    content
+      .toString('utf8')
+      .split('\n')
+      .forEach((line, index) => {
+        if (line.trim() === '') return;
+        const where = `${path}:${index + 1}`;
+        const { text, label } = parseLine(line, where);
+        if (!labels.includes(label))
+          throw new TrainError(`${where}: the label is ${JSON.stringify(label)}; id2label of the model has: ${labels.join(', ')}`);
+        const utf8 = new TextEncoder().encode(text);
+        const ids = idsOf(utf8, tokenizer);
+        bytes += utf8.length;
+        tokens += ids.length;
+        examples.push({ ids, label: labels.indexOf(label) });
+      });
   }
   if (examples.length === 0) throw new TrainError(`${paths.join(', ')}: no examples; lines {"text": …, "label": …} are needed`);
   return { examples, bytesPerToken: bytes / Math.max(1, tokens), files };
@@ -81,7 +97,9 @@ function parseLine(line: string, where: string): z.infer<typeof lineSchema> {
   const parsed = lineSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new TrainError(`${where}: ${issue!.path.join('.') || 'the line'}: ${issue!.message}; a line is {"text": "…", "label": "…"}, the text not empty`);
+  throw new TrainError(
+    `${where}: ${issue!.path.join('.') || 'the line'}: ${issue!.message}; a line is {"text": "…", "label": "…"}, the text not empty`,
+  );
 }
 
 /**
@@ -89,7 +107,10 @@ function parseLine(line: string, where: string): z.infer<typeof lineSchema> {
  * does not fill a step waits for another pass. Texts are cut to `length`, after a random part of up to `cropStart` of them
  * was left out at their start.
  */
-export function labelledTraining(examples: readonly Example[], { batchSize, accumulation, length, seed, cropStart }: Omit<DataSettings, 'validation'>): TrainingData {
+export function labelledTraining(
+  examples: readonly Example[],
+  { batchSize, accumulation, length, seed, cropStart }: Omit<DataSettings, 'validation'>,
+): TrainingData {
   const rowsPerStep = Math.min(batchSize * accumulation, examples.length);
   if (examples.length < 2) throw new TrainError(`${examples.length} examples are left to train on; at least 2 are needed`);
   const stepsPerEpoch = Math.floor(examples.length / rowsPerStep);
@@ -109,7 +130,10 @@ export function labelledTraining(examples: readonly Example[], { batchSize, accu
     batch(step, part) {
       const epoch = Math.floor(step / stepsPerEpoch);
       const rows = inPieces(stepsOf(epoch)[step % stepsPerEpoch]!, Math.ceil(rowsPerStep / accumulation))[part] ?? [];
-      return sampleOf(rows.map((row) => withoutStart(examples[row]!, cropStart, () => randomFor(seed, purposes.cropStart, epoch, row)())), length);
+      return sampleOf(
+        rows.map((row) => withoutStart(examples[row]!, cropStart, () => randomFor(seed, purposes.cropStart, epoch, row)())),
+        length,
+      );
     },
   };
 }
@@ -119,7 +143,10 @@ function withoutStart({ ids, label }: Example, share: number, random: () => numb
 }
 
 /** Batches of similar length. */
-export function labelledHeldOut({ examples, bytesPerToken }: Omit<Examples, 'files'>, { batchSize, length }: Pick<DataSettings, 'batchSize' | 'length'>): HeldOutData {
+export function labelledHeldOut(
+  { examples, bytesPerToken }: Omit<Examples, 'files'>,
+  { batchSize, length }: Pick<DataSettings, 'batchSize' | 'length'>,
+): HeldOutData {
   return {
     bytesPerToken,
     *batches(limit = Infinity) {

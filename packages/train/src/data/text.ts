@@ -41,9 +41,14 @@ export async function readTexts(paths: readonly string[], tokenizer: Tokenizer):
 }
 
 /** Windows at random places; each position predicts the id after it. */
-export function textTraining(ids: Ids, { batchSize, accumulation, length, seed }: Omit<DataSettings, 'validation' | 'cropStart'>): TrainingData {
+export function textTraining(
+  ids: Ids,
+  { batchSize, accumulation, length, seed }: Omit<DataSettings, 'validation' | 'cropStart'>,
+): TrainingData {
   if (ids.length < length + 1) {
-    throw new TrainError(`the text has ${ids.length} tokens to train on; a window of length ${length} needs ${length + 1}: give more text or a smaller length`);
+    throw new TrainError(
+      `the text has ${ids.length} tokens to train on; a window of length ${length} needs ${length + 1}: give more text or a smaller length`,
+    );
   }
   return {
     stepsPerEpoch: Math.max(1, Math.floor(ids.length / (length * batchSize * accumulation))),
@@ -56,7 +61,10 @@ export function textTraining(ids: Ids, { batchSize, accumulation, length, seed }
 }
 
 /** Windows one after the other without gaps: every id but the first is predicted once. */
-export function textHeldOut({ ids, bytesPerToken }: Pick<Text, 'ids' | 'bytesPerToken'>, { batchSize, length }: Pick<DataSettings, 'batchSize' | 'length'>): HeldOutData {
+export function textHeldOut(
+  { ids, bytesPerToken }: Pick<Text, 'ids' | 'bytesPerToken'>,
+  { batchSize, length }: Pick<DataSettings, 'batchSize' | 'length'>,
+): HeldOutData {
   if (ids.length < 2) throw new TrainError(`the held-out text has ${ids.length} tokens; at least 2 are needed`);
   const full = Math.floor((ids.length - 1) / length);
   return {

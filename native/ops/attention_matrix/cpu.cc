@@ -90,6 +90,12 @@ void prepare(Context& context, Attention& a) {
   });
 }
 
+/// Δ of one position, of the channels from `channel` on; those behind them will be asked for next.
+HA_INLINE vf loadDelta(const Attention& a, int64_t position, int64_t channel, int lanes) {
+  const float* delta = a.delta + position * a.channels + channel;
+  __builtin_prefetch(delta + W);
+  return loadPart(delta, lanes);
+}
 /// Σ Δ over positions first…end−1, of the channels from `channel` on.
 vf sumDelta(const Attention& a, int64_t row, int64_t first, int64_t end, int64_t channel, int lanes) {
   vf total = splat(0);
@@ -119,14 +125,17 @@ struct Workspace {
   }
 };
 
-/// How the entries of one channel join the total.
-HA_INLINE vf reduced(vf alpha, int32_t reduce) {
-  return reduce == Reduced::kMeanAbs ? vabs(alpha) : reduce == Reduced::kMeanPositive ? vmax(alpha, splat(0)) : alpha;
+/// Adds the sum over S states to what an entry has so far: to the total at once where only the sum over everything counts,
+/// else to `partial` until the last states are in.
+template <int32_t reduce>
+HA_INLINE void collect(vf alpha, bool last, float* partial, float* total) {
+  if (reduce == Reduced::kMean) return store(total, load(total) + alpha);
+  if (!last) return store(partial, alpha);
+  store(total, load(total) + (reduce == Reduced::kMeanAbs ? vabs(alpha) : vmax(alpha, splat(0))));
 }
-/// Keeps the sum over some states until the last ones are in.
-HA_INLINE void collect(vf alpha, bool last, int32_t reduce, float* partial, float* total) {
-  if (last) store(total, load(total) + reduced(alpha, reduce));
-  else store(partial, alpha);
+template <int32_t reduce>
+HA_INLINE vf collected(bool first, const float* partial) {
+  return reduce == Reduced::kMean || first ? splat(0) : load(partial);
 }
 
 /// factors[i][n] = exp(A[n]·spans[i]), times C_i[n] if there is a C; also A·log2(e).
@@ -143,35 +152,37 @@ void makeFactors(const Attention& a, int64_t channel, const float* spans, int64_
 }
 
 /// One channel of a rectangle: total[i] += Σ_n U_i[n]·V[n], for S states of W columns.
-template <int S>
-HA_INLINE void rectangleStates(const float* U, int64_t pitch, int64_t rows, const vf* V, bool first, bool last, int32_t reduce, float* partial,
-                               float* total) {
+template <int32_t reduce, int S>
+HA_INLINE void rectangleStates(const float* U, int64_t pitch, int64_t rows, const vf* V, bool first, bool last, float* partial, float* total) {
   for (int64_t i = 0; i < rows; i++, U += pitch) {
-    vf even = first ? splat(0) : load(partial + i * W), odd = splat(0);
+    vf even = collected<reduce>(first, partial + i * W), odd = splat(0);
 #pragma GCC unroll 16
     for (int n = 0; n < S; n++) (n % 2 ? odd : even) = fma(splat(U[n]), V[n], n % 2 ? odd : even);
-    collect(even + odd, last, reduce, partial + i * W, total + i * W);
+    collect<reduce>(even + odd, last, partial + i * W, total + i * W);
   }
 }
 
 /// Adds the channels from `channel` on (at most W, all of one group) to a rectangle.
-void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t channel, int lanes, int64_t group, int32_t reduce, const Workspace& w) {
+template <int32_t reduce>
+void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t channel, int lanes, int64_t group, const Workspace& w) {
   const int64_t N = a.state, stride = a.groups * N, first = row * a.length;
   const vf between = sumDelta(a, row, piece.column + piece.columns, piece.row, channel, lanes);
-  float gap[W], lane[W];
+  float gap[W];
   store(gap, between);
   vf local = splat(0);
-  for (int64_t j = piece.columns - 1; j >= 0; j--) {
-    const vf delta = loadPart(a.delta + (first + piece.column + j) * a.channels + channel, lanes);
-    store(lane, local + between);
-    for (int k = 0; k < lanes; k++) w.after[k * kColumns + j] = lane[k];
-    store(lane, delta);
-    for (int k = 0; k < lanes; k++) w.delta[k * kColumns + j] = lane[k];
-    local = local + delta;
+  for (int64_t j = (piece.columns - 1) / W * W; j >= 0; j -= W) {
+    vf delta[W], after[W];
+    for (int64_t k = W - 1; k >= 0; k--) {
+      after[k] = local + between;
+      delta[k] = j + k < piece.columns ? loadDelta(a, first + piece.column + j + k, channel, lanes) : splat(0);
+      local = local + delta[k];
+    }
+    transposeTile(delta), transposeTile(after);
+    for (int k = 0; k < lanes; k++) store(w.delta + k * kColumns + j, delta[k]), store(w.after + k * kColumns + j, after[k]);
   }
   local = splat(0);
   for (int64_t i = 0; i < piece.rows; i++) {
-    local = local + loadPart(a.delta + (first + piece.row + i) * a.channels + channel, lanes);
+    local = local + loadDelta(a, first + piece.row + i, channel, lanes);
     store(w.since + i * W, local);
   }
 
@@ -183,68 +194,74 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t c
     makeFactors(a, channel + k, w.since + k, piece.rows, a.C + (first + piece.row) * stride + group * N, w);
     const float* keys = a.keys + (row * a.groups + group) * N * a.keyPitch() + piece.column;
     for (int64_t j = 0; j < piece.columns; j += W) {
-      const int columns = (int)minimum(W, piece.columns - j);
-      const vf delta = loadPart(w.delta + k * kColumns + j, columns), after = loadPart(w.after + k * kColumns + j, columns);
+      const vf delta = load(w.delta + k * kColumns + j), after = load(w.after + k * kColumns + j);
       forStates(states, [&]<int S>(int64_t n) {
         vf V[S];
         for (int s = 0; s < S; s++) V[s] = exp2Flushed(splat(w.logA[n + s]) * after) * delta * load(keys + (n + s) * a.keyPitch() + j);
-        const bool each = reduce == Reduced::kMean;  // the sum over states may go to the total piece by piece
-        rectangleStates<S>(w.factors + n, a.padded(), piece.rows, V, each || n == 0, each || n + S == states, reduce, w.partial,
-                           w.total + j * piece.rows);
+        rectangleStates<reduce, S>(w.factors + n, a.padded(), piece.rows, V, n == 0, n + S == states, w.partial, w.total + j * piece.rows);
       });
     }
   }
 }
 
 /// One channel of a triangle, for S states of W columns from column `first` on: V decays from row to row, and row i starts column i.
-template <int S>
+template <int32_t reduce, int S>
 HA_INLINE void triangleStates(const Attention& a, const float* decays, const float* delta, int64_t rows, int64_t first, const float* B, const float* C,
-                              bool start, bool last, int32_t reduce, float* partial, float* total) {
+                              bool start, bool last, float* partial, float* total) {
   vf V[S] = {};
   vi column;
   for (int k = 0; k < W; k++) column[k] = (int32_t)first + k;
   for (int64_t i = first; i < rows; i++) {
     const float *decay = decays + i * a.padded(), *b = B + i * a.groups * a.state, *c = C + i * a.groups * a.state;
     const vi here = column == (int32_t)i - (vi){};
-    vf even = start ? splat(0) : load(partial + i * W), odd = splat(0);
+    vf even = collected<reduce>(start, partial + i * W), odd = splat(0);
 #pragma GCC unroll 16
     for (int n = 0; n < S; n++) {
       V[n] = V[n] * splat(decay[n]);
       if (i < first + W) V[n] = select(here, splat(delta[i * W] * b[n]), V[n]);
       (n % 2 ? odd : even) = fma(splat(c[n]), V[n], n % 2 ? odd : even);
     }
-    collect(even + odd, last, reduce, partial + i * W, total + i * W);
+    collect<reduce>(even + odd, last, partial + i * W, total + i * W);
   }
 }
 
 /// Adds the channels from `channel` on (at most W, all of one group) to a triangle.
-void addTriangle(const Attention& a, int64_t row, const Piece& piece, int64_t channel, int lanes, int64_t group, int32_t reduce, const Workspace& w) {
+template <int32_t reduce>
+void addTriangle(const Attention& a, int64_t row, const Piece& piece, int64_t channel, int lanes, int64_t group, const Workspace& w) {
   const int64_t N = a.state, stride = a.groups * N, first = row * a.length + piece.row;
   const float *B = a.B + first * stride + group * N, *C = a.C + first * stride + group * N;
-  for (int64_t i = 0; i < piece.rows; i++) store(w.since + i * W, loadPart(a.delta + (first + i) * a.channels + channel, lanes));
+  for (int64_t i = 0; i < piece.rows; i++) store(w.since + i * W, loadDelta(a, first + i, channel, lanes));
   for (int k = 0; k < lanes; k++) {
     makeFactors(a, channel + k, w.since + k, piece.rows, nullptr, w);
     for (int64_t j = 0; j < piece.rows; j += W)
       forStates(N, [&]<int S>(int64_t n) {
-        const bool each = reduce == Reduced::kMean;
-        triangleStates<S>(a, w.factors + n, w.since + k, piece.rows, j, B + n, C + n, each || n == 0, each || n + S == N, reduce, w.partial,
-                          w.total + j * piece.rows);
+        triangleStates<reduce, S>(a, w.factors + n, w.since + k, piece.rows, j, B + n, C + n, n == 0, n + S == N, w.partial,
+                                  w.total + j * piece.rows);
       });
+  }
+}
+
+/// Sets w.total to the sum over channels first…end−1 of one piece.
+template <int32_t reduce>
+void sumPiece(const Attention& a, int64_t row, const Piece& piece, int64_t first, int64_t end, const Workspace& w) {
+  const bool triangle = piece.columns == 0;
+  zero(w.total, ((triangle ? piece.rows : piece.columns) + W - 1) / W * W * piece.rows);
+  for (int64_t channel = first; channel < end;) {
+    int lanes = 1;
+    while (lanes < W && channel + lanes < end && a.groupOf[channel + lanes] == a.groupOf[channel]) lanes++;
+    (triangle ? addTriangle<reduce> : addRectangle<reduce>)(a, row, piece, channel, lanes, a.groupOf[channel], w);
+    channel += lanes;
   }
 }
 
 /// Writes scale·Σ over channels first…end−1 of one piece; `out` is row rowStart of one matrix.
 void computePiece(const Attention& a, int64_t row, const Piece& piece, int64_t first, int64_t end, int32_t reduce, float scale, const Workspace& w,
                   float* out) {
+  if (reduce == Reduced::kMeanAbs) sumPiece<Reduced::kMeanAbs>(a, row, piece, first, end, w);
+  else if (reduce == Reduced::kMeanPositive) sumPiece<Reduced::kMeanPositive>(a, row, piece, first, end, w);
+  else sumPiece<Reduced::kMean>(a, row, piece, first, end, w);
   const bool triangle = piece.columns == 0;
   const int64_t columns = triangle ? piece.rows : piece.columns;
-  zero(w.total, (columns + W - 1) / W * W * piece.rows);
-  for (int64_t channel = first; channel < end;) {
-    int lanes = 1;
-    while (lanes < W && channel + lanes < end && a.groupOf[channel + lanes] == a.groupOf[channel]) lanes++;
-    (triangle ? addTriangle : addRectangle)(a, row, piece, channel, lanes, a.groupOf[channel], reduce, w);
-    channel += lanes;
-  }
   for (int64_t i = 0; i < piece.rows; i++) {
     float* to = out + (piece.row - a.rowStart + i) * a.length + piece.column;
     for (int64_t j = 0; j < columns; j += W)

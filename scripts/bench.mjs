@@ -7,7 +7,8 @@ import { root, run, setUp } from './setup.mjs';
 setUp();
 const build = join(root, 'native/build');
 run('cmake', ['--build', build, '--target', 'native_bench', '--parallel', '2'], { stdio: ['ignore', 'ignore', 'inherit'] });
-const bench = (threads) => JSON.parse(execFileSync(join(build, 'RelWithDebInfo/native_bench'), threads ? [String(threads)] : [], { encoding: 'utf8' }));
+const bench = (threads) =>
+  JSON.parse(execFileSync(join(build, 'RelWithDebInfo/native_bench'), threads ? [String(threads)] : [], { encoding: 'utf8' }));
 const all = bench();
 const one = bench(1);
 const ratio = (a, b) => (a / b).toFixed(2);
@@ -28,6 +29,7 @@ const rows = [
   ['  naive / ours', ratio(all.plainMatrixMs, all.meanMatrixMs), ratio(one.plainMatrixMs, one.meanMatrixMs)],
 ];
 console.log(`\n${cpus()[0]?.model ?? 'unknown processor'}, level ${all.level}, ${all.shape}, ${new Date().toISOString().slice(0, 10)}`);
-for (const [name, ...values] of rows) console.log(`${String(name).padEnd(48)}${values.map((value) => String(value).padStart(12)).join('')}`);
+for (const [name, ...values] of rows)
+  console.log(`${String(name).padEnd(48)}${values.map((value) => String(value).padStart(12)).join('')}`);
 const training = spawnSync(process.execPath, [join(root, 'bench/training.mjs')], { cwd: root, stdio: 'inherit' });
 process.exit(training.status ?? 1);

@@ -22,7 +22,12 @@ export class Counts {
   /** The C++ tests: the line `native: N passed, N failed`. */
   native(name, binary, options = {}) {
     console.log(`\n=== ${name}`);
-    const result = spawnSync(binary, options.args ?? [], { cwd: root, encoding: 'utf8', ...options, env: { ...process.env, ...options.env } });
+    const result = spawnSync(binary, options.args ?? [], {
+      cwd: root,
+      encoding: 'utf8',
+      ...options,
+      env: { ...process.env, ...options.env },
+    });
     process.stdout.write(result.stdout ?? '');
     process.stderr.write(result.stderr ?? '');
     const [, passed, failed] = /native: (\d+) passed, (\d+) failed/.exec(result.stdout ?? '') ?? [];
@@ -38,7 +43,14 @@ export class Counts {
     const report = join(folder, 'report.json');
     const result = spawnSync(
       process.execPath,
-      [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args],
+      [
+        join(root, 'node_modules/vitest/vitest.mjs'),
+        'run',
+        '--reporter=default',
+        '--reporter=json',
+        `--outputFile.json=${report}`,
+        ...args,
+      ],
       { cwd: root, stdio: 'inherit', ...options, env: { ...process.env, ...options.env } },
     );
     let failed = 0;

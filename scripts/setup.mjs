@@ -15,7 +15,12 @@ export function run(command, args, options = {}) {
   if (result.status !== 0) process.exit(result.status ?? 1);
   return result;
 }
-const quiet = { TURBO_TELEMETRY_DISABLED: '1', npm_config_update_notifier: 'false', npm_config_fund: 'false', npm_config_loglevel: 'error' };
+const quiet = {
+  TURBO_TELEMETRY_DISABLED: '1',
+  npm_config_update_notifier: 'false',
+  npm_config_fund: 'false',
+  npm_config_loglevel: 'error',
+};
 
 /** pnpm of exactly the version that package.json names: the installed one, or npx fetches it. */
 export function pnpm(args, options) {

@@ -17,20 +17,40 @@ const native = join(root, 'native');
 function sanitized(name, sanitize, env) {
   part(`C++ tests under ${name}`, () => {
     const build = `build-${sanitize.split(',')[0]}`;
-    const configured = counts.step(`configure for ${name}`, 'cmake', ['-S', native, '-B', join(native, build), `-DSANITIZE=${sanitize}`, '-DNO_ADDON=ON']);
-    if (!configured || !counts.step(`build for ${name}`, 'cmake', ['--build', join(native, build), '--target', 'native_test', '--parallel', '2'])) return;
+    const configured = counts.step(`configure for ${name}`, 'cmake', [
+      '-S',
+      native,
+      '-B',
+      join(native, build),
+      `-DSANITIZE=${sanitize}`,
+      '-DNO_ADDON=ON',
+    ]);
+    if (
+      !configured ||
+      !counts.step(`build for ${name}`, 'cmake', ['--build', join(native, build), '--target', 'native_test', '--parallel', '2'])
+    )
+      return;
     counts.native(`C++ tests under ${name}`, join(native, build, 'RelWithDebInfo/native_test'), { env });
   });
 }
 
-part('C++ tests on every instruction-set level', () => counts.native('C++ tests on every instruction-set level', join(native, 'build/RelWithDebInfo/native_test')));
-sanitized('the address and undefined-behaviour sanitizers', 'address,undefined', { ASAN_OPTIONS: 'detect_leaks=0', NATIVE_TEST_LEVELS: 'best' });
+part('C++ tests on every instruction-set level', () =>
+  counts.native('C++ tests on every instruction-set level', join(native, 'build/RelWithDebInfo/native_test')),
+);
+sanitized('the address and undefined-behaviour sanitizers', 'address,undefined', {
+  ASAN_OPTIONS: 'detect_leaks=0',
+  NATIVE_TEST_LEVELS: 'best',
+});
 sanitized('the thread sanitizer', 'thread', { NATIVE_TEST_LEVELS: 'best', NATIVE_TEST_ONLY: 'queue,pool,memory' });
 for (const level of ['v3', 'v2']) {
   part(`TypeScript tests on ${level}`, () =>
-    counts.vitest(`TypeScript tests of the ops and models on ${level}`, ['packages/tensor', 'packages/model', 'packages/checkpoint', 'packages/attention', 'packages/explain'], {
-      env: { HIDDEN_ATTENTION_ISA: level },
-    }),
+    counts.vitest(
+      `TypeScript tests of the ops and models on ${level}`,
+      ['packages/tensor', 'packages/model', 'packages/checkpoint', 'packages/attention', 'packages/explain'],
+      {
+        env: { HIDDEN_ATTENTION_ISA: level },
+      },
+    ),
   );
 }
 part('long TypeScript tests', () => counts.vitest('TypeScript tests, long forms', [], { env: { HIDDEN_ATTENTION_LONG: '1' } }));

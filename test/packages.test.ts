@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
 const folders = ['native', ...readdirSync(join(root, 'packages')).map((name) => `packages/${name}`)];
-const manifest = (folder: string): { name: string } => JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as { name: string };
+const manifest = (folder: string): { name: string } =>
+  JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as { name: string };
 const tool = (name: string): string => join(root, 'node_modules/.bin', name);
 
 describe.each(folders)('%s', (folder) => {
@@ -19,7 +20,9 @@ describe.each(folders)('%s', (folder) => {
   test('resolves its types for every kind of importer of ES modules', () => {
     const work = mkdtempSync(join(tmpdir(), 'attw-'));
     execFileSync('npm', ['pack', '--silent', '--pack-destination', work], { cwd: join(root, folder) });
-    const result = spawnSync(tool('attw'), ['--profile', 'esm-only', '--no-emoji', join(work, readdirSync(work)[0]!)], { encoding: 'utf8' });
+    const result = spawnSync(tool('attw'), ['--profile', 'esm-only', '--no-emoji', join(work, readdirSync(work)[0]!)], {
+      encoding: 'utf8',
+    });
     rmSync(work, { recursive: true });
     expect(result.status, result.stdout + result.stderr).toBe(0);
   });
@@ -43,14 +46,32 @@ describe('installed from tarballs in an empty folder', () => {
 
   test.each(folders)('%s imports', (folder) => {
     const { name } = manifest(folder);
-    const names = execFileSync(process.execPath, ['--input-type=module', '-e', `console.log(Object.keys(await import('${name}')).length)`], { cwd: work, encoding: 'utf8' });
+    const names = execFileSync(
+      process.execPath,
+      ['--input-type=module', '-e', `console.log(Object.keys(await import('${name}')).length)`],
+      { cwd: work, encoding: 'utf8' },
+    );
     expect(Number(names)).toBeGreaterThan(0);
   });
 
   test('hidden-attention explain runs on a shipped model', () => {
     const out = join(work, 'map.json');
     const command = join(work, 'node_modules/.bin/hidden-attention');
-    execFileSync(command, ['explain', '--model', 'zoo:mail', '--text', 'Subject: free money\n\nClick here to claim your prize now!', '--method', 'raw', '--out', out], { cwd: work });
+    execFileSync(
+      command,
+      [
+        'explain',
+        '--model',
+        'zoo:mail',
+        '--text',
+        'Subject: free money\n\nClick here to claim your prize now!',
+        '--method',
+        'raw',
+        '--out',
+        out,
+      ],
+      { cwd: work },
+    );
     const map = JSON.parse(readFileSync(out, 'utf8')) as { results: { tokens: unknown[]; maps: { scores: number[] }[] }[] };
     expect(map.results[0]!.maps[0]!.scores).toHaveLength(map.results[0]!.tokens.length);
   });

@@ -15,7 +15,7 @@ size_t sizeClass(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-/// The cache may hold as much as tensors ever did, or this.
+/// The cache may hold twice what tensors ever did, or this.
 constexpr size_t kSmallCache = size_t{256} << 20;
 
 std::string megabytes(size_t bytes) { return std::to_string((bytes + 524288) / 1048576) + " MiB"; }
@@ -47,7 +47,7 @@ void Memory::free(void* block, size_t bytes) {
   cached_ += size;
   free_[size].push_back(block);
   // shapes that change from call to call fill the cache with classes that nobody asks for again
-  if (cached_ > std::max(peak_, kSmallCache)) trim();
+  if (cached_ > std::max(2 * peak_, kSmallCache)) trim();
 }
 
 std::vector<void*> Memory::takeCached() {

@@ -32,7 +32,8 @@ const idsSchema = z.union([z.array(z.number()).min(1), z.array(z.array(z.number(
 export async function readInput(flags: InputFlags, loaded: LoadedModel): Promise<InputRow[]> {
   if (flags.ids !== undefined) return readIds(flags.ids);
   const text = flags.text ?? (await readText(flags.file!));
-  if (text === '') throw new Error(`${flags.text === undefined ? `${flags.file} is` : '--text is'} empty; at least one character is needed`);
+  if (text === '')
+    throw new Error(`${flags.text === undefined ? `${flags.file} is` : '--text is'} empty; at least one character is needed`);
   const { ids, offsets } = requireTokenizer(loaded).encode(text);
   return [{ ids, text, offsets }];
 }

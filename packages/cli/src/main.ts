@@ -7,7 +7,7 @@ const debug = process.argv.includes('--debug');
 
 /** One to a few lines on standard error; the stack only with --debug. */
 function report(error: unknown): void {
-  const text = error instanceof Error ? (debug ? error.stack ?? error.message : error.message) : String(error);
+  const text = error instanceof Error ? (debug ? (error.stack ?? error.message) : error.message) : String(error);
   process.stderr.write(`hidden-attention: ${text}\n`);
 }
 

@@ -12,5 +12,7 @@ export async function resolveModel(name: string, device?: string): Promise<Loade
   if (existsSync(name)) return loadModel(name, options);
   if (name.startsWith('zoo:')) return loadZoo(name.slice(4), options);
   const zoo = listZoo().map((known) => `zoo:${known}`);
-  throw new Error(`no model "${name}": there is no such file or folder; shipped models are ${zoo.join(', ')}. Models of a hub: download the folder and give its path`);
+  throw new Error(
+    `no model "${name}": there is no such file or folder; shipped models are ${zoo.join(', ')}. Models of a hub: download the folder and give its path`,
+  );
 }

@@ -1,4 +1,3 @@
-
 import { Command } from 'commander';
 import { addAttention } from './commands/attention.js';
 import { addBench } from './commands/bench.js';
@@ -9,7 +8,6 @@ import { addGenerate } from './commands/generate.js';
 import { addInspect } from './commands/inspect.js';
 import { addTrain } from './commands/train.js';
 import { version } from './version.js';
-
 
 /** The command line: each command is a file that parses, calls one package and prints. */
 export function createProgram(): Command {

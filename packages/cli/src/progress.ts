@@ -14,7 +14,10 @@ export function progressBar(what: string): Progress {
     update(done, total, note = '') {
       if (!process.stderr.isTTY) return;
       if (!bar && Date.now() - started > 2000) {
-        bar = new SingleBar({ stream: process.stderr, format: `${what} {bar} {percentage}% {note} {eta_formatted} left`, etaBuffer: 50, hideCursor: true }, Presets.shades_classic);
+        bar = new SingleBar(
+          { stream: process.stderr, format: `${what} {bar} {percentage}% {note} {eta_formatted} left`, etaBuffer: 50, hideCursor: true },
+          Presets.shades_classic,
+        );
         bar.start(total, done, { note });
       }
       bar?.update(done, { note });

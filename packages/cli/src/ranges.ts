@@ -18,7 +18,8 @@ export function parseRanges(flag: string, text: string): number[] | undefined {
 /** A position: a whole number (negative from the end), or `last`. */
 export function parsePosition(flag: string, text: string): number {
   if (text === 'last') return -1;
-  if (!/^-?\d+$/.test(text)) throw new UsageError(`${flag}: "${text}" is not a position; write a whole number (negative from the end) or last`);
+  if (!/^-?\d+$/.test(text))
+    throw new UsageError(`${flag}: "${text}" is not a position; write a whole number (negative from the end) or last`);
   return Number(text);
 }
 
@@ -28,7 +29,8 @@ export function parseNumber(flag: string, text: string, check: { integer?: boole
   const { integer = false, minimum = -Infinity, maximum = Infinity } = check;
   if (text.trim() === '' || !Number.isFinite(value) || (integer && !Number.isInteger(value)) || value < minimum || value > maximum) {
     const kind = integer ? 'a whole number' : 'a number';
-    const bounds = minimum > -Infinity && maximum < Infinity ? ` from ${minimum} to ${maximum}` : minimum > -Infinity ? ` of at least ${minimum}` : '';
+    const bounds =
+      minimum > -Infinity && maximum < Infinity ? ` from ${minimum} to ${maximum}` : minimum > -Infinity ? ` of at least ${minimum}` : '';
     throw new UsageError(`${flag}: "${text}" is not ${kind}${bounds}`);
   }
   return value;

@@ -29,7 +29,11 @@ export function addAttention(program: Command): void {
     .option('--row <I>', "what position I reads (negative from each row's end, or last)")
     .option('--column <J>', 'what is read of position J')
     .option('--matrix', 'all of it: quadratic in the length')
-    .addOption(new Option('--of <PART>', 'the bare scan, the whole block exactly, or the block as published').choices(['scan', 'block', 'unified']).default('scan'))
+    .addOption(
+      new Option('--of <PART>', 'the bare scan, the whole block exactly, or the block as published')
+        .choices(['scan', 'block', 'unified'])
+        .default('scan'),
+    )
     .addOption(new Option('--reduce <HOW>', 'a mean over the channels (the default is mean)').choices(['mean', 'meanAbs', 'meanPositive']))
     .option('--channels <LIST>', 'channels each by itself: 0-7,12, or all')
     .requiredOption('--out <F>', 'a .safetensors file')
@@ -67,7 +71,8 @@ function queryOf(flags: Flags): { name: string; read: (layer: AttentionLayer) =>
     const seen = given.length === 0 ? 'none' : given.map((kind) => `--${kind}`).join(' and ');
     throw new UsageError(`${seen} given; exactly one of --row I, --column J, --matrix is needed`);
   }
-  if (flags.reduce !== undefined && flags.channels !== undefined) throw new UsageError('--reduce and --channels are both given; choose a mean or channels');
+  if (flags.reduce !== undefined && flags.channels !== undefined)
+    throw new UsageError('--reduce and --channels are both given; choose a mean or channels');
   const channels = flags.channels === undefined ? undefined : (parseRanges('--channels', flags.channels) ?? 'all');
   const choice: ChannelChoice = channels === undefined ? { reduce: flags.reduce ?? 'mean' } : { channels };
   if (flags.matrix) return { name: 'matrix', read: (layer) => layer.matrix(choice) };

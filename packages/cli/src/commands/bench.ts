@@ -23,7 +23,11 @@ export function addBench(program: Command): void {
       const device = openDevice(program.opts<{ device?: string }>().device);
       const random = (shape: number[], map: (x: number) => number = (x) => x): Tensor => {
         const size = shape.reduce((a, b) => a * b, 1);
-        return Tensor.from(Float32Array.from({ length: size }, (_, i) => map(Math.sin(i * 12.9898) * 0.999)), shape, device);
+        return Tensor.from(
+          Float32Array.from({ length: size }, (_, i) => map(Math.sin(i * 12.9898) * 0.999)),
+          shape,
+          device,
+        );
       };
       const operands = {
         u: random([1, l, d]),
@@ -48,7 +52,18 @@ export function addBench(program: Command): void {
       const scan = await time(() => Object.values(selectiveScan(operands)));
       const row = await time(() => [selectiveScanTransposed({ delta, A, B, C }, { position: l - 1 })]);
       const updates = (l * d * n) / scan / 1e6;
-      const report = { device: device.name, level: device.level, threads: device.threads, length: l, channels: d, state: n, scanMs: scan, rowMs: row, rowPerScan: row / scan, gigaUpdatesPerSecond: updates };
+      const report = {
+        device: device.name,
+        level: device.level,
+        threads: device.threads,
+        length: l,
+        channels: d,
+        state: n,
+        scanMs: scan,
+        rowMs: row,
+        rowPerScan: row / scan,
+        gigaUpdatesPerSecond: updates,
+      };
       if (flags.json) return void process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
       process.stdout.write(
         `${device.name} (${device.level}, ${device.threads} threads), B=1 L=${l} D=${d} N=${n}\n` +

@@ -23,9 +23,16 @@ export function addCapture(program: Command): void {
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
       const rows = await readInput(flags, loaded);
       const { model } = loaded;
-      const { captured } = model.forward(model.batch(rows.map((row) => row.ids)), { capture: flags.sites.split(',').map((name) => name.trim()) });
+      const { captured } = model.forward(model.batch(rows.map((row) => row.ids)), {
+        capture: flags.sites.split(',').map((name) => name.trim()),
+      });
       const tensors = await Promise.all(
-        Object.entries(captured).map(async ([name, tensor]) => ({ name, dtype: 'F32' as const, shape: tensor.shape, data: (await tensor.read()) as Float32Array })),
+        Object.entries(captured).map(async ([name, tensor]) => ({
+          name,
+          dtype: 'F32' as const,
+          shape: tensor.shape,
+          data: (await tensor.read()) as Float32Array,
+        })),
       );
       await writeSafetensors(out, tensors);
       process.stdout.write(`${tensors.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join('\n')}\n`);

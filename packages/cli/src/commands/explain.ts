@@ -25,9 +25,17 @@ interface Flags extends InputFlags {
 export function addExplain(program: Command): void {
   addModelAndInput(program.command('explain'))
     .description('Show which tokens and words made a model answer as it did.')
-    .option('--target <T>', "what to explain: an id, a label, text:… for one token, or a list with one per row; default: the model's answer")
-    .option('--position <P>', "of a language model: the position whose answer is explained, or last (the default)")
-    .addOption(repeated('--method <NAME>', 'raw, rollout, mamba-attribution, gradient-x-input, decomposition; NAME:released for the variant of the released code; all'))
+    .option(
+      '--target <T>',
+      "what to explain: an id, a label, text:… for one token, or a list with one per row; default: the model's answer",
+    )
+    .option('--position <P>', 'of a language model: the position whose answer is explained, or last (the default)')
+    .addOption(
+      repeated(
+        '--method <NAME>',
+        'raw, rollout, mamba-attribution, gradient-x-input, decomposition; NAME:released for the variant of the released code; all',
+      ),
+    )
     .addOption(repeated('--option <METHOD.KEY=VALUE>', 'an option of a method'))
     .requiredOption('--out <F>', 'report.html, map.json or map.svg')
     .action(async (flags: Flags) => {
@@ -52,7 +60,11 @@ export function addExplain(program: Command): void {
       );
       const report = reportOf(flags.model, loaded, results);
       const text =
-        extname(out) === '.json' ? `${JSON.stringify({ ...report, model: flags.model }, null, 2)}\n` : extname(out) === '.svg' ? explanationSvg(report) : explanationReport(report);
+        extname(out) === '.json'
+          ? `${JSON.stringify({ ...report, model: flags.model }, null, 2)}\n`
+          : extname(out) === '.svg'
+            ? explanationSvg(report)
+            : explanationReport(report);
       await writeFileAtomic(out, text);
       process.stdout.write(`${results.map(summaryOf).join('')}wrote ${out}\n`);
     });
@@ -105,14 +117,19 @@ function summaryOf({ index, text, target, tokens, maps }: Explanation): string {
   const answer = target.label ?? String(target.id);
   const lines = [`row ${index}: ${answer}, probability ${(100 * target.probability).toFixed(1)} %`];
   for (const { method, variant, scores, words, certificate } of maps) {
-    const units = words && text !== null ? words.map(({ start, end, score }) => ({ text: text.slice(start, end), score })) : tokens.map((token, i) => ({ text: token.text, score: scores[i]! }));
+    const units =
+      words && text !== null
+        ? words.map(({ start, end, score }) => ({ text: text.slice(start, end), score }))
+        : tokens.map((token, i) => ({ text: token.text, score: scores[i]! }));
     const top = units.toSorted((a, b) => b.score - a.score).slice(0, 5);
     const { check } = certificate;
     const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
     const effect = check
       ? `; without its top ${check.removed} of ${check.of} ${check.unit}s ${percent(check.probability.top)}, without random ones ${percent(check.probability.random.reduce((a, b) => a + b, 0) / check.probability.random.length)}`
       : '';
-    lines.push(`  ${`${method}${variant === 'paper' ? '' : `:${variant}`}`.padEnd(28)}${top.map((unit) => JSON.stringify(unit.text.trim())).join(' ')}${effect}`);
+    lines.push(
+      `  ${`${method}${variant === 'paper' ? '' : `:${variant}`}`.padEnd(28)}${top.map((unit) => JSON.stringify(unit.text.trim())).join(' ')}${effect}`,
+    );
   }
   return `${lines.join('\n')}\n`;
 }

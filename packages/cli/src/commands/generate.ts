@@ -41,7 +41,10 @@ export function addGenerate(program: Command): void {
       const interrupt = new AbortController();
       const options = { ...samplingOf(flags), signal: interrupt.signal };
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
-      const rows = await readInput({ ...(flags.prompt === undefined ? {} : { text: flags.prompt }), ...(flags.ids === undefined ? {} : { ids: flags.ids }) }, loaded);
+      const rows = await readInput(
+        { ...(flags.prompt === undefined ? {} : { text: flags.prompt }), ...(flags.ids === undefined ? {} : { ids: flags.ids }) },
+        loaded,
+      );
       const prompts = rows.map((row) => row.ids);
       const { model, tokenizer } = loaded;
       process.once('SIGINT', () => interrupt.abort());

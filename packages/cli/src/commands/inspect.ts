@@ -51,8 +51,14 @@ export function addInspect(program: Command): void {
         ['layers', report.layers],
         ['hidden, inner, state size', `${report.hiddenSize}, ${inner}, ${state}`],
         ['vocabulary', `${report.vocabSize}${report.tokenizer ? `, tokenizer: ${report.tokenizer}` : ', no tokenizer'}`],
-        ['parameters', `${report.parameters.toLocaleString('en')} in ${model.parameters.size} tensors, ${mebibytes(report.parameterBytes)} as f32`],
-        ['attention maps', `${report.attentionMaps.perLayer.toLocaleString('en')} a layer (D·N), ${report.attentionMaps.total.toLocaleString('en')} in all`],
+        [
+          'parameters',
+          `${report.parameters.toLocaleString('en')} in ${model.parameters.size} tensors, ${mebibytes(report.parameterBytes)} as f32`,
+        ],
+        [
+          'attention maps',
+          `${report.attentionMaps.perLayer.toLocaleString('en')} a layer (D·N), ${report.attentionMaps.total.toLocaleString('en')} in all`,
+        ],
         ['state of one sequence', mebibytes(report.memory.state)],
         [`attention view, L = ${length}`, mebibytes(report.memory.attentionView)],
         ['  one row, all channels', mebibytes(report.memory.oneRow)],

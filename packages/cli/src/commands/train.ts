@@ -68,7 +68,10 @@ type Report = Parameters<NonNullable<Parameters<typeof train>[0]['onProgress']>>
 /** A bar in a terminal; elsewhere a line every twenty seconds. */
 function trainingScreen(): { update(progress: Report): void; stop(): void } {
   const bars = process.stderr.isTTY
-    ? new MultiBar({ stream: process.stderr, format: '{bar} {value}/{total} loss {loss} {speed} tokens/s {left} left', hideCursor: true }, Presets.shades_classic)
+    ? new MultiBar(
+        { stream: process.stderr, format: '{bar} {value}/{total} loss {loss} {speed} tokens/s {left} left', hideCursor: true },
+        Presets.shades_classic,
+      )
     : undefined;
   let bar: ReturnType<MultiBar['create']> | undefined;
   let lastLine = 0;

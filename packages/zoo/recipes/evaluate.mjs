@@ -1,0 +1,74 @@
+// Held-out figures of a trained model folder, as its model card gives them:
+//   node packages/zoo/recipes/evaluate.mjs mail MODEL_FOLDER [--data FOLDER]     accuracy, on texts cut as in training
+//   node packages/zoo/recipes/evaluate.mjs prose MODEL_FOLDER [--data FOLDER]    bits per byte, the state carried through
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { loadModel } from '@hidden-attention/checkpoint';
+import { createRequire } from 'node:module';
+
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { data: { type: 'string' } } });
+const [name, folder] = positionals;
+if (!['mail', 'prose'].includes(name) || !folder) {
+  console.error('usage: node packages/zoo/recipes/evaluate.mjs mail|prose MODEL_FOLDER [--data FOLDER]');
+  process.exit(2);
+}
+const data = values.data ?? join(process.env.HIDDEN_ATTENTION_CACHE ?? join(homedir(), '.cache/hidden-attention'), name);
+const recipe = JSON.parse(readFileSync(new URL(`./${name}/recipe.json`, import.meta.url), 'utf8'));
+const { model } = await loadModel(folder);
+const require = createRequire(new URL('../../model/package.json', import.meta.url));
+const { crossEntropy, reshape, scope, Tensor } = await import(require.resolve('@hidden-attention/tensor'));
+
+if (name === 'mail') {
+  const { labels } = model.config.head;
+  const examples = readFileSync(join(data, 'heldout.jsonl'), 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+  const rows = examples.map(({ text, label }) => ({
+    ids: new TextEncoder().encode(text).subarray(0, recipe.length),
+    label: labels.indexOf(label),
+  }));
+  rows.sort((a, b) => a.ids.length - b.ids.length);
+  const wrong = { ham: 0, spam: 0 };
+  for (let i = 0; i < rows.length; i += 32) {
+    const part = rows.slice(i, i + 32);
+    const logits = await scope(() => model.forward(model.batch(part.map(({ ids }) => ids))).logits).read();
+    part.forEach(({ label }, r) => {
+      const own = logits.subarray(r * labels.length, (r + 1) * labels.length);
+      if (own.indexOf(Math.max(...own)) !== label) wrong[labels[label]]++;
+    });
+  }
+  const accuracy = 1 - (wrong.ham + wrong.spam) / rows.length;
+  console.log(
+    JSON.stringify({
+      model: 'mail',
+      heldout: rows.length,
+      bytes: recipe.length,
+      accuracy,
+      hamTakenForSpam: wrong.ham,
+      spamTakenForHam: wrong.spam,
+    }),
+  );
+} else {
+  const ids = readFileSync(join(data, 'heldout.txt'));
+  const piece = 4096;
+  let state;
+  let nats = 0;
+  let count = 0;
+  for (let start = 0; start + 1 < ids.length; start += piece) {
+    const row = ids.subarray(start, Math.min(start + piece, ids.length - 1));
+    const labels = Int32Array.from(ids.subarray(start + 1, start + 1 + row.length));
+    const last = state;
+    const step = scope(() => {
+      const result = model.forward(model.batch([row]), last ? { state: last } : {});
+      return { loss: crossEntropy(reshape(result.logits, [row.length, 256]), Tensor.from(labels)), state: result.state };
+    });
+    state = step.state;
+    for (const loss of await step.loss.read()) nats += loss;
+    count += row.length;
+  }
+  console.log(JSON.stringify({ model: 'prose', heldout: ids.length, bitsPerByte: nats / count / Math.LN2 }));
+}
+process.exit(0);

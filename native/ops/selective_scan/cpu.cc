@@ -37,9 +37,38 @@ HA_INLINE void advance(ForwardTile& tile, int count, const float* A, float* stat
   for (int n = 0; n < S; n++) store(states + n * W, s[n]);
 }
 
+/// One position alone, as in generation: the states of one channel fill the lanes, so that nothing is transposed.
+static void singleStepChunk(const SelectiveScan& s, const ScanChunk& chunk) {
+  const int64_t D = s.channels, N = s.state, keys = (chunk.row * s.groups + chunk.group) * N;
+  float delta[W], input[W], products[W * W] = {};
+  for (int64_t block = 0; block < chunk.blocks(); block++) {
+    const int64_t channel = chunk.channel(block), at = chunk.row * D + channel;
+    const int lanes = chunk.lanes(block);
+    const vf u = loadPart(s.u + at, lanes);
+    const vf positive = step(s.delta + at, s.deltaBias ? loadPart(s.deltaBias + channel, lanes) : splat(0), s.softplus, lanes);
+    store(delta, positive * splat(kLog2e)), store(input, positive * u);
+    for (int lane = 0; lane < lanes; lane++) {
+      vf product = splat(0);
+      for (int64_t n = 0; n < N; n += W) {
+        const int states = (int)minimum(W, N - n);
+        const int64_t state = (at + lane) * N + n;
+        const vf decay = exp2Flushed(splat(delta[lane]) * loadPart(s.A + (channel + lane) * N + n, states));
+        const vf before = s.initialState ? loadPart(s.initialState + state, states) : splat(0);
+        const vf after = fma(decay, before, splat(input[lane]) * loadPart(s.B + keys + n, states));
+        if (s.finalState) storePart(s.finalState + state, after, states);
+        product = fma(after, loadPart(s.C + keys + n, states), product);
+      }
+      store(products + lane * W, product);
+    }
+    const vf y = fma(s.D ? loadPart(s.D + channel, lanes) : splat(0), u, sumEach(products));
+    storePart(s.y + at, s.z ? y * silu(loadPart(s.z + at, lanes)) : y, lanes);
+  }
+}
+
 static void forwardChunk(const SelectiveScan& s, const ScanChunk& chunk, float* memory) {
   const int64_t D = s.channels, N = s.state, blocks = chunk.blocks(), stride = s.groups * N;
   const int64_t row = chunk.row * s.length, rowStates = chunk.row * D * N;
+  if (s.length == 1 && chunk.length == 1 && !s.checkpoints && N >= W) return singleStepChunk(s, chunk);
   float *A = memory, *states = A + blocks * N * W;
   for (int64_t block = 0; block < blocks; block++) {
     const int64_t channel = chunk.channel(block);

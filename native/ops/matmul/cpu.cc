@@ -1,5 +1,5 @@
 // The matrix product, three ways to the same sums:
-//   - tiles of up to 6 rows by 4 vectors of columns in registers, over a packed right factor and slabs of 384 of the inner
+//   - tiles of up to 6 rows by 4 vectors of columns in registers, over a packed right factor and slabs of the inner
 //     axis: the packed panel streams from the second cache, six rows of the left factor stay in the first;
 //   - the same tiles on the factors as they lie, where packing would cost more than it saves;
 //   - dot products, where both factors run along the inner axis and one of them has few rows (decoding: one position at a
@@ -11,11 +11,11 @@ namespace ha::HA_ISA {
 constexpr int kRows = 6;                      // of a tile
 constexpr int kVectors = W == 16 ? 4 : 2;     // of columns of a tile: 24 sums in 32 registers, or 12 in 16
 constexpr int64_t kColumns = kVectors * W;
-constexpr int64_t kDepth = 384;               // of the inner axis at a time
+constexpr int64_t kDepth = 768;               // of the inner axis at a time, at most: c is read and written once for each
 constexpr int64_t kBlockRows = 24 * kRows;    // rows whose slab stays in the second cache
 constexpr int64_t kStripColumns = 4096, kStripRows = 28 * kBlockRows;  // packed at a time: 6 MB each
-constexpr int64_t kWorthPacking = 24;         // rows, from which the right factor is packed even if it lies well
-constexpr int64_t kDots = W == 16 ? 48 : 24;  // rows of the smaller factor, up to which dot products win
+constexpr int64_t kWorthPacking = 256;        // rows, from which the right factor is packed even if it lies well
+constexpr int64_t kDots = W == 16 ? 64 : 128; // rows of the smaller factor, up to which dot products win
 constexpr double kNanoseconds = 0.13 / W;     // of one multiply-add
 
 /// One tile: c (+)= a·b + bias over `depth`, a(i,p) = a[i·aRow + p·aStep], b(p,j) = b[p·bStep + j].
@@ -38,10 +38,14 @@ static void multiplyTile(const Tile& t) {
   // two row pointers and one stride address six rows
   const float *a = t.a, *a3 = t.a + 3 * t.aRow, *b = t.b;
   const int64_t aRow = t.aRow;
+#pragma GCC unroll 6
+  for (int i = 0; i < R; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < V; j++) __builtin_prefetch(t.c + i * t.cRow + j * W, 1);
   for (int64_t p = 0; p < t.depth; p++) {
     vf right[V];
 #pragma GCC unroll 4
-    for (int j = 0; j < V; j++) right[j] = load(b + j * W), __builtin_prefetch(b + 8 * t.bStep + j * W);
+    for (int j = 0; j < V; j++) right[j] = load(b + j * W);
 #pragma GCC unroll 6
     for (int i = 0; i < R; i++) {
       const vf left = splat(i < 3 ? a[i * aRow] : a3[(i - 3) * aRow]);
@@ -122,7 +126,9 @@ HA_INLINE void packRows(const float* a, int64_t m, int64_t firstRow, int64_t las
   const int64_t rows = lastRow - firstRow;
   for (int64_t p = from; p < to; p++, packed += rows) {
     const float* source = a + p * m + firstRow;
-    for (int64_t i = 0; i < rows; i++) packed[i] = source[i];
+    if (rows == kRows) memcpy(packed, source, kRows * sizeof(float));
+    else
+      for (int64_t i = 0; i < rows; i++) packed[i] = source[i];
   }
 }
 
@@ -141,15 +147,17 @@ static void multiplyInTiles(Context& context, const Matmul& o) {
   const bool packB = o.transposeB || o.m >= kWorthPacking, raggedB = o.n % W != 0;
   const auto packedColumns = [&](int64_t panel) { return packB || (raggedB && panel == columns.count - 1); };
 
-  const int64_t stripPanels = kStripColumns / kColumns, depthMost = minimum(o.k, kDepth), panelSize = depthMost * kColumns;
+  const int64_t slabs = maximum(1, (o.k + kDepth - 1) / kDepth), depthMost = (o.k + slabs - 1) / slabs;
+  const int64_t stripPanels = kStripColumns / kColumns, panelSize = depthMost * kColumns;
   float* packedB = static_cast<float*>(context.scratch(minimum(columns.count, stripPanels) * panelSize * sizeof(float)));
   const int64_t rowPanelsMost = o.transposeA ? minimum(rows.count, kStripRows / kRows) : rows.count;
   float* packedA = o.transposeA ? static_cast<float*>(context.scratch(rowPanelsMost * depthMost * kRows * sizeof(float))) : nullptr;
 
   for (int64_t firstPanel = 0; firstPanel < columns.count; firstPanel += stripPanels) {
     const int64_t panels = minimum(stripPanels, columns.count - firstPanel);
-    for (int64_t from = 0; from < o.k || from == 0; from += kDepth) {
-      const int64_t to = minimum(o.k, from + kDepth), depth = to - from;
+    for (int64_t slab = 0; slab < slabs; slab++) {
+      const auto [from, to] = share(o.k, slab, slabs);
+      const int64_t depth = to - from;
       parallelParts(context, panels, packB ? 0.3 * depth * kColumns : 1, [&](int64_t first, int64_t last) {
         for (int64_t i = first; i < last; i++) {
           if (!packedColumns(firstPanel + i)) continue;
@@ -221,6 +229,7 @@ struct Dots {
 template <int S, int H>
 static void dotTile(const Dots& t, int64_t firstStreamed, int64_t firstHeld) {
   constexpr int kChains = S * H <= 4 ? 2 : 1;
+  const int64_t ahead = S * t.k <= 8192 ? S * t.k : 16 * W;  // prefetch the next tile, or this one where rows are long
   vf sums[kChains][S][H] = {};
   const float *streamed = t.streamed + firstStreamed * t.k, *held = t.held + firstHeld * t.k;
   const auto step = [&](int64_t p, int lanes, int chain) HA_INLINED {
@@ -230,7 +239,7 @@ static void dotTile(const Dots& t, int64_t firstStreamed, int64_t firstHeld) {
 #pragma GCC unroll 4
     for (int s = 0; s < S; s++) {
       const float* row = streamed + s * t.k + p;
-      __builtin_prefetch(row + 8 * W);
+      __builtin_prefetch(row + ahead);
       const vf w = loadPart(row, lanes);
 #pragma GCC unroll 6
       for (int h = 0; h < H; h++) sums[chain][s][h] = fma(w, x[h], sums[chain][s][h]);

@@ -30,7 +30,9 @@ for (const name of ['mail', 'prose']) {
     await device.finish();
     best = Math.min(best, performance.now() - start);
   }
-  console.log(`training zoo:${name}, batch ${batchSize} x ${length}, ${model.parameterCount.toLocaleString('en')} parameters: ${Math.round((batchSize * length * 1000) / best).toLocaleString('en')} tokens/s (forward and backward)`);
+  console.log(
+    `training zoo:${name}, batch ${batchSize} x ${length}, ${model.parameterCount.toLocaleString('en')} parameters: ${Math.round((batchSize * length * 1000) / best).toLocaleString('en')} tokens/s (forward and backward)`,
+  );
   model.dispose();
 }
 process.exit(0);

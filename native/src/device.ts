@@ -51,7 +51,8 @@ export class Device {
     if (!levels.includes(level)) {
       throw new DeviceError(`no instruction-set level "${level}" (HIDDEN_ATTENTION_ISA); this processor runs: ${levels.join(', ')}`);
     }
-    const asked = options.threads ?? (process.env.HIDDEN_ATTENTION_THREADS ? Number(process.env.HIDDEN_ATTENTION_THREADS) : availableParallelism());
+    const asked =
+      options.threads ?? (process.env.HIDDEN_ATTENTION_THREADS ? Number(process.env.HIDDEN_ATTENTION_THREADS) : availableParallelism());
     if (!Number.isInteger(asked) || asked < 1 || asked > 256) {
       throw new DeviceError(`threads (HIDDEN_ATTENTION_THREADS) is ${asked}; a whole number from 1 to 256 is needed`);
     }

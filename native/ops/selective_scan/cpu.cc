@@ -9,7 +9,7 @@ constexpr int kTile = kScanTile;
 // ---- forward
 
 /// What a tile of one channel block is made of: position i has its W channels at [i·W].
-struct ForwardTile {
+struct alignas(64) ForwardTile {
   float delta[kTile * W], input[kTile * W], y[kTile * W];  // delta', delta'·u, Σ_n C·s
 };
 
@@ -20,16 +20,18 @@ HA_INLINE vf step(const float* delta, vf bias, bool positive, int lanes) {
 }
 
 /// Advances S states (A and the states as [n][W]) over `count` positions and adds C·s to y.
-template <int S>
+template <int S, bool kShared>
 HA_INLINE void advance(ForwardTile& tile, int count, const float* A, float* states, const float* B, const float* C, int64_t stride) {
   vf s[S];
   for (int n = 0; n < S; n++) s[n] = load(states + n * W);
   for (int i = 0; i < count; i++, B += stride, C += stride) {
     const vf delta = load(tile.delta + i * W), input = load(tile.input + i * W);
+    const vf shared = kShared ? exp2Flushed(delta * load(A)) : delta;
     vf even = load(tile.y + i * W), odd = splat(0);  // two sums, to halve the chain of additions
 #pragma GCC unroll 16
     for (int n = 0; n < S; n++) {
-      s[n] = fma(exp2Flushed(delta * load(A + n * W)), s[n], input * splat(B[n]));
+      const vf decay = kShared ? shared : exp2Flushed(delta * load(A + n * W));
+      s[n] = fma(decay, s[n], input * splat(B[n]));
       (n % 2 ? odd : even) = fma(s[n], splat(C[n]), n % 2 ? odd : even);
     }
     store(tile.y + i * W, even + odd);
@@ -40,7 +42,7 @@ HA_INLINE void advance(ForwardTile& tile, int count, const float* A, float* stat
 /// One position alone, as in generation: the states of one channel fill the lanes, so that nothing is transposed.
 static void singleStepChunk(const SelectiveScan& s, const ScanChunk& chunk) {
   const int64_t D = s.channels, N = s.state, keys = (chunk.row * s.groups + chunk.group) * N;
-  float delta[W], input[W], products[W * W] = {};
+  alignas(64) float delta[W], input[W], products[W * W] = {};
   for (int64_t block = 0; block < chunk.blocks(); block++) {
     const int64_t channel = chunk.channel(block), at = chunk.row * D + channel;
     const int lanes = chunk.lanes(block);
@@ -76,6 +78,7 @@ static void forwardChunk(const SelectiveScan& s, const ScanChunk& chunk, float* 
     if (s.initialState) gatherStates(s.initialState + rowStates + channel * N, chunk.lanes(block), N, 1, states + block * N * W);
     else zero(states + block * N * W, N * W);
   }
+  const bool shared = sharedRates(A, blocks, N);
 
   ForwardTile tile;
   for (int64_t start = 0; start < chunk.length; start += kTile) {
@@ -98,7 +101,10 @@ static void forwardChunk(const SelectiveScan& s, const ScanChunk& chunk, float* 
         store(tile.input + i * W, delta * loadPart(s.u + at + i * D, lanes));
         store(tile.y + i * W, splat(0));
       }
-      forStates(N, [&]<int S>(int64_t n) { advance<S>(tile, count, blockA + n * W, blockStates + n * W, B + n, C + n, stride); });
+      forStates(N, [&]<int S>(int64_t n) {
+        if (shared) advance<S, true>(tile, count, blockA + n * W, blockStates + n * W, B + n, C + n, stride);
+        else advance<S, false>(tile, count, blockA + n * W, blockStates + n * W, B + n, C + n, stride);
+      });
       const vf skip = s.D ? loadPart(s.D + channel, lanes) : splat(0);
       for (int i = 0; i < count; i++) {
         if (s.z) __builtin_prefetch(s.z + next + i * D);
@@ -126,7 +132,7 @@ void selectiveScan(Context& context, const SelectiveScan& s) {
 constexpr int kBackwardStates = 4;
 
 /// A tile of one channel block: position i has its W channels at [i·W].
-struct BackwardTile {
+struct alignas(64) BackwardTile {
   float delta[kTile * W], input[kTile * W];    // delta', delta'·u
   float dy[kTile * W], y[kTile * W];           // the gradient before the gate; y before D and the gate
   float dInput[kTile * W], dDecay[kTile * W];  // Σ_n ds·B, Σ_n ds·s_{i−1}·decay·A·log2(e)
@@ -134,17 +140,18 @@ struct BackwardTile {
 };
 
 /// Runs S states forward through the tile again and keeps them all, with their decays.
-template <int S>
+template <int S, bool kShared>
 HA_INLINE void recompute(BackwardTile& tile, int count, const float* A, const float* saved, int lanes, const float* B, const float* C,
                          int64_t stride, bool wantY) {
   vf s[S];
   for (int n = 0; n < S; n++) store(tile.states + n * W, s[n] = loadPart(saved + n * lanes, lanes));
   for (int i = 0; i < count; i++, B += stride, C += stride) {
     const vf delta = load(tile.delta + i * W), input = load(tile.input + i * W);
+    const vf shared = kShared ? exp2Flushed(delta * load(A)) : delta;
     float *decays = tile.decays + i * S * W, *states = tile.states + (i + 1) * S * W;
 #pragma GCC unroll 16
     for (int n = 0; n < S; n++) {
-      const vf decay = exp2Flushed(delta * load(A + n * W));
+      const vf decay = kShared ? shared : exp2Flushed(delta * load(A + n * W));
       s[n] = fma(decay, s[n], input * splat(B[n]));
       store(decays + n * W, decay), store(states + n * W, s[n]);
     }
@@ -208,8 +215,8 @@ struct BackwardMemory {
 };
 
 /// One tile of one channel block, from the gradient of its last states to that of its first ones.
-static void backwardBlock(const SelectiveScanBackward& s, const ScanChunk& chunk, int64_t block, int64_t start, int count, BackwardTile& tile,
-                          const BackwardMemory& memory) {
+static void backwardBlock(const SelectiveScanBackward& s, const ScanChunk& chunk, int64_t block, int64_t start, int count, bool shared,
+                          BackwardTile& tile, const BackwardMemory& memory) {
   const int64_t D = s.channels, N = s.state, stride = s.groups * N, row = chunk.row * s.length + start;
   const int64_t channel = chunk.channel(block), at = row * D + channel;
   const int64_t next = block + 1 < chunk.blocks() ? at + W : at - kTile * D - block * W;
@@ -234,7 +241,8 @@ static void backwardBlock(const SelectiveScanBackward& s, const ScanChunk& chunk
 
   forStates<kBackwardStates>(N, [&]<int S>(int64_t n) {
     const int64_t at = (block * N + n) * W;
-    recompute<S>(tile, count, memory.A + at, saved + n * lanes, lanes, B + n, C + n, stride, wantY);
+    if (shared) recompute<S, true>(tile, count, memory.A + at, saved + n * lanes, lanes, B + n, C + n, stride, wantY);
+    else recompute<S, false>(tile, count, memory.A + at, saved + n * lanes, lanes, B + n, C + n, stride, wantY);
     retreat<S>(tile, count, memory.A + at, B + n, C + n, stride, memory.gradients + at, memory.dA + at, memory.dB + n * W, memory.dC + n * W,
                N * W);
   });
@@ -279,11 +287,12 @@ static void backwardChunk(const SelectiveScanBackward& s, const ScanChunk& chunk
       if (to) zero(to + (row + i) * D + chunk.first, chunk.end - chunk.first);
     zero(dB + i * stride, N), zero(dC + i * stride, N);
   }
+  const bool shared = sharedRates(memory.A, blocks, N);
   BackwardTile tile;
   for (int64_t start = (scanTiles(chunk.length) - 1) * kTile; start >= 0; start -= kTile) {
     const int count = (int)minimum(kTile, chunk.length - start);
     zero(memory.dB, count * N * W), zero(memory.dC, count * N * W);
-    for (int64_t block = 0; block < blocks; block++) backwardBlock(s, chunk, block, start, count, tile, memory);
+    for (int64_t block = 0; block < blocks; block++) backwardBlock(s, chunk, block, start, count, shared, tile, memory);
     for (int i = 0; i < count; i++)
       for (int64_t n = 0; n < N; n += W) {  // the W vectors behind the last state hold something and are not used
         const int states = (int)minimum(W, N - n);
@@ -339,24 +348,25 @@ void selectiveScanBackward(Context& context, const SelectiveScanBackward& s) {
 HA_INLINE int64_t unitPosition(const SelectiveScanTransposed& s, int64_t length) { return s.position < 0 ? length - 1 : s.position; }
 
 /// What a tile of one channel block is made of: position i has its W channels at [i·W].
-struct TransposedTile {
+struct alignas(64) TransposedTile {
   float delta[kTile * W], g[kTile * W], out[kTile * W];  // out: Σ_n B·q before delta and D
 };
 
 /// Takes the gradient q of S states backward: q_i = decay_{i+1}·q_{i+1} + C_i·g_i (the last term only where g is not all zero).
-template <int S, bool kAny>
-HA_INLINE void transposedStates(TransposedTile& tile, int count, const float* A, float* states, const float* B, const float* C, int64_t stride) {
+template <int S, bool kAny, bool kShared>
+static void transposedStates(TransposedTile& tile, int count, const float* A, float* states, const float* B, const float* C, int64_t stride) {
   vf q[S];
   for (int n = 0; n < S; n++) q[n] = load(states + n * W);
   for (int i = count - 1; i >= 0; i--) {
     const vf delta = load(tile.delta + i * W), g = load(tile.g + i * W);
     const float *b = B + i * stride, *c = C + i * stride;
+    const vf shared = kShared ? exp2Flushed(delta * load(A)) : delta;
     vf even = load(tile.out + i * W), odd = splat(0);
 #pragma GCC unroll 16
     for (int n = 0; n < S; n++) {
       if (kAny) q[n] = fma(splat(c[n]), g, q[n]);
       (n % 2 ? odd : even) = fma(q[n], splat(b[n]), n % 2 ? odd : even);
-      q[n] = q[n] * exp2Flushed(delta * load(A + n * W));
+      q[n] = q[n] * (kShared ? shared : exp2Flushed(delta * load(A + n * W)));
     }
     store(tile.out + i * W, even + odd);
   }
@@ -377,6 +387,7 @@ static void transposedChunk(const SelectiveScanTransposed& s, const ScanChunk& c
   // nothing flows back from behind the one position where g is not zero
   const int64_t unit = unitPosition(s, chunk.length), end = s.g || s.dFinalState ? chunk.length : minimum(chunk.length, unit + 1);
   for (int64_t i = end; i < s.length; i++) zero(s.out + (row + i) * D + chunk.first, chunk.end - chunk.first);
+  const bool shared = sharedRates(A, blocks, N);
   TransposedTile tile;
   for (int64_t start = (scanTiles(end) - 1) * kTile; start >= 0; start -= kTile) {
     const int count = (int)minimum(kTile, end - start);
@@ -386,14 +397,19 @@ static void transposedChunk(const SelectiveScanTransposed& s, const ScanChunk& c
       const int64_t channel = chunk.channel(block), at = (row + start) * D + channel;
       const int lanes = chunk.lanes(block);
       float *blockA = A + block * N * W, *blockStates = states + block * N * W;
+      if (!any && allZero(blockStates, N * W)) {  // all has decayed and nothing comes in any more
+        for (int i = 0; i < count; i++) storePart(s.out + at + i * D, splat(0), lanes);
+        continue;
+      }
       for (int i = 0; i < count; i++) {
         store(tile.delta + i * W, loadPart(s.delta + at + i * D, lanes));
         store(tile.g + i * W, s.g ? loadPart(s.g + at + i * D, lanes) : splat(start + i == unit));
         store(tile.out + i * W, splat(0));
       }
       forStates(N, [&]<int S>(int64_t n) {
-        if (any) transposedStates<S, true>(tile, count, blockA + n * W, blockStates + n * W, B + n, C + n, stride);
-        else transposedStates<S, false>(tile, count, blockA + n * W, blockStates + n * W, B + n, C + n, stride);
+        const auto states = any ? shared ? transposedStates<S, true, true> : transposedStates<S, true, false>
+                                : shared ? transposedStates<S, false, true> : transposedStates<S, false, false>;
+        states(tile, count, blockA + n * W, blockStates + n * W, B + n, C + n, stride);
       });
       const vf skip = s.D ? loadPart(s.D + channel, lanes) : splat(0);
       for (int i = 0; i < count; i++)

@@ -38,7 +38,7 @@ HA_INLINE ScanParts scanParts(const char* op, Context& context, const Arguments&
       fail("%s: lengths[%d] is %d; it must lie in 0…%d", op, (int)row, (int)s.lengths[row], (int)s.length);
   const int64_t rows = maximum(1, s.batch * s.groups), widest = (s.channels + s.groups - 1) / maximum(1, s.groups);
   const int64_t blocks = (widest + W - 1) / W;  // of the widest group
-  const int64_t fitting = maximum(1, minimum(16, 16 * 16 / maximum(1, s.state)));  // blocks whose states stay in the cache
+  const int64_t fitting = maximum(1, minimum(16, 16 * 128 / maximum(1, s.state)));  // blocks whose states stay in the cache
   const bool tiny = s.length * s.channels * s.state < 200000;                        // not worth a second thread
   const int64_t wanted = tiny ? 1 : (4 * context.threads() + rows - 1) / rows;
   const int64_t parts = maximum(1, minimum(blocks, maximum(wanted, (blocks + fitting - 1) / fitting)));
@@ -71,6 +71,21 @@ HA_INLINE void scatterStates(const float* from, int lanes, int64_t state, float*
 }
 HA_INLINE void zero(float* to, int64_t count) {
   if (count > 0) memset(to, 0, count * sizeof(float));
+}
+
+/// Whether all states of each channel have one rate, as in Mamba-2 (A of some blocks as [n][W]): one exponential then serves them all.
+HA_INLINE bool sharedRates(const float* A, int64_t blocks, int64_t state) {
+  for (int64_t block = 0; block < blocks; block++)
+    for (int64_t n = 1; n < state; n++)
+      if (memcmp(A + block * state * W, A + (block * state + n) * W, W * sizeof(float))) return false;
+  return true;
+}
+/// Whether all numbers are ±0.
+HA_INLINE bool allZero(const float* p, int64_t count) {
+  for (int64_t i = 0; i < count; i += W) {
+    if (sum(vabs(load(p + i))) != 0) return false;
+  }
+  return true;
 }
 
 /// Calls body.template operator()<S>(n) for consecutive runs n…n+S−1 of the states: as many at a time as `most` allows.

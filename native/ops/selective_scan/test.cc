@@ -113,6 +113,8 @@ Problem<float> problem(Check& check, const Shape& shape, int options) {
   p.batch = shape.batch, p.length = shape.length, p.channels = shape.channels, p.state = shape.state, p.groups = shape.groups;
   p.u = check.normal(p.bld()), p.B = check.normal(p.blgn()), p.C = check.normal(p.blgn());
   p.A = check.uniform(p.channels * p.state, -8, -0.01f);
+  if (options & 64)  // one rate for all states of a channel, as in Mamba-2
+    for (int64_t i = 0; i < p.channels * p.state; i++) p.A[i] = p.A[i / p.state * p.state];
   p.softplus = options & 1;
   p.delta = p.softplus ? check.normal(p.bld(), 2) : check.uniform(p.bld(), 0.001f, 1);
   if (options & 2) p.D = check.normal(p.channels);
@@ -159,7 +161,7 @@ GradientResult runBackward(Check& check, const Problem<float>& p, const Floats& 
 
 TEST(selectiveScan) {
   for (const Shape& shape : kShapes)
-    for (int options : {0, 1, 63, (int)(check.random() % 64), (int)(check.random() % 64)}) {
+    for (int options : {0, 1, 63, 127, (int)(check.random() % 128), (int)(check.random() % 128)}) {
       const Problem<float> p = problem(check, shape, options);
       const Forward want = forward(p.as<double>());
       const Result got = run(check, p);
@@ -196,7 +198,7 @@ TEST(selectiveScanStepByStep) {
 
 TEST(selectiveScanBackward) {
   for (const Shape& shape : kShapes)
-    for (int options : {0, 1, 63, (int)(check.random() % 64), (int)(check.random() % 64)}) {
+    for (int options : {0, 1, 63, 127, (int)(check.random() % 128), (int)(check.random() % 128)}) {
       const Problem<float> p = problem(check, shape, options);
       const Floats dy = check.normal(p.bld()), dFinal = options % 3 ? check.normal(p.bdn()) : Floats();
       const Gradients want = backward(p.as<double>(), Doubles(dy.begin(), dy.end()), Doubles(dFinal.begin(), dFinal.end()));
@@ -244,7 +246,7 @@ TEST(selectiveScanBackwardByDifferences) {
 
 TEST(selectiveScanTransposed) {
   for (const Shape& shape : kShapes)
-    for (int options : {0, 2, 32, 34, 2, 32}) {
+    for (int options : {0, 2, 32, 34, 2, 32, 64, 98}) {
       const Problem<float> p = problem(check, shape, options);
       const int64_t kind = check.random() % 3, position = kind == 0 ? (int64_t)(check.random() % p.length) : -1;
       const Floats g = kind == 2 ? check.normal(p.bld()) : Floats(), dFinal = check.random() % 2 ? check.normal(p.bdn()) : Floats();

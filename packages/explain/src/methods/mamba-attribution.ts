@@ -45,7 +45,7 @@ export const mambaAttribution: Explainer<AttributionOptions> = defineExplainer({
 export const mambaAttributionReleased: Explainer<ReleasedAttributionOptions> = defineExplainer({
   name: 'mamba-attribution',
   variant: 'released',
-  title: 'Mamba-Attribution, as released',
+  title: 'Mamba-Attribution',
   summary:
     "Mamba-Attribution as the paper's code computes it: attention and the score's gradient are each stretched to 0…1 and multiplied, and the answer's own row stands for the rows of all tokens.",
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,

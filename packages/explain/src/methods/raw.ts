@@ -38,7 +38,7 @@ export const raw: Explainer<MatrixOptions> = defineExplainer({
 export const rawReleased: Explainer<ReleasedOptions> = defineExplainer({
   name: 'raw',
   variant: 'released',
-  title: 'Raw hidden attention, as released',
+  title: 'Raw hidden attention',
   summary: "Raw hidden attention as the paper's code computes it: every layer is stretched to 0…1 before the average.",
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: false,

@@ -46,7 +46,7 @@ async function rollOut(question: Question, options: MatrixOptions): Promise<Roll
 export const rolloutReleased: Explainer<ReleasedOptions> = defineExplainer({
   name: 'rollout',
   variant: 'released',
-  title: 'Attention rollout, as released',
+  title: 'Attention rollout',
   summary: "Attention rollout as the paper's code computes it: the answer's own row stands for the rows of all tokens.",
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: true,

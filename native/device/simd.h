@@ -38,6 +38,9 @@ HA_INLINE void store(float* p, vf v) { *(vfu*)p = v; }
 HA_INLINE vf loadPart(const float* p, int lanes) {
 #if defined(__AVX512F__)
   return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << lanes) - 1), p);
+#elif defined(__AVX2__)
+  if (lanes == W) return load(p);
+  return (vf)_mm256_maskload_ps(p, (__m256i)(vi{0, 1, 2, 3, 4, 5, 6, 7} < lanes));
 #else
   if (lanes == W) return load(p);
   float t[W] = {};

@@ -126,23 +126,57 @@ void causalConv1d(Context& context, const CausalConv1d& o) {
   }
 }
 
-/// dweight[k,d] += Σ_i dy_i[d]·x_{i+k−carried}[d] and dbias[d] += Σ_i dy_i[d] over one chunk's positions; sums as [k+1 d].
-HA_INLINE void addWeightGradient(const Positions& x, const float* dy, int64_t width, int64_t first, int64_t last, bool withX, float* sums) {
+/// sums[k,d] += Σ_i dy_i[d]·x_{i+k−carried}[d] and sums[width,d] += Σ_i dy_i[d] over a tile of positions; `Width` 0: any width.
+template <int Width>
+HA_INLINE void addTile(const Positions& x, const float* dy, int64_t width, int64_t first, int count, int64_t d, int lanes, float* sums) {
+  vf grown[kTile], total = splat(0);
+#pragma GCC unroll 8
+  for (int i = 0; i < count; i++) grown[i] = loadPart(dy + (first + i) * x.channels + d, lanes), total += grown[i];
+  const auto add = [&](int64_t k, vf part) HA_INLINED {
+    float* sum = sums + k * x.channels + d;
+    storePart(sum, loadPart(sum, lanes) + part, lanes);
+  };
+  add(width, total);
+  if (Width > 0) {
+    vf tap[Width > 0 ? Width : 1] = {};
+    const int64_t start = first - (Width - 1);
+#pragma GCC unroll 16
+    for (int row = 0; row < count + Width - 1; row++) {  // each input once, for every tap that it meets
+      const vf input = loadPart(x[start + row] + d, lanes);
+#pragma GCC unroll 4
+      for (int k = 0; k < Width; k++)
+        if (row - k >= 0 && row - k < count) tap[k] = fma(grown[row - k], input, tap[k]);
+    }
+    for (int k = 0; k < Width; k++) add(k, tap[k]);
+  } else {
+    for (int64_t k = 0; k < width; k++) {
+      vf tap = splat(0);
+      for (int i = 0; i < count; i++) tap = fma(grown[i], loadPart(x[first + i + k - (width - 1)] + d, lanes), tap);
+      add(k, tap);
+    }
+  }
+}
+
+/// The sums of one chunk's positions, [k+1 d].
+template <int Width>
+HA_INLINE void addWeightGradient(const Positions& x, const float* dy, int64_t width, int64_t first, int64_t last, float* sums) {
   for (int64_t i = first; i < last; i += kTile) {
     const int count = (int)minimum(kTile, last - i);
     eachVector(0, x.channels, [&](int64_t d, int lanes) HA_INLINED {
-      vf grown[kTile], total = splat(0);
-      for (int t = 0; t < count; t++) grown[t] = loadPart(dy + (i + t) * x.channels + d, lanes), total += grown[t];
-      float* bias = sums + width * x.channels + d;
-      storePart(bias, loadPart(bias, lanes) + total, lanes);
-      if (!withX) return;
-      for (int64_t k = 0; k < width; k++) {
-        total = splat(0);
-        for (int t = 0; t < count; t++) total = fma(grown[t], loadPart(x[i + t + k - (width - 1)] + d, lanes), total);
-        float* sum = sums + k * x.channels + d;
-        storePart(sum, loadPart(sum, lanes) + total, lanes);
-      }
+      if (count == kTile) addTile<Width>(x, dy, width, i, kTile, d, lanes, sums);
+      else addTile<0>(x, dy, width, i, count, d, lanes, sums);
     });
+  }
+}
+
+/// Without x: the bias's sums alone.
+HA_INLINE void addWeightGradientAny(const Positions& x, const float* dy, int64_t width, int64_t first, int64_t last, bool withX, float* sums) {
+  if (!withX) return addWeightGradient<0>(x, dy, 0, first, last, sums + width * x.channels);
+  switch (width) {
+    case 2: return addWeightGradient<2>(x, dy, 2, first, last, sums);
+    case 3: return addWeightGradient<3>(x, dy, 3, first, last, sums);
+    case 4: return addWeightGradient<4>(x, dy, 4, first, last, sums);
+    default: return addWeightGradient<0>(x, dy, width, first, last, sums);
   }
 }
 
@@ -176,7 +210,8 @@ void causalConv1dBackward(Context& context, const CausalConv1dBackward& o) {
     if (wantSums) {
       float* own = sums + chunk * sumCount;
       memset(own, 0, sumCount * sizeof(float));
-      addWeightGradient({before + b * carried * o.channels, o.x + b * size, carried, o.channels}, dy, o.width, first, last, wantWeight, own);
+      const Positions x{wantWeight ? before + b * carried * o.channels : nullptr, wantWeight ? o.x + b * size : nullptr, carried, o.channels};
+      addWeightGradientAny(x, dy, o.width, first, last, wantWeight, own);
     }
     if (!o.dx) return;
     float* dx = o.dx + b * size;

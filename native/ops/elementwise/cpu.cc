@@ -30,6 +30,11 @@ HA_INLINE vf logOfAny(vf x) {
   const vf infinity = splat(__builtin_inff()), notFinite = select(x == infinity, x, splat(__builtin_nanf("")));
   return select((x > splat(0)) & (x < infinity), log(x), select(x == splat(0), -infinity, notFinite));
 }
+/// dσ/dx = e/(1+e)², e = exp(−|x|)
+HA_INLINE vf sigmoidGradient(vf x) {
+  const vf e = exp(-vabs(x)), s = splat(1) / (splat(1) + e);
+  return e * s * s;
+}
 /// −1, 0 or 1; NaN stays.
 HA_INLINE vf sign(vf x) { return select(x > splat(0), splat(1), select(x < splat(0), splat(-1), x)); }
 /// 0 up to 0, 1 above; NaN stays.
@@ -57,8 +62,7 @@ void unaryBackward(Context& context, const UnaryBackward& o) {
     case UnaryKind::kSilu: return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return siluGradient(x); });
     case UnaryKind::kSoftplus:
       return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return select(x > splat(20), splat(1), sigmoid(x)); });
-    case UnaryKind::kSigmoid:
-      return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return sigmoid(x) * sigmoid(-x); });
+    case UnaryKind::kSigmoid: return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return sigmoidGradient(x); });
     case UnaryKind::kExp: return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return exp(x); });
     case UnaryKind::kNegExp: return mapBackward(context, o, 0.4, [](vf x) HA_INLINED { return -exp(x); });
     case UnaryKind::kPositive: return mapBackward(context, o, 0.3, [](vf x) HA_INLINED { return step(x); });

@@ -13,8 +13,7 @@ void fill(Context& context, const Fill& o) {
 }
 
 HA_INLINE void copyRun(float* target, const float* source, int64_t count) {
-  if (count == 1) *target = *source;
-  else if (count <= 4 * W)
+  if (count <= 4 * W)
     eachVector(0, count, [&](int64_t i, int lanes) HA_INLINED { storePart(target + i, loadPart(source + i, lanes), lanes); });
   else memcpy(target, source, count * sizeof(float));
 }
@@ -23,6 +22,10 @@ void copyBlocks(Context& context, const CopyBlocks& o) {
   if (o.blocks * o.run == 0) return;
   const float* source = o.source + o.sourceOffset;
   float* target = o.target + o.targetOffset;
+  if (o.run == 1)
+    return parallelParts(context, o.blocks, 0.5, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; i++) target[i * o.targetStride] = source[i * o.sourceStride];
+    });
   const int64_t pieces = (o.run + kStep - 1) / kStep;  // long runs are shared, too
   parallelParts(context, o.blocks * pieces, 0.2 * minimum(o.run, kStep) + 2, [&](int64_t first, int64_t last) {
     int64_t block = first / pieces, piece = first % pieces;

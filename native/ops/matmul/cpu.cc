@@ -8,15 +8,15 @@
 
 namespace ha::HA_ISA {
 
-constexpr int kRows = 6;                      // of a tile
-constexpr int kVectors = W == 16 ? 4 : 2;     // of columns of a tile: 24 sums in 32 registers, or 12 in 16
+constexpr int kRows = 6;                       // of a tile
+constexpr int kVectors = W == 16 ? 4 : 2;      // of columns of a tile: 24 sums in 32 registers, or 12 in 16
 constexpr int64_t kColumns = kVectors * W;
-constexpr int64_t kDepth = 768;               // of the inner axis at a time, at most: c is read and written once for each
-constexpr int64_t kBlockRows = 24 * kRows;    // rows whose slab stays in the second cache
-constexpr int64_t kStripColumns = 4096, kStripRows = 28 * kBlockRows;  // packed at a time: 6 MB each
-constexpr int64_t kWorthPacking = 256;        // rows, from which the right factor is packed even if it lies well
-constexpr int64_t kDots = W == 16 ? 64 : 128; // rows of the smaller factor, up to which dot products win
-constexpr double kNanoseconds = 0.13 / W;     // of one multiply-add
+constexpr int64_t kDepth = 768;                // of the inner axis at a time, at most: c is read and written once for each
+constexpr int64_t kBlockRows = 24 * kRows;     // rows whose slab stays in the second cache
+constexpr int64_t kStripColumns = 4096, kStripRows = 28 * kBlockRows;  // packed at a time: 12 MB each
+constexpr int64_t kWorthPacking = 256;         // rows, from which the right factor is packed even if it lies well
+constexpr int64_t kDots = W == 16 ? 64 : 128;  // rows of the smaller factor, up to which dot products win
+constexpr double kNanoseconds = 0.13 / W;      // of one multiply-add
 
 /// One tile: c (+)= a·b + bias over `depth`, a(i,p) = a[i·aRow + p·aStep], b(p,j) = b[p·bStep + j].
 struct Tile {
@@ -299,7 +299,9 @@ void matmul(Context& context, const Matmul& call) {
   Matmul o = call;
   if (o.m == 1) o.transposeA = false;  // [k 1] and [1 k] lie alike
   if (o.n == 1) o.transposeB = true;
-  if (o.transposeB && !o.transposeA && minimum(o.m, o.n) <= kDots) multiplyByDots(context, o);
+  // a dot product ends with a sum over lanes, which takes some length to pay for
+  const int64_t few = minimum(o.m, o.n);
+  if (o.transposeB && !o.transposeA && (few == 1 || (few <= kDots && 8 * few <= o.k))) multiplyByDots(context, o);
   else multiplyInTiles(context, o);
 }
 

@@ -20,7 +20,8 @@ struct AttentionMatrix {
   }
 };
 
-/// A mean over all channels of α (a blocked matrix product, section 3), of |α|, or of max(α, 0) (both direct: they do not factor).
+/// A mean over all channels of α, of |α|, or of max(α, 0). The kernel sums channel by channel, blocked for cache with the factors of
+/// section 3, so all three cost the same.
 struct AttentionMatrixReduced {
   enum Reduce : int32_t { kMean = 0, kMeanAbs = 1, kMeanPositive = 2 };
   int64_t batch, length, channels, state, groups, rowStart, rows;

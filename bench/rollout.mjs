@@ -22,7 +22,9 @@ for (const length of [25_000, 50_000, 100_000]) {
   const start = performance.now();
   await rolloutLongRow(model, text.subarray(0, length));
   const { peak } = model.device.memory();
-  console.log(`rollout of the last row over ${length.toLocaleString('en')} bytes: ${((performance.now() - start) / 1000).toFixed(1)} s, device peak ${((peak - before) / 2 ** 20).toFixed(0)} MiB, process ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB`);
+  console.log(
+    `rollout of the last row over ${length.toLocaleString('en')} bytes: ${((performance.now() - start) / 1000).toFixed(1)} s, device peak ${((peak - before) / 2 ** 20).toFixed(0)} MiB, process ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB`,
+  );
 }
 
 const ids = text.subarray(0, 512);
@@ -32,5 +34,7 @@ const { matrix, exponent } = await rolloutMatrix(view);
 const last = (await matrix.read()).subarray(-512);
 const row = Array.from(long.data, (x) => x * 2 ** -exponent);
 const largest = Math.max(...row.map(Math.abs));
-console.log(`L = 512: largest difference from the matrix form ${(Math.max(...row.map((x, i) => Math.abs(x - last[i]))) / largest).toExponential(1)} of the largest entry`);
+console.log(
+  `L = 512: largest difference from the matrix form ${(Math.max(...row.map((x, i) => Math.abs(x - last[i]))) / largest).toExponential(1)} of the largest entry`,
+);
 process.exit(0);

@@ -49,8 +49,8 @@ HA_INLINE Cut cutPositions(Context& context, int64_t batch, int64_t length, int6
 
 /// Σ_k taps[k]·x[first+k] (+ start) for the positions of one tile and one vector of channels; `Width` 0: any width.
 template <int Width>
-HA_INLINE void filterTile(const Positions& x, int64_t first, int count, const vf* taps, const float* weight, int64_t width, vf start, int64_t d,
-                          int lanes, float* y, int64_t stride) {
+HA_INLINE void filterTile(const Positions& x, int64_t first, int count, const vf* taps, const float* weight, int64_t width, vf start,
+                          int64_t d, int lanes, float* y) {
   if (Width > 0) {
     vf window[Width > 0 ? Width : 1];
 #pragma GCC unroll 4
@@ -61,22 +61,24 @@ HA_INLINE void filterTile(const Positions& x, int64_t first, int count, const vf
       vf total = start;
 #pragma GCC unroll 4
       for (int k = 0; k < Width; k++) total = fma(taps[k], window[k], total);
-      storePart(y + i * stride + d, total, lanes);
+      storePart(y + i * x.channels + d, total, lanes);
 #pragma GCC unroll 4
       for (int k = 0; k < Width - 1; k++) window[k] = window[k + 1];
     }
   } else {
     for (int i = 0; i < count; i++) {
       vf total = start;
-      for (int64_t k = 0; k < width; k++) total = fma(loadPart(weight + k * x.channels + d, lanes), loadPart(x[first + i + k] + d, lanes), total);
-      storePart(y + i * stride + d, total, lanes);
+      for (int64_t k = 0; k < width; k++)
+        total = fma(loadPart(weight + k * x.channels + d, lanes), loadPart(x[first + i + k] + d, lanes), total);
+      storePart(y + i * x.channels + d, total, lanes);
     }
   }
 }
 
 /// y_i = Σ_k weight[k]·x[i+k+offset] + bias for positions first…last−1, weight as [k d].
 template <int Width>
-HA_INLINE void filter(const Positions& x, int64_t offset, const float* weight, int64_t width, const float* bias, int64_t first, int64_t last, float* y) {
+HA_INLINE void filter(const Positions& x, int64_t offset, const float* weight, int64_t width, const float* bias, int64_t first,
+                      int64_t last, float* y) {
   for (int64_t i = first; i < last; i += kTile) {
     const int count = (int)minimum(kTile, last - i);
     eachVector(0, x.channels, [&](int64_t d, int lanes) HA_INLINED {
@@ -84,13 +86,14 @@ HA_INLINE void filter(const Positions& x, int64_t offset, const float* weight, i
       for (int k = 0; k < Width; k++) taps[k] = loadPart(weight + k * x.channels + d, lanes);
       const vf start = bias ? loadPart(bias + d, lanes) : splat(0);
       float* to = y + i * x.channels;
-      if (count == kTile) filterTile<Width>(x, i + offset, kTile, taps, weight, width, start, d, lanes, to, x.channels);
-      else filterTile<Width>(x, i + offset, count, taps, weight, width, start, d, lanes, to, x.channels);
+      if (count == kTile) filterTile<Width>(x, i + offset, kTile, taps, weight, width, start, d, lanes, to);
+      else filterTile<Width>(x, i + offset, count, taps, weight, width, start, d, lanes, to);
     });
   }
 }
 
-HA_INLINE void filterAny(const Positions& x, int64_t offset, const float* weight, int64_t width, const float* bias, int64_t first, int64_t last, float* y) {
+HA_INLINE void filterAny(const Positions& x, int64_t offset, const float* weight, int64_t width, const float* bias, int64_t first,
+                         int64_t last, float* y) {
   switch (width) {
     case 2: return filter<2>(x, offset, weight, 2, bias, first, last, y);
     case 3: return filter<3>(x, offset, weight, 3, bias, first, last, y);
@@ -108,7 +111,8 @@ void causalConv1d(Context& context, const CausalConv1d& o) {
 
   const Cut cut = cutPositions(context, o.batch, o.length, o.channels, 0.25);
   parallel(context, o.batch * cut.parts, [&](int64_t chunk) {
-    const int64_t b = chunk / cut.parts, first = minimum(o.length, chunk % cut.parts * cut.positions), end = minimum(o.length, first + cut.positions);
+    const int64_t b = chunk / cut.parts, first = minimum(o.length, chunk % cut.parts * cut.positions);
+    const int64_t end = minimum(o.length, first + cut.positions);
     const int64_t last = maximum(first, minimum(end, lengthOf(o.lengths, b, o.length)));
     float* y = o.y + b * size;
     filterAny(inputs(b), -carried, weight, o.width, o.bias, first, last, y);
@@ -126,9 +130,10 @@ void causalConv1d(Context& context, const CausalConv1d& o) {
   }
 }
 
-/// sums[k,d] += Σ_i dy_i[d]·x_{i+k−carried}[d] and sums[width,d] += Σ_i dy_i[d] over a tile of positions; `Width` 0: any width.
+/// sums[k,d] += Σ_i dy_i[d]·x_{i+k−carried}[d] and sums[width,d] += Σ_i dy_i[d] over a tile of positions; `Width` 0: any.
 template <int Width>
-HA_INLINE void addTile(const Positions& x, const float* dy, int64_t width, int64_t first, int count, int64_t d, int lanes, float* sums) {
+HA_INLINE void addTile(const Positions& x, const float* dy, int64_t width, int64_t first, int count, int64_t d, int lanes,
+                       float* sums) {
   vf grown[kTile], total = splat(0);
 #pragma GCC unroll 8
   for (int i = 0; i < count; i++) grown[i] = loadPart(dy + (first + i) * x.channels + d, lanes), total += grown[i];
@@ -170,7 +175,8 @@ HA_INLINE void addWeightGradient(const Positions& x, const float* dy, int64_t wi
 }
 
 /// Without x: the bias's sums alone.
-HA_INLINE void addWeightGradientAny(const Positions& x, const float* dy, int64_t width, int64_t first, int64_t last, bool withX, float* sums) {
+HA_INLINE void addWeightGradientAny(const Positions& x, const float* dy, int64_t width, int64_t first, int64_t last, bool withX,
+                                    float* sums) {
   if (!withX) return addWeightGradient<0>(x, dy, 0, first, last, sums + width * x.channels);
   switch (width) {
     case 2: return addWeightGradient<2>(x, dy, 2, first, last, sums);
@@ -180,8 +186,8 @@ HA_INLINE void addWeightGradientAny(const Positions& x, const float* dy, int64_t
   }
 }
 
-/// dx is the convolution of dy with the filter reversed, looking ahead: dx_i = Σ_k weight[K−1−k]·dy_{i+k}, where dy is zero past a
-/// row's length; positions before the first one receive dInitial by the same formula.
+/// dx is the convolution of dy with the filter reversed, looking ahead: dx_i = Σ_k weight[K−1−k]·dy_{i+k}, where dy is zero
+/// past a row's length; positions before the first one receive dInitial by the same formula.
 void causalConv1dBackward(Context& context, const CausalConv1dBackward& o) {
   const int64_t carried = o.width - 1, size = o.length * o.channels, row = o.channels * sizeof(float);
   if (o.batch * o.channels == 0) return;
@@ -204,20 +210,23 @@ void causalConv1dBackward(Context& context, const CausalConv1dBackward& o) {
   const int64_t chunks = o.batch * cut.parts, sumCount = (o.width + 1) * o.channels;
   float* sums = wantSums ? static_cast<float*>(context.scratch(chunks * sumCount * sizeof(float))) : nullptr;
   parallel(context, chunks, [&](int64_t chunk) {
-    const int64_t b = chunk / cut.parts, first = minimum(o.length, chunk % cut.parts * cut.positions), end = minimum(o.length, first + cut.positions);
+    const int64_t b = chunk / cut.parts, first = minimum(o.length, chunk % cut.parts * cut.positions);
+    const int64_t end = minimum(o.length, first + cut.positions);
     const int64_t length = lengthOf(o.lengths, b, o.length), last = maximum(first, minimum(end, length));
     const float* dy = o.dy + b * size;
     if (wantSums) {
       float* own = sums + chunk * sumCount;
       memset(own, 0, sumCount * sizeof(float));
-      const Positions x{wantWeight ? before + b * carried * o.channels : nullptr, wantWeight ? o.x + b * size : nullptr, carried, o.channels};
+      Positions x{nullptr, nullptr, carried, o.channels};
+      if (wantWeight) x.before = before + b * carried * o.channels, x.sequence = o.x + b * size;
       addWeightGradientAny(x, dy, o.width, first, last, wantWeight, own);
     }
     if (!o.dx) return;
     float* dx = o.dx + b * size;
     const int64_t endStart = maximum(0, length - carried), whole = maximum(first, minimum(last, endStart));
     filterAny({nullptr, dy, 0, o.channels}, 0, reversed, o.width, nullptr, first, whole, dx);
-    filterAny({nullptr, ends + (b * 2 * carried - endStart) * o.channels, 0, o.channels}, 0, reversed, o.width, nullptr, whole, last, dx);
+    const Positions tail = {nullptr, ends + (b * 2 * carried - endStart) * o.channels, 0, o.channels};
+    filterAny(tail, 0, reversed, o.width, nullptr, whole, last, dx);
     memset(dx + last * o.channels, 0, (end - last) * row);
   });
 

@@ -8,7 +8,8 @@ constexpr int64_t kStep = 4096;
 void fill(Context& context, const Fill& o) {
   const vf value = splat(o.value);
   parallelParts(context, (o.count + kStep - 1) / kStep, 0.1 * kStep, [&](int64_t first, int64_t last) {
-    eachVector(first * kStep, minimum(last * kStep, o.count), [&](int64_t i, int lanes) HA_INLINED { storePart(o.y + i, value, lanes); });
+    eachVector(first * kStep, minimum(last * kStep, o.count),
+               [&](int64_t i, int lanes) HA_INLINED { storePart(o.y + i, value, lanes); });
   });
 }
 

@@ -21,7 +21,8 @@ TEST(copyBlocksEverywhere) {
   for (const auto& c : cases) {
     check.label = std::to_string(c.blocks) + " of " + std::to_string(c.run);
     const int64_t last = c.blocks ? c.blocks - 1 : 0;
-    const int64_t sourceCount = c.sourceOffset + last * c.sourceStride + c.run, targetCount = c.targetOffset + last * c.targetStride + c.run + 5;
+    const int64_t sourceCount = c.sourceOffset + last * c.sourceStride + c.run;
+    const int64_t targetCount = c.targetOffset + last * c.targetStride + c.run + 5;
     const Floats source = check.normal(sourceCount);
     Floats target = check.normal(targetCount), want = target;
     check.op.copyBlocks(check.context, {c.blocks, c.run, c.sourceOffset, c.sourceStride, sourceCount, c.targetOffset, c.targetStride,
@@ -33,7 +34,8 @@ TEST(copyBlocksEverywhere) {
 }
 
 TEST(transposeShapes) {
-  const struct { int64_t batch, rows, columns; } shapes[] = {{1, 1, 1}, {2, 3, 5}, {1, 16, 16}, {3, 17, 33}, {1, 1, 100}, {2, 100, 1}, {1, 64, 64}, {1, 500, 700}, {0, 3, 3}};
+  const struct { int64_t batch, rows, columns; } shapes[] = {{1, 1, 1},   {2, 3, 5},   {1, 16, 16},   {3, 17, 33}, {1, 1, 100},
+                                                         {2, 100, 1}, {1, 64, 64}, {1, 500, 700}, {0, 3, 3}};
   for (auto [batch, rows, columns] : shapes) {
     check.label = std::to_string(batch) + "x" + std::to_string(rows) + "x" + std::to_string(columns);
     const Floats x = check.normal(batch * rows * columns);

@@ -136,80 +136,96 @@ HA_INLINE void packRows(const float* a, int64_t m, int64_t firstRow, int64_t las
 
 /// The rows in panels of at most kRows, the columns in panels of at most kVectors vectors, each as even as can be.
 struct Panels {
-  int64_t count, units, size;  // units (rows or vectors) of `size` numbers
+  int64_t count, units;  // units: rows or vectors
   Span operator[](int64_t panel) const { return share(units, panel, count); }
 };
 
-static void multiplyInTiles(Context& context, const Matmul& o) {
-  const Panels rows{(o.m + kRows - 1) / kRows, o.m, 1};
-  const int64_t vectors = (o.n + W - 1) / W;
-  const Panels columns{(vectors + kVectors - 1) / kVectors, vectors, W};
-  const bool packB = o.transposeB || o.m >= kWorthPacking, raggedB = o.n % W != 0;
-  const auto packedColumns = [&](int64_t panel) { return packB || (raggedB && panel == columns.count - 1); };
+/// A product in tiles: what is packed of the strip and slab at hand, and how its tiles are done.
+struct TiledProduct {
+  const Matmul& o;
+  Panels rows, columns;
+  bool packAll;           // of the right factor; else only a last panel that ends inside a vector
+  int64_t depthMost;      // of a slab
+  float *packedA, *packedB;
+  int64_t from, to;       // the slab of the inner axis
+  int64_t firstRowPanel, firstColumnPanel;  // the strips
 
-  const int64_t slabs = maximum(1, (o.k + kDepth - 1) / kDepth), depthMost = (o.k + slabs - 1) / slabs;
-  const int64_t stripPanels = kStripColumns / kColumns, panelSize = depthMost * kColumns;
-  float* packedB = static_cast<float*>(context.scratch(minimum(columns.count, stripPanels) * panelSize * sizeof(float)));
-  const int64_t rowPanelsMost = o.transposeA ? minimum(rows.count, kStripRows / kRows) : rows.count;
-  float* packedA = o.transposeA ? static_cast<float*>(context.scratch(rowPanelsMost * depthMost * kRows * sizeof(float))) : nullptr;
+  bool packs(int64_t columnPanel) const { return packAll || (o.n % W != 0 && columnPanel == columns.count - 1); }
+  float* packedColumns(int64_t panel) const { return packedB + (packAll ? panel - firstColumnPanel : 0) * depthMost * kColumns; }
+  float* packedRows(int64_t panel) const { return packedA + (panel - firstRowPanel) * depthMost * kRows; }
 
-  for (int64_t firstPanel = 0; firstPanel < columns.count; firstPanel += stripPanels) {
-    const int64_t panels = minimum(stripPanels, columns.count - firstPanel);
-    for (int64_t slab = 0; slab < slabs; slab++) {
-      const auto [from, to] = share(o.k, slab, slabs);
-      const int64_t depth = to - from;
-      parallelParts(context, panels, packB ? 0.3 * depth * kColumns : 1, [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; i++) {
-          if (!packedColumns(firstPanel + i)) continue;
-          const Span panel = columns[firstPanel + i];
-          const int width = (int)(panel.last - panel.first);
-          if (o.transposeB) packTurned(o.b, o.n, o.k, panel.first * W, width, from, to, packedB + i * panelSize);
-          else packColumns(o.b, o.n, panel.first * W, width, from, to, packedB + i * panelSize);
-        }
-      });
-      for (int64_t firstRowPanel = 0; firstRowPanel < rows.count; firstRowPanel += rowPanelsMost) {
-        const int64_t rowPanels = minimum(rowPanelsMost, rows.count - firstRowPanel);
-        if (o.transposeA)
-          parallelParts(context, rowPanels, 0.3 * depth * kRows, [&](int64_t first, int64_t last) {
-            for (int64_t i = first; i < last; i++) {
-              const Span panel = rows[firstRowPanel + i];
-              packRows(o.a, o.m, panel.first, panel.last, from, to, packedA + i * depthMost * kRows);
-            }
-          });
+  void packColumnPanel(int64_t index) const {
+    const Span panel = columns[index];
+    const int width = (int)(panel.last - panel.first);
+    if (o.transposeB) packTurned(o.b, o.n, o.k, panel.first * W, width, from, to, packedColumns(index));
+    else packColumns(o.b, o.n, panel.first * W, width, from, to, packedColumns(index));
+  }
+  void packRowPanel(int64_t index) const { packRows(o.a, o.m, rows[index].first, rows[index].last, from, to, packedRows(index)); }
 
-        const int64_t rowBlocks = (rowPanels * kRows + kBlockRows - 1) / kBlockRows;
-        const int64_t wanted = chunkCount(context, rowPanels * panels, kNanoseconds * kRows * kColumns * depth);
-        const int64_t columnParts = minimum(panels, (wanted + rowBlocks - 1) / rowBlocks);
-        const auto block = [&](int64_t chunk) {
-          const Span rowPart = share(rowPanels, chunk / columnParts, rowBlocks), columnPart = share(panels, chunk % columnParts, columnParts);
-          for (int64_t j = columnPart.first; j < columnPart.last; j++) {
-            const Span panel = columns[firstPanel + j];
-            const int width = (int)(panel.last - panel.first);
-            const int64_t column = panel.first * W;
-            const bool packed = packedColumns(firstPanel + j);
-            Tile tile;
-            tile.depth = depth;
-            tile.b = packed ? packedB + j * panelSize : o.b + from * o.n + column;
-            tile.bStep = packed ? width * W : o.n;
-            tile.cRow = o.n;
-            tile.bias = o.bias && from == 0 ? o.bias + column : nullptr;
-            tile.add = o.accumulate || from > 0;
-            tile.lanes = (int)(minimum(o.n, panel.last * W) - (panel.last - 1) * W);
-            for (int64_t i = rowPart.first; i < rowPart.last; i++) {
-              const Span rowPanel = rows[firstRowPanel + i];
-              const int64_t height = rowPanel.last - rowPanel.first;
-              tile.a = o.transposeA ? packedA + i * depthMost * kRows : o.a + rowPanel.first * o.k + from;
-              tile.aRow = o.transposeA ? 1 : o.k;
-              tile.aStep = o.transposeA ? height : 1;
-              tile.c = o.c + rowPanel.first * o.n + column;
-              tileFunction(height, width)(tile);
-            }
-          }
-        };
-        if (wanted == 1)
-          for (int64_t chunk = 0; chunk < rowBlocks * columnParts; chunk++) block(chunk);
-        else parallel(context, rowBlocks * columnParts, block);
+  /// The tiles of some panels of rows and some of columns: six rows of a are read again and again, so are the block's rows.
+  void multiply(Span rowPanels, Span columnPanels) const {
+    for (int64_t j = columnPanels.first; j < columnPanels.last; j++) {
+      const Span panel = columns[j];
+      const int64_t width = panel.last - panel.first, column = panel.first * W;
+      Tile tile;
+      tile.depth = to - from;
+      tile.b = packs(j) ? packedColumns(j) : o.b + from * o.n + column;
+      tile.bStep = packs(j) ? width * W : o.n;
+      tile.cRow = o.n;
+      tile.bias = o.bias && from == 0 ? o.bias + column : nullptr;
+      tile.add = o.accumulate || from > 0;
+      tile.lanes = (int)(minimum(o.n, panel.last * W) - (panel.last - 1) * W);
+      for (int64_t i = rowPanels.first; i < rowPanels.last; i++) {
+        const Span rowPanel = rows[i];
+        const int64_t height = rowPanel.last - rowPanel.first;
+        tile.a = o.transposeA ? packedRows(i) : o.a + rowPanel.first * o.k + from;
+        tile.aRow = o.transposeA ? 1 : o.k;
+        tile.aStep = o.transposeA ? height : 1;
+        tile.c = o.c + rowPanel.first * o.n + column;
+        tileFunction(height, (int)width)(tile);
       }
+    }
+  }
+};
+
+/// One strip of rows by one strip of columns over one slab, its right factor packed already.
+HA_INLINE void multiplyStrip(Context& context, const TiledProduct& p, int64_t rowPanels, int64_t columnPanels) {
+  const int64_t depth = p.to - p.from;
+  if (p.o.transposeA)
+    parallelParts(context, rowPanels, 0.3 * depth * kRows, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; i++) p.packRowPanel(p.firstRowPanel + i);
+    });
+  const int64_t blocks = (rowPanels * kRows + kBlockRows - 1) / kBlockRows;
+  const int64_t wanted = chunkCount(context, rowPanels * columnPanels, kNanoseconds * kRows * kColumns * depth);
+  const int64_t parts = minimum(columnPanels, (wanted + blocks - 1) / blocks);
+  const auto chunk = [&](int64_t index) {
+    const Span block = share(rowPanels, index / parts, blocks), part = share(columnPanels, index % parts, parts);
+    p.multiply({p.firstRowPanel + block.first, p.firstRowPanel + block.last},
+               {p.firstColumnPanel + part.first, p.firstColumnPanel + part.last});
+  };
+  if (wanted > 1) return parallel(context, blocks * parts, chunk);
+  for (int64_t index = 0; index < blocks * parts; index++) chunk(index);
+}
+
+static void multiplyInTiles(Context& context, const Matmul& o) {
+  const int64_t vectors = (o.n + W - 1) / W, slabs = maximum(1, (o.k + kDepth - 1) / kDepth);
+  TiledProduct p{o, {(o.m + kRows - 1) / kRows, o.m}, {(vectors + kVectors - 1) / kVectors, vectors},
+                 o.transposeB || o.m >= kWorthPacking, (o.k + slabs - 1) / slabs};
+  const int64_t stripColumns = minimum(p.columns.count, kStripColumns / kColumns);
+  const int64_t stripRows = o.transposeA ? minimum(p.rows.count, kStripRows / kRows) : p.rows.count;
+  p.packedB = static_cast<float*>(context.scratch((p.packAll ? stripColumns : 1) * p.depthMost * kColumns * sizeof(float)));
+  if (o.transposeA) p.packedA = static_cast<float*>(context.scratch(stripRows * p.depthMost * kRows * sizeof(float)));
+
+  for (int64_t& panel = p.firstColumnPanel; panel < p.columns.count; panel += stripColumns) {
+    const int64_t columnPanels = minimum(stripColumns, p.columns.count - panel);
+    for (int64_t slab = 0; slab < slabs; slab++) {
+      p.from = o.k * slab / slabs, p.to = o.k * (slab + 1) / slabs;
+      parallelParts(context, columnPanels, p.packAll ? 0.3 * (p.to - p.from) * kColumns : 1, [&](int64_t first, int64_t last) {
+        for (int64_t j = panel + first; j < panel + last; j++)
+          if (p.packs(j)) p.packColumnPanel(j);
+      });
+      for (p.firstRowPanel = 0; p.firstRowPanel < p.rows.count; p.firstRowPanel += stripRows)
+        multiplyStrip(context, p, minimum(stripRows, p.rows.count - p.firstRowPanel), columnPanels);
     }
   }
 }
@@ -278,8 +294,8 @@ HA_INLINE void dotPanel(const Dots& t, int64_t streamed, int64_t held, int64_t c
 
 static void multiplyByDots(Context& context, const Matmul& o) {
   const bool streamB = o.n >= o.m;
-  const Dots t{o.k,        streamB ? o.b : o.a,            streamB ? o.a : o.b,            o.c,         streamB ? 1 : o.n,
-               streamB ? o.n : 1, streamB ? o.bias : nullptr, streamB ? nullptr : o.bias, o.accumulate};
+  Dots t{o.k, o.b, o.a, o.c, 1, o.n, o.bias, nullptr, o.accumulate};
+  if (!streamB) t = {o.k, o.a, o.b, o.c, o.n, 1, nullptr, o.bias, o.accumulate};
   const int64_t streamed = streamB ? o.n : o.m, held = streamB ? o.m : o.n, panels = (held + kHeld - 1) / kHeld;
   const double cost = maximum(1, held) * kNanoseconds * 1.5 + 0.08;
   parallelParts(context, (streamed + kStreamed - 1) / kStreamed, cost * o.k * kStreamed, [&](int64_t first, int64_t last) {

@@ -97,7 +97,8 @@ HA_INLINE void addRows(const float* x, const float* weights, int64_t rows, int64
 
 /// y[b,c] = Σ_r weights[b,r]·x[b,r,c]: blocks of kRows rows first, then the blocks' sums.
 template <bool Weighted>
-HA_INLINE void sumRows(Context& context, int64_t batch, int64_t rows, int64_t columns, const float* x, const float* weights, float* y) {
+HA_INLINE void sumRows(Context& context, int64_t batch, int64_t rows, int64_t columns, const float* x, const float* weights,
+                       float* y) {
   if (batch * columns == 0) return;
   if (rows == 0) {
     memset(y, 0, batch * columns * sizeof(float));
@@ -105,11 +106,12 @@ HA_INLINE void sumRows(Context& context, int64_t batch, int64_t rows, int64_t co
   }
   const int64_t blocks = (rows + kRows - 1) / kRows, strips = (columns + kColumns - 1) / kColumns;
   float* partial = blocks == 1 ? y : static_cast<float*>(context.scratch(batch * blocks * columns * sizeof(float)));
-  parallelParts(context, batch * blocks * strips, 0.15 * minimum(rows, kRows) * minimum(columns, kColumns), [&](int64_t first, int64_t last) {
+  const double cost = 0.15 * minimum(rows, kRows) * minimum(columns, kColumns);
+  parallelParts(context, batch * blocks * strips, cost, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; i++) {
       const int64_t strip = i % strips, block = i / strips % blocks, b = i / strips / blocks, r = b * rows + block * kRows;
-      addRows<Weighted>(x + r * columns, Weighted ? weights + r : nullptr, minimum(kRows, rows - block * kRows), columns, strip * kColumns,
-                        minimum(columns, (strip + 1) * kColumns), partial + (b * blocks + block) * columns);
+      addRows<Weighted>(x + r * columns, Weighted ? weights + r : nullptr, minimum(kRows, rows - block * kRows), columns,
+                        strip * kColumns, minimum(columns, (strip + 1) * kColumns), partial + (b * blocks + block) * columns);
     }
   });
   if (blocks == 1) return;

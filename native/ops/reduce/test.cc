@@ -7,16 +7,20 @@ namespace {
 using namespace ha;
 
 double term(int kind, double x) {
-  return kind == ReduceLast::kSumAbs ? std::fabs(x) : kind == ReduceLast::kSumPositive ? std::fmax(x, 0) : kind == ReduceLast::kSumSquares ? x * x : x;
+  if (kind == ReduceLast::kSumAbs) return std::fabs(x);
+  if (kind == ReduceLast::kSumPositive) return std::fmax(x, 0);
+  return kind == ReduceLast::kSumSquares ? x * x : x;
 }
 
 TEST(reduceLastKinds) {
-  const struct { int64_t rows, columns; } shapes[] = {{1, 1}, {5, 1}, {3, 3}, {7, 17}, {33, 100}, {3, 4097}, {2, 70001}, {400, 1000}, {0, 3}};
+  const struct { int64_t rows, columns; } shapes[] = {{1, 1},     {5, 1},      {3, 3},      {7, 17}, {33, 100},
+                                                  {3, 4097}, {2, 70001}, {400, 1000}, {0, 3}};
   ThreadPool alone(1);
   for (auto [rows, columns] : shapes)
     for (int kind = 0; kind < 6; kind++)
       for (float shift : {0.0f, -20.0f, 20.0f}) {
-        check.label = std::to_string(rows) + "x" + std::to_string(columns) + " kind " + std::to_string(kind) + " around " + std::to_string(shift);
+        check.label = std::to_string(rows) + "x" + std::to_string(columns) + " kind " + std::to_string(kind) + " around " +
+                      std::to_string(shift);
         Floats x = check.normal(rows * columns), y(rows), again(rows);
         for (float& v : x) v += shift;
         const float scale = 0.5f;
@@ -30,7 +34,9 @@ TEST(reduceLastKinds) {
           double total = kind < 4 ? 0 : x[r * columns];
           for (int64_t c = 0; c < columns; c++) {
             const double v = x[r * columns + c];
-            total = kind == ReduceLast::kMax ? std::fmax(total, v) : kind == ReduceLast::kMin ? std::fmin(total, v) : total + term(kind, v);
+            total = kind == ReduceLast::kMax   ? std::fmax(total, v)
+                    : kind == ReduceLast::kMin ? std::fmin(total, v)
+                                               : total + term(kind, v);
           }
           want[r] = scale * total;
           size = std::sqrt((double)columns);
@@ -52,7 +58,8 @@ TEST(reduceNaN) {
 }
 
 TEST(reduceLeadingAndWeighted) {
-  const struct { int64_t batch, rows, columns; } shapes[] = {{1, 1, 1}, {2, 3, 17}, {1, 5, 3}, {3, 257, 33}, {1, 1000, 600}, {2, 300, 100}, {1, 40, 2000}, {2, 0, 5}};
+  const struct { int64_t batch, rows, columns; } shapes[] = {{1, 1, 1},      {2, 3, 17},    {1, 5, 3},     {3, 257, 33},
+                                                         {1, 1000, 600}, {2, 300, 100}, {1, 40, 2000}, {2, 0, 5}};
   ThreadPool alone(1);
   for (auto [batch, rows, columns] : shapes) {
     check.label = std::to_string(batch) + "x" + std::to_string(rows) + "x" + std::to_string(columns);

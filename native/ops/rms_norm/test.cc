@@ -64,7 +64,8 @@ Gradients backward(const Problem& p, const Doubles& scales, const Doubles& dy, b
 
 Doubles doubles(const Floats& x) { return Doubles(x.begin(), x.end()); }
 
-void testCase(Check& check, int64_t rows, int64_t width, int64_t groups, int gate, bool withWeight, bool withResidual, bool hold, bool differences) {
+void testCase(Check& check, int64_t rows, int64_t width, int64_t groups, int gate, bool withWeight, bool withResidual, bool hold,
+              bool differences) {
   check.label = std::to_string(rows) + "x" + std::to_string(width) + "/" + std::to_string(groups) + " gate " + std::to_string(gate) +
                 (withWeight ? " weight" : "") + (withResidual ? " residual" : "") + (hold ? " hold" : "");
   const float epsilon = 1e-5f;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 #include "../device/queue.h"
@@ -55,13 +56,18 @@ class ReadArguments {
   void number(const char*, float& value) { value = static_cast<float>(*frame_++); }
   void flag(const char*, bool& value) { value = *frame_++ != 0; }
   void kind(const char* name, int32_t& value) { value = static_cast<int32_t>(whole(name)); }
-  template <class T> void in(const char* name, const T*& pointer, int64_t elements) { pointer = operand<T>(name, elements, true, &reads); }
-  template <class T> void optional(const char* name, const T*& pointer, int64_t elements) { pointer = operand<T>(name, elements, false, &reads); }
-  template <class T> void out(const char* name, T*& pointer, int64_t elements) { pointer = operand<T>(name, elements, true, &writes); }
-  template <class T> void optionalOut(const char* name, T*& pointer, int64_t elements) { pointer = operand<T>(name, elements, false, &writes); }
-  template <class T> void update(const char* name, T*& pointer, int64_t elements) {
-    pointer = operand<T>(name, elements, true, &writes);
+  template <class T> void in(const char* name, T& operand, int64_t elements) { take(name, operand, elements, true, &reads); }
+  template <class T> void optional(const char* name, T& operand, int64_t elements) { take(name, operand, elements, false, &reads); }
+  template <class T> void out(const char* name, T& operand, int64_t elements) { take(name, operand, elements, true, &writes); }
+  template <class T> void optionalOut(const char* name, T& operand, int64_t elements) { take(name, operand, elements, false, &writes); }
+  template <class T> void update(const char* name, T& operand, int64_t elements) {
+    take(name, operand, elements, true, &writes);
     reads.push_back(writes.back());
+  }
+  template <class Item> void list(const char* name, std::vector<Item>& items) {
+    const int64_t count = whole(name);
+    items.resize(static_cast<size_t>(count));
+    for (Item& item : items) item.fields(*this);
   }
 
  private:
@@ -71,17 +77,19 @@ class ReadArguments {
     if (value != std::floor(value) || std::fabs(value) > 9007199254740992.0) refuse(name, "is " + std::to_string(value) + "; a whole number is needed");
     return static_cast<int64_t>(value);
   }
-  static DType dtype(const float*) { return DType::f32; }
-  static DType dtype(const int32_t*) { return DType::i32; }
-  template <class T> T* operand(const char* name, int64_t elements, bool required, std::vector<BufferRef>* list) {
+  template <class T> void take(const char* name, T& operand, int64_t elements, bool required, std::vector<BufferRef>* list) {
+    constexpr bool numbers = std::is_same_v<T, In> || std::is_same_v<T, Out>;
     const double handle = *frame_++;
-    if (handle == 0 && !required) return nullptr;
+    operand = T{};
+    if (handle == 0 && !required) return;
     const BufferRef& buffer = handles_.get(handle);
     if (!buffer) refuse(name, handle == 0 ? "is missing" : "was disposed of before this call");
-    if (buffer->dtype != dtype(static_cast<T*>(nullptr))) refuse(name, buffer->dtype == DType::f32 ? "is f32; i32 is needed" : "is i32; f32 is needed");
+    if ((buffer->dtype == DType::i32) == numbers)
+      refuse(name, std::string("is ") + nameOf(buffer->dtype) + "; " + (numbers ? "f32, bf16 or f16 is needed" : "i32 is needed"));
     if (buffer->count < elements) refuse(name, "holds " + std::to_string(buffer->count) + " numbers; " + std::to_string(elements) + " are needed");
     list->push_back(buffer);
-    return static_cast<T*>(buffer->data);
+    if constexpr (numbers) operand = T(buffer->data, buffer->dtype);
+    else operand = static_cast<T>(buffer->data);
   }
 
   const char* op_;
@@ -93,18 +101,27 @@ class ReadArguments {
 struct ListFields {
   struct Field {
     const char *name, *role;
+    std::vector<Field> items;  // of a list
   };
   std::vector<Field> fields;
-  void size(const char* name, int64_t&) { fields.push_back({name, "size"}); }
-  void index(const char* name, int64_t&) { fields.push_back({name, "index"}); }
-  void number(const char* name, float&) { fields.push_back({name, "number"}); }
-  void flag(const char* name, bool&) { fields.push_back({name, "flag"}); }
-  void kind(const char* name, int32_t&) { fields.push_back({name, "kind"}); }
-  template <class T> void in(const char* name, const T*&, int64_t) { fields.push_back({name, "in"}); }
-  template <class T> void optional(const char* name, const T*&, int64_t) { fields.push_back({name, "optional"}); }
-  template <class T> void out(const char* name, T*&, int64_t) { fields.push_back({name, "out"}); }
-  template <class T> void optionalOut(const char* name, T*&, int64_t) { fields.push_back({name, "optionalOut"}); }
-  template <class T> void update(const char* name, T*&, int64_t) { fields.push_back({name, "update"}); }
+  void size(const char* name, int64_t&) { add(name, "size"); }
+  void index(const char* name, int64_t&) { add(name, "index"); }
+  void number(const char* name, float&) { add(name, "number"); }
+  void flag(const char* name, bool&) { add(name, "flag"); }
+  void kind(const char* name, int32_t&) { add(name, "kind"); }
+  template <class T> void in(const char* name, T&, int64_t) { add(name, "in"); }
+  template <class T> void optional(const char* name, T&, int64_t) { add(name, "optional"); }
+  template <class T> void out(const char* name, T&, int64_t) { add(name, "out"); }
+  template <class T> void optionalOut(const char* name, T&, int64_t) { add(name, "optionalOut"); }
+  template <class T> void update(const char* name, T&, int64_t) { add(name, "update"); }
+  template <class Item> void list(const char* name, std::vector<Item>&) {
+    ListFields items;
+    Item{}.fields(items);
+    fields.push_back({name, "list", std::move(items.fields)});
+  }
+
+ private:
+  void add(const char* name, const char* role) { fields.push_back({name, role, {}}); }
 };
 
 }  // namespace ha

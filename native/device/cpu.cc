@@ -1,6 +1,7 @@
 // The CPU's backends, one an instruction-set level, and the choice between them.
 #include <cstring>
 #include "backend.h"
+#include "widen.h"
 
 namespace ha {
 
@@ -24,18 +25,26 @@ namespace cpu_base {
 
 namespace {
 
+/// One row of a backend: the kernel itself, behind the widening of operands of 16 bits.
+template <class Arguments, void (*kernel)(Context&, const Arguments&), void (*cast)(Context&, const Cast&)>
+void row(Context& context, const Arguments& arguments) {
+  if constexpr (!std::is_same_v<Arguments, Cast>)
+    if (anyNarrow(arguments)) return widened(context, cast, kernel, arguments);
+  kernel(context, arguments);
+}
+
 #if defined(__x86_64__)
-#define OP(name, Arguments) cpu_v4::name,
+#define OP(name, Arguments) row<Arguments, cpu_v4::name, cpu_v4::cast>,
 const Backend v4{"v4",
 #include "../ops/table.def"
 };
 #undef OP
-#define OP(name, Arguments) cpu_v3::name,
+#define OP(name, Arguments) row<Arguments, cpu_v3::name, cpu_v3::cast>,
 const Backend v3{"v3",
 #include "../ops/table.def"
 };
 #undef OP
-#define OP(name, Arguments) cpu_v2::name,
+#define OP(name, Arguments) row<Arguments, cpu_v2::name, cpu_v2::cast>,
 const Backend v2{"v2",
 #include "../ops/table.def"
 };
@@ -51,7 +60,7 @@ bool runs(const Backend& level) {
 }
 const Backend* const all[] = {&v4, &v3, &v2};
 #else
-#define OP(name, Arguments) cpu_base::name,
+#define OP(name, Arguments) row<Arguments, cpu_base::name, cpu_base::cast>,
 const Backend base{"base",
 #include "../ops/table.def"
 };

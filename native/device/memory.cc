@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
 #include <string>
 
 namespace ha {
@@ -31,7 +30,10 @@ void* Memory::allocate(size_t bytes, bool fresh) {
     cached_ -= size;
   } else {
     if (live_ + cached_ + size > limit_) trim();
-    if (live_ + size <= limit_) block = std::aligned_alloc(64, size);
+    if (live_ + size <= limit_) {
+      block = hardware_.allocate(size);
+      if (!block && settle_) trim(), settle_(), block = hardware_.allocate(size);
+    }
     if (!block)
       throw OutOfMemory("out of memory: " + megabytes(size) + " asked for, " + megabytes(live_) + " in use of " + megabytes(limit_) +
                         "; dispose of tensors that are no longer needed, or ask for less at a time");
@@ -63,7 +65,7 @@ void Memory::trim() {
 }
 
 Memory::~Memory() {
-  for (void* block : takeCached()) std::free(block);
+  for (void* block : takeCached()) hardware_.free(block);
 }
 
 }  // namespace ha

@@ -6,6 +6,7 @@
 #include <map>
 #include <stdexcept>
 #include <vector>
+#include "hardware.h"
 
 namespace ha {
 
@@ -15,10 +16,12 @@ struct OutOfMemory : std::runtime_error {
 
 class Memory {
  public:
-  /// `limit`: bytes that live and cached blocks may hold together. `giveBack` gets the blocks that the cache lets go of; it
+  /// `hardware`: where blocks come from. `limit`: bytes that live and cached blocks may hold together. `giveBack` gets the blocks that the cache lets go of; it
   /// frees them when no queued op uses them any more.
   using GiveBack = std::function<void(std::vector<void*>)>;
-  Memory(size_t limit, GiveBack giveBack) : limit_(limit), giveBack_(std::move(giveBack)) {}
+  /// `settle` waits until everything given back so far is free: the last resort before an allocation is refused.
+  Memory(Hardware& hardware, size_t limit, GiveBack giveBack, std::function<void()> settle = {})
+      : hardware_(hardware), limit_(limit), giveBack_(std::move(giveBack)), settle_(std::move(settle)) {}
   ~Memory();
   Memory(const Memory&) = delete;
   /// At least `bytes`, 64-byte aligned. `fresh`: never a cached block, so that no queued op can still write to it.
@@ -33,8 +36,10 @@ class Memory {
   void resetPeak() { peak_ = live_; }
 
  private:
+  Hardware& hardware_;
   size_t limit_, live_ = 0, cached_ = 0, peak_ = 0;
   GiveBack giveBack_;
+  std::function<void()> settle_;
   std::map<size_t, std::vector<void*>> free_;
   std::vector<void*> takeCached();
 };

@@ -20,7 +20,7 @@ TEST(poolRunsEveryChunkOnce) {
 }
 
 TEST(queueRunsInOrderAndPoisonsWhatDependsOnAnError) {
-  Queue queue(check.op, check.context.threads(), size_t{1} << 30);
+  Queue queue(check.open(), size_t{1} << 30);
   const BufferRef a = queue.allocate(DType::f32, 4), b = queue.allocate(DType::f32, 4), c = queue.allocate(DType::f32, 4);
   int order = 0;
   queue.push({"first", {}, {a}, [&](Context&) { check.that("first is first", order++ == 0); }, {}});
@@ -36,16 +36,16 @@ TEST(queueRunsInOrderAndPoisonsWhatDependsOnAnError) {
 TEST(queueClosesWithWorkLeft) {
   std::atomic<int> done = 0;
   {
-    Queue queue(check.op, check.context.threads(), size_t{1} << 30);
+    Queue queue(check.open(), size_t{1} << 30);
     for (int i = 0; i < 1000; i++) queue.push({"", {}, {}, [](Context&) {}, [&](const std::string&) { done++; }});
   }
   check.that("every task is answered", done == 1000);
 }
 
 TEST(memoryIsReusedAndLimited) {
-  Memory memory(1 << 20, [](std::vector<void*> blocks) { for (void* block : blocks) std::free(block); });
+  const auto hardware = check.open();
+  Memory memory(*hardware, 1 << 20, [&](std::vector<void*> blocks) { for (void* block : blocks) hardware->free(block); });
   void* first = memory.allocate(1000);
-  std::memset(first, 1, 1000);
   memory.free(first, 1000);
   check.that("a freed block is handed out again", memory.allocate(1010) == first);
   check.that("a fresh block is not a cached one", memory.cached() == 0);

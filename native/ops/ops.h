@@ -2,6 +2,7 @@
 #pragma once
 #include "adamw/adamw.h"
 #include "attention_matrix/attention_matrix.h"
+#include "cast/cast.h"
 #include "causal_conv1d/causal_conv1d.h"
 #include "cross_entropy/cross_entropy.h"
 #include "elementwise/elementwise.h"

@@ -3,15 +3,33 @@
 /** A tensor's memory on a device, by number; 0 names none. */
 export type Handle = number;
 /** Element types; the position in this list is the number the addon uses. */
-export const dtypes = ['f32', 'i32'] as const;
+export const dtypes = ['f32', 'i32', 'bf16', 'f16'] as const;
 export type DType = (typeof dtypes)[number];
 
-export type FieldRole = 'size' | 'index' | 'number' | 'flag' | 'kind' | 'in' | 'optional' | 'out' | 'optionalOut' | 'update';
+export type FieldRole = 'size' | 'index' | 'number' | 'flag' | 'kind' | 'in' | 'optional' | 'out' | 'optionalOut' | 'update' | 'list';
 
 /** One op of the addon: its arguments in the order in which a call writes them. */
 export interface OpFields {
   name: string;
-  fields: { name: string; role: FieldRole }[];
+  fields: OpField[];
+}
+
+export interface OpField {
+  name: string;
+  role: FieldRole;
+  /** of a list: the fields of each of its items */
+  items?: OpField[];
+}
+
+/** Arrays whose bytes become a tensor's: Uint16Array for bf16 and f16. */
+export type DeviceArray = Float32Array | Int32Array | Uint16Array;
+
+/** What one kind of device (`cuda`, `simt`) offers on this machine. */
+export interface DeviceKind {
+  kind: string;
+  devices: { name: string; description: string; memory: number }[];
+  /** why there is none */
+  missing?: string;
 }
 
 /** Bytes held by a device. */
@@ -28,11 +46,16 @@ export interface MemoryUse {
 
 export interface NativeDevice {
   allocate(dtype: number, count: number): Handle;
-  upload(data: Float32Array | Int32Array): Handle;
+  upload(data: DeviceArray, dtype: number): Handle;
+  write(handle: Handle, data: DeviceArray): void;
   read(handle: Handle): Promise<ArrayBuffer>;
   release(handle: Handle): void;
   run(op: number): void;
   memory(resetPeak?: boolean): MemoryUse;
+  beginRecording(): void;
+  endRecording(): number;
+  replay(recording: number): void;
+  disposeRecording(recording: number): void;
   trim(): void;
   close(): void;
 }
@@ -41,5 +64,6 @@ export interface Addon {
   /** Instruction-set levels that the binary holds and this processor runs, best first. */
   levels(): string[];
   ops(): OpFields[];
-  Device: new (level: string, threads: number, memoryLimit: number, frame: Float64Array) => NativeDevice;
+  devices(): DeviceKind[];
+  Device: new (name: string, level: string, threads: number, memoryLimit: number, frame: Float64Array) => NativeDevice;
 }

@@ -1,9 +1,20 @@
 import { availableParallelism } from 'node:os';
-import { dtypes, type DType, type Handle, type MemoryUse, type NativeDevice } from './addon.js';
+import { dtypes, type DeviceArray, type DeviceKind, type DType, type Handle, type MemoryUse, type NativeDevice, type OpField } from './addon.js';
 import { loadAddon } from './load.js';
 
-/** An argument of an op: a number, a flag, or a tensor's handle; undefined where an operand is absent. */
-export type OpArguments = Record<string, number | boolean | undefined>;
+/** An argument of an op: a number, a flag, a tensor's handle, undefined where an operand is absent, or a list of such. */
+export type OpArguments = { [name: string]: number | boolean | undefined | OpArguments[] };
+
+/** Ops that were kept by `Device.record`. */
+export interface Recording {
+  /** Queues all of them. */
+  replay(): void;
+  /** Frees what they allocated. */
+  dispose(): void;
+}
+
+/** Numbers that the arguments of one op can take: those of an optimiser name every parameter of a model. */
+const frameLength = 65536;
 
 /** A mistake in choosing or using a device. */
 export class DeviceError extends Error {
@@ -12,11 +23,11 @@ export class DeviceError extends Error {
 
 /** Settings of a device; they count when it is first opened. */
 export interface DeviceOptions {
-  /** Threads of the processor: default HIDDEN_ATTENTION_THREADS, else all cores. */
+  /** Threads, of the processor: default HIDDEN_ATTENTION_THREADS, else all cores. */
   threads?: number;
-  /** Instruction-set level (v4, v3, v2): default HIDDEN_ATTENTION_ISA, else the best one. */
+  /** Instruction-set level, of the processor (v4, v3, v2): default HIDDEN_ATTENTION_ISA, else the best one. */
   level?: string;
-  /** Bytes that tensors may hold: default 95 % of the machine's memory. */
+  /** Bytes that tensors may hold: default 95 % of the machine's memory, or of the card's. */
   memoryLimit?: number;
 }
 
@@ -26,26 +37,31 @@ export interface DeviceOptions {
  */
 export class Device {
   /** Numbers of the ops and the order of their arguments. */
-  readonly #ops: Map<string, { index: number; fields: string[] }>;
-  readonly #frame = new Float64Array(64);
+  readonly #ops: Map<string, { index: number; fields: OpField[] }>;
+  readonly #frame = new Float64Array(frameLength);
   readonly #native: NativeDevice;
 
   private constructor(
-    /** What `openDevice` was asked for: 'cpu'. */
+    /** What `openDevice` was asked for: 'cpu', 'cuda', 'cuda:1', … */
     readonly name: string,
-    /** Instruction-set level in use. */
+    /** Instruction-set level in use; '' where it is not the processor. */
     readonly level: string,
     readonly threads: number,
     memoryLimit: number,
   ) {
     const { addon } = loadAddon();
-    this.#ops = new Map(addon.ops().map(({ name, fields }, index) => [name, { index, fields: fields.map((field) => field.name) }]));
-    this.#native = new addon.Device(level, threads, memoryLimit, this.#frame);
+    this.#ops = new Map(addon.ops().map(({ name, fields }, index) => [name, { index, fields }]));
+    try {
+      this.#native = new addon.Device(name, level, threads, memoryLimit, this.#frame);
+    } catch (error) {
+      throw new DeviceError(`no device "${name}": ${(error as Error).message}. Found: ${foundDevices().join(', ')}`);
+    }
   }
 
   /** Use `openDevice`, which keeps one device a name. */
   static open(name: string, options: DeviceOptions = {}): Device {
-    if (name !== 'cpu') throw new DeviceError(`no device "${name}"; found: cpu. Pass "cpu", or leave the device out`);
+    if (/^(cuda|simt)(:\d+)?$/.test(name)) return new Device(name, '', 1, options.memoryLimit ?? 0);
+    if (name !== 'cpu') throw new DeviceError(`no device "${name}"; found: ${foundDevices().join(', ')}. Pass one of these, or leave the device out`);
     const levels = loadAddon().addon.levels();
     const level = options.level ?? (process.env.HIDDEN_ATTENTION_ISA || levels[0]!);
     if (!levels.includes(level)) {
@@ -64,9 +80,17 @@ export class Device {
     return this.#native.allocate(dtypes.indexOf(dtype), count);
   }
 
-  /** A copy of `data` on the device; the array may be changed at once. */
-  upload(data: Float32Array | Int32Array): Handle {
-    return this.#native.upload(data);
+  /** A copy of `data` on the device; the array may be changed at once. The bits of bf16 and f16 come as a Uint16Array. */
+  upload(data: DeviceArray, dtype: DType = data instanceof Int32Array ? 'i32' : 'f32'): Handle {
+    if ((data instanceof Uint16Array) !== (dtype === 'bf16' || dtype === 'f16') || (data instanceof Int32Array) !== (dtype === 'i32')) {
+      throw new DeviceError(`upload: ${data.constructor.name} cannot hold ${dtype}`);
+    }
+    return this.#native.upload(data, dtypes.indexOf(dtype));
+  }
+
+  /** Puts new numbers into a tensor's memory, behind everything queued; the array may be changed at once. */
+  write(handle: Handle, data: DeviceArray): void {
+    this.#native.write(handle, data);
   }
 
   /** The numbers behind a handle, as soon as everything queued before has run; rejects with the error of an op they depend on. */
@@ -83,9 +107,44 @@ export class Device {
   run(name: string, args: OpArguments): void {
     const op = this.#ops.get(name);
     if (!op) throw new DeviceError(`no op "${name}"; known: ${[...this.#ops.keys()].join(', ')}`);
-    const { fields } = op;
-    for (let i = 0; i < fields.length; i++) this.#frame[i] = Number(args[fields[i]!] ?? 0);
+    this.#fill(op.fields, args, 0);
     this.#native.run(op.index);
+  }
+
+  #fill(fields: OpField[], args: OpArguments, at: number): number {
+    if (at + fields.length > frameLength) throw new DeviceError(`an op with more than ${frameLength} arguments`);
+    for (const field of fields) {
+      const value = args[field.name];
+      if (field.role === 'list') {
+        const items = (value ?? []) as OpArguments[];
+        this.#frame[at++] = items.length;
+        for (const item of items) at = this.#fill(field.items!, item, at);
+      } else this.#frame[at++] = Number(value ?? 0);
+    }
+    return at;
+  }
+
+  /**
+   * Keeps the ops that `body` runs, instead of running them, to be run again and again on the same memory: a decoding step
+   * whose inputs are replaced by `write`. What `body` allocates belongs to the recording, also after its release. On a GPU
+   * the whole row of ops becomes one launch. `body` must not read.
+   */
+  record(body: () => void): Recording {
+    this.#native.beginRecording();
+    let error: unknown;
+    try {
+      body();
+    } catch (thrown) {
+      error = thrown;
+    }
+    const number = this.#native.endRecording();
+    const recording: Recording = {
+      replay: () => this.#native.replay(number),
+      dispose: () => this.#native.disposeRecording(number),
+    };
+    if (error === undefined) return recording;
+    recording.dispose();
+    throw error;
   }
 
   /** Waits until everything queued so far has run. */
@@ -130,7 +189,13 @@ export function openDevice(name: string = process.env.HIDDEN_ATTENTION_DEVICE ||
 }
 
 /** What this machine offers, for `doctor`. */
-export function describeDevices(): { addon: string; levels: string[]; threads: number } {
+export function describeDevices(): { addon: string; levels: string[]; threads: number; kinds: DeviceKind[] } {
   const { addon, path } = loadAddon();
-  return { addon: path, levels: addon.levels(), threads: availableParallelism() };
+  // `simt` is built for tests only: nobody misses it
+  const kinds = addon.devices().filter(({ kind, devices }) => kind !== 'simt' || devices.length > 0);
+  return { addon: path, levels: addon.levels(), threads: availableParallelism(), kinds };
+}
+
+function foundDevices(): string[] {
+  return ['cpu', ...describeDevices().kinds.flatMap(({ devices }) => devices.map(({ name }) => name))];
 }

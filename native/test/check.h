@@ -3,10 +3,11 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
-#include "../device/backend.h"
+#include "../device/hardware.h"
 
 namespace ha {
 
@@ -16,6 +17,14 @@ using Doubles = std::vector<double>;
 struct Check {
   const Backend& op;
   Context& context;
+  /// The same as a device of its own.
+  std::function<std::unique_ptr<Hardware>()> open;
+  /// The same with one thread.
+  Context* alone = &context;
+  /// Times the tolerance of `close`: a GPU's exponentials are good to fewer digits.
+  double slack = 1;
+  /// Each GPU thread is played by the processor: keep shapes small.
+  bool played = false;
   std::mt19937 random{1};
   int failures = 0;
   std::string label;  // of the case at hand, printed with a failure

@@ -9,8 +9,8 @@ namespace ha {
 struct Adamw {
   int64_t count;
   float learningRate, beta1, beta2, epsilon, decay, correction1, correction2, gradientScale;
-  const float* gradient;
-  float *parameter, *m, *v;
+  In gradient;
+  Out parameter, m, v;
   template <class V> void fields(V& f) {
     f.size("count", count), f.number("learningRate", learningRate), f.number("beta1", beta1), f.number("beta2", beta2);
     f.number("epsilon", epsilon), f.number("decay", decay), f.number("correction1", correction1);

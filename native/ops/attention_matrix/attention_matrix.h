@@ -8,9 +8,9 @@ namespace ha {
 /// α of the chosen channels, one matrix each.
 struct AttentionMatrix {
   int64_t batch, length, channels, state, groups, selected, rowStart, rows;
-  const float *delta, *A, *B, *C;  // [b l d] (after softplus), [d n], [b l g n], [b l g n]
-  const int32_t* selection;        // [c] channel numbers
-  float* out;                      // [b c rows l]
+  In delta, A, B, C;         // [b l d] (after softplus), [d n], [b l g n], [b l g n]
+  const int32_t* selection;  // [c] channel numbers
+  Out out;                   // [b c rows l]
   template <class V> void fields(V& v) {
     v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("state", state);
     v.size("groups", groups), v.size("selected", selected), v.size("rowStart", rowStart), v.size("rows", rows);
@@ -26,8 +26,8 @@ struct AttentionMatrixReduced {
   enum Reduce : int32_t { kMean = 0, kMeanAbs = 1, kMeanPositive = 2 };
   int64_t batch, length, channels, state, groups, rowStart, rows;
   int32_t reduce;
-  const float *delta, *A, *B, *C;  // as above
-  float* out;                      // [b rows l]
+  In delta, A, B, C;  // as above
+  Out out;            // [b rows l]
   template <class V> void fields(V& v) {
     v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("state", state);
     v.size("groups", groups), v.size("rowStart", rowStart), v.size("rows", rows), v.kind("reduce", reduce);

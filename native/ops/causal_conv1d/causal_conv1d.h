@@ -7,13 +7,13 @@ namespace ha {
 
 struct CausalConv1d {
   int64_t batch, length, channels, width;
-  const float* x;          // [b l d]
-  const float* weight;     // [d k]
-  const float* bias;       // [d]
-  const float* initial;    // [b d k−1]
+  In x;                    // [b l d]
+  In weight;               // [d k]
+  In bias;                 // [d]
+  In initial;              // [b d k−1]
   const int32_t* lengths;  // [b]
-  float* y;                // [b l d], zero past a row's length
-  float* final;            // [b d k−1], the last K−1 inputs of each row, `initial` included; may be initial's own memory
+  Out y;                   // [b l d], zero past a row's length
+  Out final;               // [b d k−1], the last K−1 inputs of each row, `initial` included; may be initial's own memory
   template <class V> void fields(V& v) {
     v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("width", width);
     const int64_t bld = batch * length * channels, carried = batch * channels * (width - 1);
@@ -25,12 +25,12 @@ struct CausalConv1d {
 
 struct CausalConv1dBackward {
   int64_t batch, length, channels, width;
-  const float *x, *weight, *initial;  // as in the forward; x and initial are read for dweight only
-  const int32_t* lengths;             // [b]
-  const float* dy;                    // [b l d]
-  const float* dFinal;                // [b d k−1]
-  float *dx, *dweight, *dbias;        // [b l d], [d k], [d]
-  float* dInitial;                    // [b d k−1]
+  In x, weight, initial;   // as in the forward; x and initial are read for dweight only
+  const int32_t* lengths;  // [b]
+  In dy;                   // [b l d]
+  In dFinal;               // [b d k−1]
+  Out dx, dweight, dbias;  // [b l d], [d k], [d]
+  Out dInitial;            // [b d k−1]
   template <class V> void fields(V& v) {
     v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("width", width);
     const int64_t bld = batch * length * channels, carried = batch * channels * (width - 1);

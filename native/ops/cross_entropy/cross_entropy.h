@@ -6,10 +6,10 @@ namespace ha {
 
 struct CrossEntropy {
   int64_t rows, vocabulary;
-  const float* logits;    // [rows vocabulary]
+  In logits;              // [rows vocabulary]
   const int32_t* labels;  // [rows]
-  float* loss;            // [rows]
-  float* logSumExp;       // [rows], input of the backward
+  Out loss;               // [rows]
+  Out logSumExp;          // [rows], input of the backward
   template <class V> void fields(V& v) {
     v.size("rows", rows), v.size("vocabulary", vocabulary), v.in("logits", logits, rows * vocabulary), v.in("labels", labels, rows);
     v.out("loss", loss, rows), v.optionalOut("logSumExp", logSumExp, rows);
@@ -19,9 +19,9 @@ struct CrossEntropy {
 /// dlogits[r,v] = dloss[r]·(softmax(logits[r])[v] − [v = labels[r]]), zero in ignored rows.
 struct CrossEntropyBackward {
   int64_t rows, vocabulary;
-  const float *logits, *logSumExp, *dloss;  // [rows vocabulary], [rows], [rows]
+  In logits, logSumExp, dloss;  // [rows vocabulary], [rows], [rows]
   const int32_t* labels;
-  float* dlogits;  // [rows vocabulary]
+  Out dlogits;  // [rows vocabulary]
   template <class V> void fields(V& v) {
     v.size("rows", rows), v.size("vocabulary", vocabulary), v.in("logits", logits, rows * vocabulary);
     v.in("logSumExp", logSumExp, rows), v.in("dloss", dloss, rows), v.in("labels", labels, rows);

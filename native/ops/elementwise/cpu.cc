@@ -105,7 +105,7 @@ HA_INLINE void combine(Context& context, const Binary& o, const F& f) {
     const int64_t count = o.rows * o.columns;
     parallelParts(context, (count + kStep - 1) / kStep, 0.3 * kStep, [&](int64_t first, int64_t last) {
       const int64_t from = first * kStep, to = minimum(last * kStep, count);
-      combineRow(to - from, o.a + from, oneNumber ? o.b : o.b + from, oneNumber ? 0 : 1, o.y + from, f);
+      combineRow(to - from, o.a + from, o.b + (oneNumber ? 0 : from), oneNumber ? 0 : 1, o.y + from, f);
     });
   } else {
     parallelParts(context, o.rows, 0.25 * o.columns + 2, [&](int64_t first, int64_t last) {

@@ -23,8 +23,8 @@ struct Unary {
   int64_t count;
   int32_t kind;
   float scale, shift;  // of kAffine
-  const float* x;
-  float* y;  // may be x's own memory
+  In x;
+  Out y;  // may be x's own memory
   template <class V> void fields(V& v) {
     v.size("count", count), v.kind("kind", kind), v.number("scale", scale), v.number("shift", shift);
     v.in("x", x, count), v.out("y", y, count);
@@ -36,8 +36,8 @@ struct UnaryBackward {
   int64_t count;
   int32_t kind;
   float scale;
-  const float *x, *dy;
-  float* dx;
+  In x, dy;
+  Out dx;
   template <class V> void fields(V& v) {
     v.size("count", count), v.kind("kind", kind), v.number("scale", scale), v.in("x", x, count), v.in("dy", dy, count);
     v.out("dx", dx, count);
@@ -50,8 +50,8 @@ struct Binary {
   enum Kind : int32_t { kAdd = 0, kSubtract = 1, kMultiply = 2, kDivide = 3 };
   int64_t rows, columns, bRowStride, bColumnStride;
   int32_t kind;
-  const float *a, *b;
-  float* y;  // may be a's own memory
+  In a, b;
+  Out y;  // may be a's own memory
   template <class V> void fields(V& v) {
     v.size("rows", rows), v.size("columns", columns), v.size("bRowStride", bRowStride), v.size("bColumnStride", bColumnStride);
     v.kind("kind", kind), v.in("a", a, rows * columns);

@@ -7,8 +7,8 @@ namespace ha {
 struct Embedding {
   int64_t count, vocabulary, width;
   const int32_t* ids;  // [count]
-  const float* table;  // [vocabulary width]
-  float* y;            // [count width]
+  In table;            // [vocabulary width]
+  Out y;               // [count width]
   template <class V> void fields(V& v) {
     v.size("count", count), v.size("vocabulary", vocabulary), v.size("width", width);
     v.in("ids", ids, count), v.in("table", table, vocabulary * width), v.out("y", y, count * width);
@@ -18,8 +18,8 @@ struct Embedding {
 struct EmbeddingBackward {
   int64_t count, vocabulary, width;
   const int32_t* ids;
-  const float* dy;  // [count width]
-  float* dtable;    // [vocabulary width], rows that no id names are zero
+  In dy;       // [count width]
+  Out dtable;  // [vocabulary width], rows that no id names are zero
   template <class V> void fields(V& v) {
     v.size("count", count), v.size("vocabulary", vocabulary), v.size("width", width);
     v.in("ids", ids, count), v.in("dy", dy, count * width), v.out("dtable", dtable, vocabulary * width);

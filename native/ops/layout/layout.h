@@ -7,7 +7,7 @@ namespace ha {
 struct Fill {
   int64_t count;
   float value;
-  float* y;
+  Out y;
   template <class V> void fields(V& v) { v.size("count", count), v.number("value", value), v.out("y", y, count); }
 };
 
@@ -15,8 +15,8 @@ struct Fill {
 /// Splits, slices and concatenations along any axis. A stride of 0 in the source repeats one run.
 struct CopyBlocks {
   int64_t blocks, run, sourceOffset, sourceStride, sourceCount, targetOffset, targetStride, targetCount;
-  const float* source;  // [sourceCount]
-  float* target;        // [targetCount], the rest of it is left as it is
+  In source;   // [sourceCount]
+  Out target;  // [targetCount], the rest of it is left as it is
   template <class V> void fields(V& v) {
     v.size("blocks", blocks), v.size("run", run), v.size("sourceOffset", sourceOffset), v.size("sourceStride", sourceStride);
     v.size("sourceCount", sourceCount), v.size("targetOffset", targetOffset), v.size("targetStride", targetStride);
@@ -27,8 +27,8 @@ struct CopyBlocks {
 /// y[b,c,r] = x[b,r,c]
 struct Transpose {
   int64_t batch, rows, columns;
-  const float* x;
-  float* y;
+  In x;
+  Out y;
   template <class V> void fields(V& v) {
     v.size("batch", batch), v.size("rows", rows), v.size("columns", columns);
     v.in("x", x, batch * rows * columns), v.out("y", y, batch * rows * columns);

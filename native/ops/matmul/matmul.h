@@ -7,10 +7,10 @@ namespace ha {
 struct Matmul {
   int64_t m, n, k;
   bool transposeA, transposeB, accumulate;
-  const float* a;     // [m k], or [k m] with transposeA
-  const float* b;     // [k n], or [n k] with transposeB
-  const float* bias;  // [n], added to every row
-  float* c;           // [m n]; with `accumulate` added to
+  In a;     // [m k], or [k m] with transposeA
+  In b;     // [k n], or [n k] with transposeB
+  In bias;  // [n], added to every row
+  Out c;    // [m n]; with `accumulate` added to
   template <class V> void fields(V& v) {
     v.size("m", m), v.size("n", n), v.size("k", k);
     v.flag("transposeA", transposeA), v.flag("transposeB", transposeB), v.flag("accumulate", accumulate);

@@ -10,8 +10,8 @@ struct ReduceLast {
   int64_t rows, columns;
   int32_t kind;
   float scale;
-  const float* x;  // [rows columns]
-  float* y;        // [rows]
+  In x;   // [rows columns]
+  Out y;  // [rows]
   template <class V> void fields(V& v) {
     v.size("rows", rows), v.size("columns", columns), v.kind("kind", kind), v.number("scale", scale);
     v.in("x", x, rows * columns), v.out("y", y, rows);
@@ -21,8 +21,8 @@ struct ReduceLast {
 /// y[c] = Σ_r x[r,c]
 struct ReduceLeading {
   int64_t rows, columns;
-  const float* x;  // [rows columns]
-  float* y;        // [columns]
+  In x;   // [rows columns]
+  Out y;  // [columns]
   template <class V> void fields(V& v) {
     v.size("rows", rows), v.size("columns", columns), v.in("x", x, rows * columns), v.out("y", y, columns);
   }
@@ -31,8 +31,8 @@ struct ReduceLeading {
 /// y[b,d] = Σ_l weights[b,l]·x[b,l,d]: mean pooling, the last position, any one position.
 struct WeightedSum {
   int64_t batch, length, channels;
-  const float *x, *weights;  // [b l d], [b l]
-  float* y;                  // [b d]
+  In x, weights;  // [b l d], [b l]
+  Out y;          // [b d]
   template <class V> void fields(V& v) {
     v.size("batch", batch), v.size("length", length), v.size("channels", channels);
     v.in("x", x, batch * length * channels), v.in("weights", weights, batch * length), v.out("y", y, batch * channels);

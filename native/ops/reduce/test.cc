@@ -1,6 +1,5 @@
 // Reductions against double precision; sums must not depend on the number of threads.
 #include <cmath>
-#include "../../device/pool.h"
 #include "../../test/check.h"
 
 namespace {
@@ -15,7 +14,7 @@ double term(int kind, double x) {
 TEST(reduceLastKinds) {
   const struct { int64_t rows, columns; } shapes[] = {{1, 1},     {5, 1},      {3, 3},      {7, 17}, {33, 100},
                                                   {3, 4097}, {2, 70001}, {400, 1000}, {0, 3}};
-  ThreadPool alone(1);
+  Context& alone = *check.alone;
   for (auto [rows, columns] : shapes)
     for (int kind = 0; kind < 6; kind++)
       for (float shift : {0.0f, -20.0f, 20.0f}) {
@@ -26,7 +25,7 @@ TEST(reduceLastKinds) {
         const float scale = 0.5f;
         check.op.reduceLast(check.context, {rows, columns, kind, scale, x.data(), y.data()});
         check.op.reduceLast(alone, {rows, columns, kind, scale, x.data(), again.data()});
-        alone.reset();
+        
         check.equal("on one thread", again, y);
         Doubles want(rows);
         double size = 0;
@@ -60,7 +59,7 @@ TEST(reduceNaN) {
 TEST(reduceLeadingAndWeighted) {
   const struct { int64_t batch, rows, columns; } shapes[] = {{1, 1, 1},      {2, 3, 17},    {1, 5, 3},     {3, 257, 33},
                                                          {1, 1000, 600}, {2, 300, 100}, {1, 40, 2000}, {2, 0, 5}};
-  ThreadPool alone(1);
+  Context& alone = *check.alone;
   for (auto [batch, rows, columns] : shapes) {
     check.label = std::to_string(batch) + "x" + std::to_string(rows) + "x" + std::to_string(columns);
     const Floats x = check.normal(batch * rows * columns), weights = check.normal(batch * rows);
@@ -69,7 +68,7 @@ TEST(reduceLeadingAndWeighted) {
     check.op.weightedSum(check.context, {batch, rows, columns, x.data(), weights.data(), weighted.data()});
     check.op.reduceLeading(alone, {batch * rows, columns, x.data(), leadingAlone.data()});
     check.op.weightedSum(alone, {batch, rows, columns, x.data(), weights.data(), weightedAlone.data()});
-    alone.reset();
+    
     Doubles wantLeading(columns), wantWeighted(batch * columns);
     for (int64_t i = 0; i < batch * rows * columns; i++) {
       wantLeading[i % columns] += x[i];

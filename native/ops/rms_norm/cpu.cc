@@ -94,7 +94,7 @@ HA_INLINE void differentiate(const RmsNormBackward& o, int64_t row, int64_t grou
 template <int Gate>
 HA_INLINE void differentiateRows(Context& context, const RmsNormBackward& o) {
   const int64_t chunks = chunkCount(context, o.rows, 0.6 * o.width + 20);
-  float* partial = o.dweight && chunks > 1 ? static_cast<float*>(context.scratch(chunks * o.width * sizeof(float))) : o.dweight;
+  float* partial = o.dweight && chunks > 1 ? static_cast<float*>(context.scratch(chunks * o.width * sizeof(float))) : (float*)o.dweight;
   parallel(context, chunks, [&](int64_t chunk) {
     const Span rows = share(o.rows, chunk, chunks);
     float* dweight = partial ? partial + chunk * o.width : nullptr;

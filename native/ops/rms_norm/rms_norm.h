@@ -11,9 +11,9 @@ struct RmsNorm {
   int64_t rows, width, groups;
   float epsilon;
   int32_t gate;
-  const float *x, *weight, *residual, *z;  // [rows width], [width], [rows width], [rows width]
-  float *y, *residualOut;                  // [rows width]
-  float* scale;                            // [rows groups], 1/rms, input of the backward
+  In x, weight, residual, z;  // [rows width], [width], [rows width], [rows width]
+  Out y, residualOut;         // [rows width]
+  Out scale;                  // [rows groups], 1/rms, input of the backward
   template <class V> void fields(V& v) {
     v.size("rows", rows), v.size("width", width), v.size("groups", groups), v.number("epsilon", epsilon), v.kind("gate", gate);
     v.in("x", x, rows * width), v.optional("weight", weight, width), v.optional("residual", residual, rows * width);
@@ -27,9 +27,9 @@ struct RmsNormBackward {
   int64_t rows, width, groups;
   int32_t gate;
   bool holdScale;
-  const float *x, *weight, *z, *scale;  // x: what was normalised before the gate (residual added)
-  const float *dy, *dResidualOut;       // [rows width]
-  float *dx, *dweight, *dz;             // [rows width], [width], [rows width]
+  In x, weight, z, scale;  // x: what was normalised before the gate (residual added)
+  In dy, dResidualOut;     // [rows width]
+  Out dx, dweight, dz;     // [rows width], [width], [rows width]
   template <class V> void fields(V& v) {
     v.size("rows", rows), v.size("width", width), v.size("groups", groups), v.kind("gate", gate), v.flag("holdScale", holdScale);
     v.in("x", x, rows * width), v.optional("weight", weight, width), v.optional("z", z, rows * width);

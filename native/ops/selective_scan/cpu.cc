@@ -270,8 +270,8 @@ static void backwardBlock(const SelectiveScanBackward& s, const ScanChunk& chunk
 static void backwardChunk(const SelectiveScanBackward& s, const ScanChunk& chunk, const BackwardMemory& memory, const BackwardSums& sums) {
   const int64_t D = s.channels, N = s.state, blocks = chunk.blocks(), stride = s.groups * N, row = chunk.row * s.length;
   const int64_t rowStates = chunk.row * D * N, blgn = s.batch * s.length * stride;
-  float* dB = (chunk.part ? sums.dB + (chunk.part - 1) * blgn : s.dB) + row * stride + chunk.group * N;
-  float* dC = (chunk.part ? sums.dC + (chunk.part - 1) * blgn : s.dC) + row * stride + chunk.group * N;
+  float* dB = (chunk.part ? sums.dB + (chunk.part - 1) * blgn : (float*)s.dB) + row * stride + chunk.group * N;
+  float* dC = (chunk.part ? sums.dC + (chunk.part - 1) * blgn : (float*)s.dC) + row * stride + chunk.group * N;
   for (int64_t block = 0; block < blocks; block++) {
     const int64_t channel = chunk.channel(block);
     gatherStates(s.A + channel * N, chunk.lanes(block), N, kLog2e, memory.A + block * N * W);

@@ -18,19 +18,19 @@ inline int64_t scanTiles(int64_t length) { return (length + kScanTile - 1) / kSc
 struct SelectiveScan {
   int64_t batch, length, channels, state, groups;
   bool softplus;
-  const float* u;             // [b l d]
-  const float* delta;         // [b l d]
-  const float* A;             // [d n], negative
-  const float* B;             // [b l g n]
-  const float* C;             // [b l g n]
-  const float* D;             // [d]
-  const float* deltaBias;     // [d]
-  const float* z;             // [b l d]
-  const float* initialState;  // [b d n], zero when absent
-  const int32_t* lengths;     // [b], `length` when absent
-  float* y;                   // [b l d]
-  float* finalState;          // [b d n]; may be the same memory as initialState
-  float* checkpoints;         // b·scanTiles(l)·d·n numbers, in an order of the backend's own; input of the backward
+  In u;                    // [b l d]
+  In delta;                // [b l d]
+  In A;                    // [d n], negative
+  In B;                    // [b l g n]
+  In C;                    // [b l g n]
+  In D;                    // [d]
+  In deltaBias;            // [d]
+  In z;                    // [b l d]
+  In initialState;         // [b d n], zero when absent
+  const int32_t* lengths;  // [b], `length` when absent
+  Out y;                   // [b l d]
+  Out finalState;          // [b d n]; may be the same memory as initialState
+  Out checkpoints;         // b·scanTiles(l)·d·n numbers, in an order of the backend's own; input of the backward
   template <class V> void fields(V& v) {
     v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("state", state);
     v.size("groups", groups), v.flag("softplus", softplus);
@@ -47,17 +47,17 @@ struct SelectiveScan {
 struct SelectiveScanBackward {
   int64_t batch, length, channels, state, groups;
   bool softplus;
-  const float *u, *delta, *A, *B, *C, *D, *deltaBias, *z;  // as in the forward
-  const int32_t* lengths;                                  // [b]
-  const float* checkpoints;                                // from the forward; they hold the initial state too
-  const float* dy;                                         // [b l d]
-  const float* dFinalState;                                // [b d n]
-  float *du, *ddelta;                                      // [b l d]; ddelta is the gradient of `delta` before bias and softplus
-  float* dA;                                               // [d n]
-  float *dB, *dC;                                          // [b l g n]
-  float *dD, *ddeltaBias;                                  // [d]
-  float* dz;                                               // [b l d]
-  float* dInitialState;                                    // [b d n]
+  In u, delta, A, B, C, D, deltaBias, z;  // as in the forward
+  const int32_t* lengths;                 // [b]
+  In checkpoints;                         // from the forward; they hold the initial state too
+  In dy;                                  // [b l d]
+  In dFinalState;                         // [b d n]
+  Out du, ddelta;                         // [b l d]; ddelta is the gradient of `delta` before bias and softplus
+  Out dA;                                 // [d n]
+  Out dB, dC;                             // [b l g n]
+  Out dD, ddeltaBias;                     // [d]
+  Out dz;                                 // [b l d]
+  Out dInitialState;                      // [b d n]
   template <class V> void fields(V& v) {
     v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("state", state);
     v.size("groups", groups), v.flag("softplus", softplus);
@@ -78,13 +78,13 @@ struct SelectiveScanBackward {
 /// channel: out is then row `position` of every channel's α. `position` −1 with `lengths` and no g: each row's own last one.
 struct SelectiveScanTransposed {
   int64_t batch, length, channels, state, groups, position;
-  const float *delta, *A, *B, *C;  // as in the forward
-  const float* D;                  // [d]
-  const float* g;                  // [b l d]
-  const int32_t* lengths;          // [b]
-  const float* dFinalState;        // [b d n]
-  float* out;                      // [b l d]
-  float* dInitialState;            // [b d n]
+  In delta, A, B, C;       // as in the forward
+  In D;                    // [d]
+  In g;                    // [b l d]
+  const int32_t* lengths;  // [b]
+  In dFinalState;          // [b d n]
+  Out out;                 // [b l d]
+  Out dInitialState;       // [b d n]
   template <class V> void fields(V& v) {
     v.size("batch", batch), v.size("length", length), v.size("channels", channels), v.size("state", state);
     v.size("groups", groups), v.index("position", position);

@@ -58,7 +58,7 @@ class Device : public Napi::ObjectWrap<Device> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Device",
                        {InstanceMethod<&Device::allocate>("allocate"), InstanceMethod<&Device::upload>("upload"), InstanceMethod<&Device::read>("read"),
-                        InstanceMethod<&Device::write>("write"), InstanceMethod<&Device::release>("release"), InstanceMethod<&Device::run>("run"), InstanceMethod<&Device::memory>("memory"),
+                        InstanceMethod<&Device::write>("write"), InstanceMethod<&Device::dtype>("dtype"), InstanceMethod<&Device::release>("release"), InstanceMethod<&Device::run>("run"), InstanceMethod<&Device::memory>("memory"),
                         InstanceMethod<&Device::beginRecording>("beginRecording"), InstanceMethod<&Device::endRecording>("endRecording"),
                         InstanceMethod<&Device::replay>("replay"), InstanceMethod<&Device::disposeRecording>("disposeRecording"),
                         InstanceMethod<&Device::trim>("trim"), InstanceMethod<&Device::close>("close")});
@@ -141,6 +141,12 @@ class Device : public Napi::ObjectWrap<Device> {
       device.read(buffer, target.Data(), [completions = completions_.get(), id = id](const std::string& error) { completions->settle(id, error); });
       return promise;
     });
+  }
+
+  /// dtype(handle) → its number; −1 for a tensor that was disposed of
+  Napi::Value dtype(const Napi::CallbackInfo& info) {
+    const BufferRef buffer = handles_.get(info[0].As<Napi::Number>().DoubleValue());
+    return Napi::Number::New(info.Env(), buffer ? static_cast<int>(buffer->dtype) : -1);
   }
 
   /// release(handle): the memory is free for later ops; releasing twice does nothing.

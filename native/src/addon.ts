@@ -49,6 +49,7 @@ export interface NativeDevice {
   upload(data: DeviceArray, dtype: number): Handle;
   write(handle: Handle, data: DeviceArray): void;
   read(handle: Handle): Promise<ArrayBuffer>;
+  dtype(handle: Handle): number;
   release(handle: Handle): void;
   run(op: number): void;
   memory(resetPeak?: boolean): MemoryUse;

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { dtypes, type DeviceArray, type DeviceKind, type DType, type Handle, type MemoryUse, type NativeDevice, type OpField } from './addon.js';
 import { loadAddon } from './load.js';
+import { Trace } from './trace.js';
 
 /** An argument of an op: a number, a flag, a tensor's handle, undefined where an operand is absent, or a list of such. */
 export type OpArguments = { [name: string]: number | boolean | undefined | OpArguments[] };
@@ -40,6 +41,7 @@ export class Device {
   readonly #ops: Map<string, { index: number; fields: OpField[] }>;
   readonly #frame = new Float64Array(frameLength);
   readonly #native: NativeDevice;
+  readonly #trace: Trace | undefined;
 
   private constructor(
     /** What `openDevice` was asked for: 'cpu', 'cuda', 'cuda:1', … */
@@ -53,6 +55,7 @@ export class Device {
     this.#ops = new Map(addon.ops().map(({ name, fields }, index) => [name, { index, fields }]));
     try {
       this.#native = new addon.Device(name, level, threads, memoryLimit, this.#frame);
+      this.#trace = Trace.fromEnvironment(name);
     } catch (error) {
       throw new DeviceError(`no device "${name}": ${(error as Error).message}. Found: ${foundDevices().join(', ')}`);
     }
@@ -108,7 +111,9 @@ export class Device {
     const op = this.#ops.get(name);
     if (!op) throw new DeviceError(`no op "${name}"; known: ${[...this.#ops.keys()].join(', ')}`);
     this.#fill(op.fields, args, 0);
+    const written = this.#trace?.call(this.#native, name, op.fields, args);
     this.#native.run(op.index);
+    written?.();
   }
 
   #fill(fields: OpField[], args: OpArguments, at: number): number {

@@ -137,35 +137,39 @@ struct Tally {
 /// Orders of a backend's own (saved states) are not compared, but handed from the forward to its backward.
 bool ownOrder(const std::string& operand) { return operand == "checkpoints"; }
 
+using Saved = std::map<std::string, std::vector<char>>;
+
+/// The saved states of the file are another device's: a forward here gives this device's own.
+void runBackward(Check& check, SelectiveScanBackward b, const Saved& saved) {
+  std::vector<char> y(static_cast<size_t>(b.batch * b.length * b.channels * bytesOf(b.u.dtype)) + 1);
+  std::vector<float> states(static_cast<size_t>(b.batch * scanTiles(b.length) * b.channels * b.state) + 1);
+  SelectiveScan forward{b.batch, b.length, b.channels, b.state, b.groups, b.softplus, b.u, b.delta, b.A, b.B, b.C, b.D, b.deltaBias, b.z, {}, b.lengths, {}, {}, {}};
+  const auto initial = saved.find("initialState");
+  if (initial != saved.end() && initial->second.size() == static_cast<size_t>(b.batch * b.channels * b.state * 4))
+    forward.initialState = In(initial->second.data(), DType::f32);
+  forward.y = Out(y.data(), b.u.dtype);
+  forward.checkpoints = Out(states.data());
+  check.op.selectiveScan(check.context, forward);
+  b.checkpoints = In(states.data());
+  check.op.selectiveScanBackward(check.context, b);
+}
+
 template <class Arguments>
-void replay(const char* name, Check& check, void (*op)(Context&, const Arguments&), Cursor& file, Tally& tally, std::map<std::string, std::vector<char>>& saved) {
+void replay(const char* name, Check& check, void (*op)(Context&, const Arguments&), Cursor& file, Tally& tally, Saved& saved) {
   Arguments arguments{};
   FromFile reader{file, {}, {}};
   arguments.fields(reader);
-  if constexpr (std::is_same_v<Arguments, SelectiveScanBackward>) {
-    // the saved states of the file are another device's: run the forward here for our own
-    SelectiveScan forward{arguments.batch, arguments.length, arguments.channels, arguments.state, arguments.groups, arguments.softplus, arguments.u,
-                          arguments.delta, arguments.A, arguments.B, arguments.C, arguments.D, arguments.deltaBias, arguments.z, {}, arguments.lengths, {}, {}, {}};
-    const auto found = saved.find("initialState");
-    std::vector<char> y(static_cast<size_t>(arguments.batch * arguments.length * arguments.channels * bytesOf(arguments.u.dtype)) + 1);
-    std::vector<float> states(static_cast<size_t>(arguments.batch * scanTiles(arguments.length) * arguments.channels * arguments.state) + 1);
-    if (found != saved.end() && found->second.size() >= static_cast<size_t>(arguments.batch * arguments.channels * arguments.state * 4))
-      forward.initialState = In(found->second.data(), DType::f32);
-    forward.y = Out(y.data(), arguments.u.dtype);
-    forward.checkpoints = Out(states.data());
-    check.op.selectiveScan(check.context, forward);
-    arguments.checkpoints = In(states.data());
-    op(check.context, arguments);
-  } else {
-    op(check.context, arguments);
-  }
   if constexpr (std::is_same_v<Arguments, SelectiveScan>) {
     saved.erase("initialState");
-    if (arguments.initialState.data) {
-      const auto bytes = static_cast<size_t>(arguments.batch * arguments.channels * arguments.state * 4);
-      const char* from = static_cast<const char*>(arguments.initialState.data);
-      saved["initialState"] = std::vector<char>(from, from + bytes);
-    }
+    const char* from = static_cast<const char*>(arguments.initialState.data);
+    if (from) saved["initialState"] = std::vector<char>(from, from + arguments.batch * arguments.channels * arguments.state * 4);
+  }
+  try {
+    if constexpr (std::is_same_v<Arguments, SelectiveScanBackward>) runBackward(check, arguments, saved);
+    else op(check.context, arguments);
+  } catch (const std::exception& error) {
+    if (tally.failed++ < 5) std::printf("FAILED %s: %s\n", name, error.what());
+    return;
   }
   for (const auto& result : reader.results) {
     if (ownOrder(result.name)) continue;
@@ -194,7 +198,7 @@ int main(int argc, char** argv) {
       std::ifstream stream(argv[i], std::ios::binary);
       const std::vector<char> bytes((std::istreambuf_iterator<char>(stream)), {});
       Cursor file{bytes.data(), bytes.data() + bytes.size()};
-      std::map<std::string, std::vector<char>> saved;
+      Saved saved;
       std::string name;
       try {
         while (file.at < file.end) {

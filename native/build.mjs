@@ -1,5 +1,6 @@
-// Builds the addon with cmake-js: Ninja where it is found, else Makefiles; nothing is downloaded. Extra arguments go to
-// cmake-js, for example: node build.mjs --out build-asan --CDSANITIZE=address,undefined
+// Builds the addon with cmake-js: Ninja where it is found, else Makefiles; nothing is downloaded. Where nvcc is found, the CUDA
+// library is built as well. Extra arguments go to cmake-js, for example: node build.mjs --CDCUDA_ARCHITECTURES=all (before
+// publishing), node build.mjs --CDCUDA=OFF
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -37,4 +38,9 @@ if (out.length > 0 && existsSync(platform)) {
   const published = join(platform, 'hidden_attention.node');
   copyFileSync(join(folder, 'build/RelWithDebInfo/hidden_attention.node'), published);
   spawnSync('strip', ['--strip-unneeded', published], { stdio: 'ignore' });
+  const cuda = join(folder, 'build/RelWithDebInfo/hidden_attention_cuda.so');
+  if (existsSync(cuda) && existsSync(`${platform}-cuda`)) {
+    copyFileSync(cuda, join(`${platform}-cuda`, 'hidden_attention_cuda.so'));
+    spawnSync('strip', ['--strip-unneeded', join(`${platform}-cuda`, 'hidden_attention_cuda.so')], { stdio: 'ignore' });
+  }
 }

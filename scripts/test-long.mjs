@@ -14,7 +14,7 @@ function part(name, body) {
   else body();
 }
 const native = join(root, 'native');
-function sanitized(name, sanitize, env) {
+function sanitized(name, sanitize, env, playedEnv) {
   part(`C++ tests under ${name}`, () => {
     const build = `build-${sanitize.split(',')[0]}`;
     const configured = counts.step(`configure for ${name}`, 'cmake', [
@@ -27,10 +27,19 @@ function sanitized(name, sanitize, env) {
     ]);
     if (
       !configured ||
-      !counts.step(`build for ${name}`, 'cmake', ['--build', join(native, build), '--target', 'native_test', '--parallel', '2'])
+      !counts.step(`build for ${name}`, 'cmake', [
+        '--build',
+        join(native, build),
+        '--target',
+        'native_test',
+        'simt_test',
+        '--parallel',
+        '2',
+      ])
     )
       return;
     counts.native(`C++ tests under ${name}`, join(native, build, 'RelWithDebInfo/native_test'), { env });
+    counts.native(`played CUDA kernels under ${name}`, join(native, build, 'RelWithDebInfo/simt_test'), { env: { ...env, ...playedEnv } });
   });
 }
 

@@ -8,7 +8,15 @@ const counts = new Counts();
 const filters = process.argv.slice(2);
 if (filters.length === 0) {
   // this machine's best instruction-set level only; test:long runs the others
-  counts.native('C++ tests', join(root, 'native/build/RelWithDebInfo/native_test'), { env: { NATIVE_TEST_LEVELS: 'best' } });
+  const programs = join(root, 'native/build/RelWithDebInfo');
+  counts.native('C++ tests', join(programs, 'native_test'), { env: { NATIVE_TEST_LEVELS: 'best' } });
+  counts.native('CUDA kernels, played by the processor', join(programs, 'simt_test'));
+  counts.native('recorded op calls on the CUDA kernels', join(programs, 'simt_replay'), {
+    args: [join(root, 'native/check/golden.trace')],
+  });
+  counts.step('the GPU benchmark, small, on the played kernels', join(programs, 'simt_bench'), ['--small'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 counts.vitest('TypeScript tests', filters);
 counts.close();

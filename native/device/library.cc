@@ -33,7 +33,7 @@ Library load(const std::string& kind) {
   const std::string path = kind == "cuda" && named && *named ? named : ownFolder() + "/hidden_attention_" + kind + ".so";
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
-    library.missing = "the " + kind + " library was not loaded: " + dlerror();
+    library.missing = "its library was not loaded (install @hidden-attention/native-linux-x64-cuda, or build from source with nvcc): " + std::string(dlerror());
     return library;
   }
   const auto get = reinterpret_cast<const LibraryTable* (*)()>(dlsym(handle, "hidden_attention_library"));

@@ -1,5 +1,14 @@
 import { availableParallelism } from 'node:os';
-import { dtypes, type DeviceArray, type DeviceKind, type DType, type Handle, type MemoryUse, type NativeDevice, type OpField } from './addon.js';
+import {
+  dtypes,
+  type DeviceArray,
+  type DeviceKind,
+  type DType,
+  type Handle,
+  type MemoryUse,
+  type NativeDevice,
+  type OpField,
+} from './addon.js';
 import { loadAddon } from './load.js';
 import { Trace } from './trace.js';
 
@@ -64,7 +73,8 @@ export class Device {
   /** Use `openDevice`, which keeps one device a name. */
   static open(name: string, options: DeviceOptions = {}): Device {
     if (/^(cuda|simt)(:\d+)?$/.test(name)) return new Device(name, '', 1, options.memoryLimit ?? 0);
-    if (name !== 'cpu') throw new DeviceError(`no device "${name}"; found: ${foundDevices().join(', ')}. Pass one of these, or leave the device out`);
+    if (name !== 'cpu')
+      throw new DeviceError(`no device "${name}"; found: ${foundDevices().join(', ')}. Pass one of these, or leave the device out`);
     const levels = loadAddon().addon.levels();
     const level = options.level ?? (process.env.HIDDEN_ATTENTION_ISA || levels[0]!);
     if (!levels.includes(level)) {
@@ -85,7 +95,7 @@ export class Device {
 
   /** A copy of `data` on the device; the array may be changed at once. The bits of bf16 and f16 come as a Uint16Array. */
   upload(data: DeviceArray, dtype: DType = data instanceof Int32Array ? 'i32' : 'f32'): Handle {
-    if ((data instanceof Uint16Array) !== (dtype === 'bf16' || dtype === 'f16') || (data instanceof Int32Array) !== (dtype === 'i32')) {
+    if (data instanceof Uint16Array !== (dtype === 'bf16' || dtype === 'f16') || data instanceof Int32Array !== (dtype === 'i32')) {
       throw new DeviceError(`upload: ${data.constructor.name} cannot hold ${dtype}`);
     }
     return this.#native.upload(data, dtypes.indexOf(dtype));

@@ -1,3 +1,12 @@
 export { Device, DeviceError, describeDevices, openDevice, type DeviceOptions, type OpArguments, type Recording } from './device.js';
-export { dtypes, type DeviceArray, type DeviceKind, type DType, type Handle, type MemoryUse, type OpField, type OpFields } from './addon.js';
+export {
+  dtypes,
+  type DeviceArray,
+  type DeviceKind,
+  type DType,
+  type Handle,
+  type MemoryUse,
+  type OpField,
+  type OpFields,
+} from './addon.js';
 export { loadAddon } from './load.js';

@@ -26,6 +26,7 @@ export function loadAddon(): { addon: Addon; path: string } {
     }
     try {
       loaded = { addon: require(path) as Addon, path };
+      offerCudaLibrary();
       return loaded;
     } catch (error) {
       tried.push(`${path}: ${(error as Error).message.split('\n')[0]}`);
@@ -36,4 +37,15 @@ export function loadAddon(): { addon: Addon; path: string } {
       tried.map((line) => `  tried ${line}`).join('\n') +
       `\nBuild it with a C++ compiler and CMake: npm install --no-save cmake-js@8 node-addon-api@8 node-api-headers && node ${join(folder, 'build.mjs')}`,
   );
+}
+
+/** Tells the addon where an installed CUDA library lies; one built beside the addon, or named by the user, comes first. */
+function offerCudaLibrary(): void {
+  if (process.env.HIDDEN_ATTENTION_CUDA_LIBRARY || existsSync(join(folder, 'build/RelWithDebInfo/hidden_attention_cuda.so'))) return;
+  try {
+    const manifest = require.resolve(`@hidden-attention/native-${process.platform}-${process.arch}-cuda/package.json`);
+    process.env.HIDDEN_ATTENTION_CUDA_LIBRARY = join(dirname(manifest), 'hidden_attention_cuda.so');
+  } catch {
+    // not installed: `doctor` says so
+  }
 }

@@ -19,7 +19,11 @@ interface Operand {
 export class Trace {
   readonly #file: string;
 
-  constructor(folder: string, name: string, readonly largest: number = 256 * 1024) {
+  constructor(
+    folder: string,
+    name: string,
+    readonly largest: number = 256 * 1024,
+  ) {
     mkdirSync(folder, { recursive: true });
     this.#file = join(folder, `${name}-${process.pid}.trace`);
   }
@@ -46,7 +50,12 @@ export class Trace {
           const handle = Number(value);
           const reads = ['in', 'optional', 'update'].includes(role);
           parts.push(operands.length);
-          operands.push({ dtype: native.dtype(handle), handle, writes: !reads || role === 'update', before: reads ? native.read(handle) : undefined });
+          operands.push({
+            dtype: native.dtype(handle),
+            handle,
+            writes: !reads || role === 'update',
+            before: reads ? native.read(handle) : undefined,
+          });
         }
       }
     };

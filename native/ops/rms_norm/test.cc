@@ -137,10 +137,57 @@ TEST(rmsNormCases) {
       testCase(check, 4, 100, 1, gate, weight, residual, hold, false);
     }
   for (int gate = 0; gate < 3; gate++) {
-    testCase(check, 200, 768, 1, gate, true, true, false, false);
+    if (check.played) testCase(check, 300, 64, 1, gate, true, true, false, false);
+    else testCase(check, 200, 768, 1, gate, true, true, false, false);
     testCase(check, 3, 9000, 2, gate, true, false, false, false);
+    testCase(check, 3, 90, 9, gate, true, true, false, false);  // more groups than warps
   }
+  testCase(check, 2, 13000, 1, 1, true, true, false, false);  // its sums do not fit into a block's memory
   testCase(check, 0, 5, 1, 0, true, false, false, false);
+}
+
+TEST(rmsNormOf16Bits) {
+  // the same as on the rounded numbers in f32, with the weight in f32 or in 16 bits, in packs (1600) and one by one (99)
+  for (DType dtype : {DType::bf16, DType::f16})
+    for (int64_t width : {99, 1600})
+      for (int gate = 0; gate < 3; gate++)
+        for (bool narrowWeight : {false, true}) {
+          const int64_t rows = 9, groups = 1, count = rows * width;
+          check.label = std::string(nameOf(dtype)) + " width " + std::to_string(width) + " gate " + std::to_string(gate) + (narrowWeight ? " narrow weight" : "");
+          const auto narrow = [&](const Floats& x) {
+            std::vector<uint16_t> y(x.size());
+            check.op.cast(check.context, {(int64_t)x.size(), x.data(), {y.data(), dtype}});
+            return y;
+          };
+          const auto wide = [&](const std::vector<uint16_t>& x) {
+            Floats y(x.size());
+            check.op.cast(check.context, {(int64_t)x.size(), {x.data(), dtype}, y.data()});
+            return y;
+          };
+          const auto x = narrow(check.normal(count)), residual = narrow(check.normal(count)), z = narrow(check.normal(count)), dy = narrow(check.normal(count));
+          const auto weight = narrow(check.normal(width));
+          const Floats xWide = wide(x), residualWide = wide(residual), zWide = wide(z), dyWide = wide(dy), weightWide = wide(weight);
+          const In weightIn = narrowWeight ? In(weight.data(), dtype) : In(weightWide.data());
+          std::vector<uint16_t> y(count), sum(count), dx(count), dz(count), dweight(width);
+          Floats scale(rows), wantY(count), wantSum(count), wantScale(rows), wantDx(count), wantDz(count), wantDweight(width), gotDweight(width);
+          check.op.rmsNorm(check.context, {rows, width, groups, 1e-5f, gate, {x.data(), dtype}, weightIn, {residual.data(), dtype}, {z.data(), dtype},
+                                           {y.data(), dtype}, {sum.data(), dtype}, scale.data()});
+          check.op.rmsNorm(check.context, {rows, width, groups, 1e-5f, gate, xWide.data(), weightWide.data(), residualWide.data(), zWide.data(), wantY.data(),
+                                           wantSum.data(), wantScale.data()});
+          check.op.rmsNormBackward(check.context, {rows, width, groups, gate, false, {x.data(), dtype}, weightIn, {z.data(), dtype}, wantScale.data(),
+                                                   {dy.data(), dtype}, {residual.data(), dtype}, {dx.data(), dtype},
+                                                   narrowWeight ? Out(dweight.data(), dtype) : Out(gotDweight.data()), {dz.data(), dtype}});
+          check.op.rmsNormBackward(check.context, {rows, width, groups, gate, false, xWide.data(), weightWide.data(), zWide.data(), wantScale.data(),
+                                                   dyWide.data(), residualWide.data(), wantDx.data(), wantDweight.data(), wantDz.data()});
+          if (narrowWeight) gotDweight = wide(dweight);
+          const double tolerance = dtype == DType::bf16 ? 1. / 256 : 1. / 2048;
+          check.close("y", wide(y), doubles(wantY), tolerance);
+          check.close("residualOut", wide(sum), doubles(wantSum), tolerance);
+          check.close("scale", scale, doubles(wantScale), 1e-6);
+          check.close("dx", wide(dx), doubles(wantDx), tolerance);
+          check.close("dz", wide(dz), doubles(wantDz), tolerance, 1);
+          check.close("dweight", gotDweight, doubles(wantDweight), narrowWeight ? tolerance : 3e-6);
+        }
 }
 
 TEST(rmsNormNaN) {

@@ -105,7 +105,7 @@ struct Shape {
 };
 const Shape kShapes[] = {{1, 1, 1, 1, 1},   {2, 1, 33, 16, 1},  {1, 2, 3, 3, 1},   {1, 15, 17, 8, 1}, {3, 16, 5, 17, 5},
                          {1, 17, 100, 16, 1}, {2, 33, 33, 16, 2}, {1, 50, 7, 64, 3}, {2, 37, 48, 5, 4}, {1, 70, 40, 16, 8},
-                         {2, 3, 2, 4, 5},   {1, 40, 3, 300, 1}, {1, 100, 200, 16, 1}};
+                         {2, 3, 2, 4, 5},   {1, 40, 3, 250, 1}, {1, 100, 200, 16, 1}};
 
 /// A random problem of the shape; bit k of `options` says whether the k-th optional thing is there.
 Problem<float> problem(Check& check, const Shape& shape, int options) {

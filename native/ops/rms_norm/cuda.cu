@@ -112,7 +112,7 @@ __device__ __forceinline__ void operands(const Backward<T>& o, const P* weight, 
     for (int i = 0; i < N; i++) w[i] = 1;
 }
 
-template <class T, class P, int N> __global__ __launch_bounds__(kThreads) void differentiateKernel(Backward<T> o, Teams teams) {
+template <class T, class P, int N> __global__ __launch_bounds__(kThreads, 2) void differentiateKernel(Backward<T> o, Teams teams) {
   SHARED_DYNAMIC(float, shared);
   const Place place(teams);
   const P* weight = static_cast<const P*>(o.weight);

@@ -14,7 +14,7 @@ template <class T> struct ForwardArguments {
   float *finalState, *checkpoints;
 };
 
-template <class T, int S> __global__ __launch_bounds__(kScanThreads) void scanKernel(ForwardArguments<T> o) {
+template <class T, int S> __global__ __launch_bounds__(kScanThreads, 2) void scanKernel(ForwardArguments<T> o) {
   constexpr int kAhead = S == 1 ? 8 : S == 2 ? 4 : S == 4 ? 2 : 1;
   const ScanShape& s = o.shape;
   const ScanPlace at(s);

@@ -22,7 +22,7 @@ __device__ __forceinline__ float warpChannels(float x, int lanes) {
   return x;
 }
 
-template <int S> __global__ __launch_bounds__(kScanThreads) void backwardKernel(BackwardArguments o) {
+template <int S> __global__ __launch_bounds__(kScanThreads, 2) void backwardKernel(BackwardArguments o) {
   // each thread its own states before each position of the tile
   SHARED_DYNAMIC(float, before);
   SHARED(sums, float[2][2][kWarps][32 * S]);

@@ -55,7 +55,7 @@ __device__ __forceinline__ float channelSum(float x, int lanes) {
 }
 
 /// Reports a row whose length does not fit; such a row is cut to what does.
-inline __global__ void checkLengthsKernel(int64_t batch, int64_t length, const int32_t* lengths, Fault* fault) {
+static __global__ void checkLengthsKernel(int64_t batch, int64_t length, const int32_t* lengths, Fault* fault) {
   for (int64_t b = threadIdx.x; b < batch; b += blockDim.x)
     if (lengths[b] < 0 || lengths[b] > length) report(fault, static_cast<int32_t>(b), lengths[b]);
 }

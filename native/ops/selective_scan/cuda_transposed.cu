@@ -13,7 +13,7 @@ template <class T> struct TransposedArguments {
   float* dInitialState;
 };
 
-template <class T, int S> __global__ __launch_bounds__(kScanThreads) void transposedKernel(TransposedArguments<T> o) {
+template <class T, int S> __global__ __launch_bounds__(kScanThreads, 2) void transposedKernel(TransposedArguments<T> o) {
   constexpr int kAhead = S == 1 ? 8 : S == 2 ? 4 : S == 4 ? 2 : 1;
   const ScanShape& s = o.shape;
   const ScanPlace at(s);

@@ -32,7 +32,7 @@ __device__ __forceinline__ float reduced(float x, int reduce) {
   return reduce == AttentionMatrixReduced::kMeanAbs ? fabsf(x) : reduce == AttentionMatrixReduced::kMeanPositive ? (x > 0 || x != x ? x : 0.f) : x;
 }
 
-template <int S> __global__ __launch_bounds__(kThreads) void matrixKernel(MatrixArguments o) {
+template <int S> __global__ __launch_bounds__(kThreads, 2) void matrixKernel(MatrixArguments o) {
   const int lane = static_cast<int>(threadIdx.x) % o.lanes, teams = kThreads / o.lanes;
   const int64_t items = o.batch * o.selected * o.rows, N = o.state, stride = o.groups * N;
   const int64_t rounds = (items + int64_t{gridDim.x} * teams - 1) / (int64_t{gridDim.x} * teams);

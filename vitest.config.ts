@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -5,6 +6,7 @@ export default defineConfig({
   resolve: { conditions: ['hidden-attention-source', 'module', 'node', 'development|production'] },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'native/test/**/*.test.ts', 'test/**/*.test.ts'],
+    setupFiles: [fileURLToPath(new URL('test/seed.ts', import.meta.url))],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

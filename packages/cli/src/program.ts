@@ -17,7 +17,7 @@ export function createProgram(): Command {
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true })
-    .option('--device <NAME>', 'where to compute (default: HIDDEN_ATTENTION_DEVICE, else cpu)')
+    .option('--device <NAME>', 'where to compute: cpu, cuda, cuda:1 (default: HIDDEN_ATTENTION_DEVICE, else cpu)')
     .option('--debug', 'print the stack of an error');
   program.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hidden-attention: ')) });
   for (const add of [addExplain, addAttention, addCapture, addGenerate, addTrain, addInspect, addDoctor, addBench]) add(program);

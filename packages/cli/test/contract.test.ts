@@ -259,8 +259,14 @@ test('train, then use what was trained; a finished folder is not overwritten', (
 });
 
 test('doctor and inspect speak JSON', () => {
-  const doctor = JSON.parse(cli('doctor', '--json').stdout) as { devices: { name: string; available: boolean }[]; zoo: string[] };
+  const doctor = JSON.parse(cli('doctor', '--json').stdout) as {
+    devices: { name: string; available: boolean; reason?: string }[];
+    zoo: string[];
+  };
   expect(doctor.devices.find(({ name }) => name === 'cpu')).toMatchObject({ available: true });
+  const cuda = doctor.devices.filter(({ name }) => name.startsWith('cuda'));
+  expect(cuda.length).toBeGreaterThan(0);
+  for (const device of cuda) if (!device.available) expect(device.reason).toMatch(/driver|library|CUDA/);
   expect(doctor.zoo).toEqual(['mail', 'prose']);
   expect(JSON.parse(cli('inspect', 'zoo:prose', '--json').stdout)).toMatchObject({
     family: 'mamba',

@@ -1,5 +1,5 @@
 import { release, totalmem, cpus } from 'node:os';
-import { DeviceError, describeDevices, openDevice } from '@hidden-attention/native';
+import { describeDevices, openDevice } from '@hidden-attention/native';
 import { listZoo } from '@hidden-attention/zoo';
 import type { Command } from 'commander';
 import { version } from '../version.js';
@@ -14,8 +14,12 @@ export function addDoctor(program: Command): void {
       const found = describeDevices();
       const device = openDevice(program.opts<{ device?: string }>().device);
       await device.finish();
-      const cpu = { name: 'cpu', available: true, level: device.level, levels: found.levels, threads: device.threads };
-      const cuda = cudaReport();
+      const cpu = { name: 'cpu', available: true, level: device.level || found.levels[0], levels: found.levels, threads: device.threads };
+      const gpus = found.kinds.flatMap(({ kind, devices, missing }): FoundDevice[] =>
+        devices.length === 0
+          ? [{ name: kind, available: false, reason: missing ?? 'unknown' }]
+          : devices.map(({ name, description, memory }) => ({ name, available: true, description, memoryBytes: memory })),
+      );
       const report = {
         version,
         node: process.versions.node,
@@ -24,7 +28,7 @@ export function addDoctor(program: Command): void {
         cores: found.threads,
         memoryBytes: totalmem(),
         addon: found.addon,
-        devices: [cpu, cuda],
+        devices: [cpu, ...gpus],
         zoo: listZoo(),
       };
       if (flags.json) return void process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
@@ -34,7 +38,7 @@ export function addDoctor(program: Command): void {
           `processor  ${report.processor}, ${report.cores} cores, ${(report.memoryBytes / 2 ** 30).toFixed(1)} GiB`,
           `addon      ${report.addon}`,
           `cpu        works: instruction set ${cpu.level} (of ${cpu.levels.join(', ')}), ${cpu.threads} threads`,
-          `cuda       not available: ${cuda.reason}`,
+          ...gpus.map((gpu) => `${gpu.name.padEnd(10)} ${gpu.available ? `works: ${gpu.description}` : `not available: ${gpu.reason}`}`),
           `zoo        ${report.zoo.map((name) => `zoo:${name}`).join(', ') || 'no models'}`,
           '',
         ].join('\n'),
@@ -42,12 +46,12 @@ export function addDoctor(program: Command): void {
     });
 }
 
-function cudaReport(): { name: string; available: boolean; reason: string } {
-  try {
-    openDevice('cuda');
-    return { name: 'cuda', available: true, reason: '' };
-  } catch (error) {
-    if (!(error instanceof DeviceError)) throw error;
-    return { name: 'cuda', available: false, reason: 'this version computes on the processor only' };
-  }
+interface FoundDevice {
+  name: string;
+  available: boolean;
+  /** of one that is there */
+  description?: string;
+  memoryBytes?: number;
+  /** why one is not */
+  reason?: string;
 }

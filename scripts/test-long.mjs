@@ -46,6 +46,11 @@ function sanitized(name, sanitize, env, playedEnv) {
 part('C++ tests on every instruction-set level', () =>
   counts.native('C++ tests on every instruction-set level', join(native, 'build/RelWithDebInfo/native_test')),
 );
+part('CUDA kernels, played in eight orders', () =>
+  counts.native('CUDA kernels, played in eight orders', join(native, 'build/RelWithDebInfo/simt_test'), {
+    env: { NATIVE_TEST_SCHEDULES: '8' },
+  }),
+);
 sanitized('the address and undefined-behaviour sanitizers', 'address,undefined', {
   ASAN_OPTIONS: 'detect_leaks=0',
   NATIVE_TEST_LEVELS: 'best',

@@ -26,22 +26,15 @@ int main(int argc, char** argv) {
       if (words && *words && !startsWithOneOf(test.name, words)) continue;
       const auto start = std::chrono::steady_clock::now();
       int failures = 0;
-      bool missing = false;
       level.with([&](Check& check) {
         try {
           test.run(check);
         } catch (const std::exception& error) {
-          if (std::strstr(error.what(), "no CUDA kernel yet")) {
-            std::printf("skipped %s on %s: %s\n", test.name, level.name.c_str(), error.what());
-            missing = true;
-            return;
-          }
           check.failures++;
           std::printf("    %s%sthrew: %s\n", check.label.c_str(), check.label.empty() ? "" : ", ", error.what());
         }
         failures = check.failures;
       });
-      if (missing) continue;
       (failures ? failed : passed)++;
       if (failures) std::printf("FAILED %s on %s\n", test.name, level.name.c_str());
       if (times) std::printf("%8.2f s %s on %s\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), test.name, level.name.c_str());

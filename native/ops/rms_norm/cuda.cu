@@ -56,7 +56,7 @@ template <int N, class T> __device__ __forceinline__ void inner(float (&v)[N], c
   }
 }
 
-template <class T, class P, int N> __global__ __launch_bounds__(kThreads) void normaliseKernel(Forward<T> o, Teams teams) {
+template <class T, class P, int N> __global__ __launch_bounds__(kThreads, 2) void normaliseKernel(Forward<T> o, Teams teams) {
   const Place place(teams);
   const P* weight = static_cast<const P*>(o.weight);
   for (int64_t row = int64_t{blockIdx.x} * teams.slots + place.slot; row < o.rows; row += int64_t{gridDim.x} * teams.slots)

@@ -6,8 +6,7 @@ namespace ha::HA_ISA {
 
 HA_INLINE void checkLabels(const int32_t* labels, int64_t rows, int64_t vocabulary) {
   for (int64_t r = 0; r < rows; r++)
-    if (labels[r] >= vocabulary)
-      fail("crossEntropy: label %d at row %d is not below the vocabulary %d", labels[r], (int)r, (int)vocabulary);
+    if (labels[r] >= vocabulary) fail(kLabelFault, labels[r], (int)r, (int)vocabulary);
 }
 
 /// The largest number of a row (a NaN may or may not show: the sum after it does show it).

@@ -4,6 +4,9 @@
 
 namespace ha {
 
+/// The mistake in a row's label: the label, the row, the vocabulary.
+constexpr char kLabelFault[] = "crossEntropy: label %d at row %d is not below the vocabulary %d";
+
 struct CrossEntropy {
   int64_t rows, vocabulary;
   In logits;              // [rows vocabulary]

@@ -18,6 +18,7 @@
 #define __constant__ static
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __align__(n) alignas(n)
 #define SIMT_QUIET __attribute__((no_sanitize("thread")))
 

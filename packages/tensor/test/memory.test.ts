@@ -64,11 +64,9 @@ test('1,000 steps of training hold the device memory flat and bring the loss dow
         () => loss(p, ids, labels),
         names.map((name) => p[name]!),
       );
-      names.forEach((name, i) =>
-        adamw(
-          { parameter: p[name]!, gradient: gradients[i]!, m: m[name]!, v: v[name]! },
-          { learningRate: 3e-3, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, step: number, gradientScale: 1 },
-        ),
+      adamw(
+        names.map((name, i) => ({ parameter: p[name]!, gradient: gradients[i]!, m: m[name]!, v: v[name]! })),
+        { learningRate: 3e-3, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, step: number, gradientScale: 1 },
       );
       return value;
     });

@@ -38,9 +38,9 @@ export class Optimizer {
     { beta1, beta2, epsilon, weightDecay }: Pick<TrainConfig, 'beta1' | 'beta2' | 'epsilon' | 'weightDecay'>,
   ): void {
     const { m, v } = this.#moments;
-    [...this.#model.parameters].forEach(([name, parameter], i) => {
-      const decay = this.#decays.get(name) ? weightDecay : 0;
-      adamw({ parameter, gradient: gradients[i]!, m: m.get(name)!, v: v.get(name)! }, { ...at, beta1, beta2, epsilon, decay });
+    const parameters = [...this.#model.parameters].map(([name, parameter], i) => {
+      return { parameter, gradient: gradients[i]!, m: m.get(name)!, v: v.get(name)!, decay: this.#decays.get(name) ? weightDecay : 0 };
     });
+    adamw(parameters, { ...at, beta1, beta2, epsilon, decay: weightDecay });
   }
 }

@@ -23,6 +23,25 @@ test('ten steps of changing gradients', async () => {
   expectClose(await download(v), { shape: [3, 11], data: expected.v }, 1e-6, 'v');
 });
 
+test('a list of parameters moves as each of them alone', async () => {
+  const random = new Random(2);
+  const arrays = [[2, 3], [0], [5001], [1]].map((shape) => ({ parameter: random.array(shape), gradient: random.array(shape) }));
+  const zeros = (tensor: Tensor) => Tensor.full(tensor.shape, 0);
+  const make = () =>
+    arrays.map(({ parameter, gradient }, i) => {
+      const p = upload(parameter);
+      return { parameter: p, gradient: upload(gradient), m: zeros(p), v: zeros(p), decay: i % 2 ? 0.3 : undefined };
+    });
+  const [together, alone] = [make(), make()];
+  adamw(together, { ...settings, step: 1 });
+  alone.forEach(({ decay, ...one }) => adamw(one, { ...settings, decay: decay ?? settings.decay, step: 1 }));
+  for (const [i, one] of together.entries()) {
+    expect(await one.parameter.read()).toEqual(await alone[i]!.parameter.read());
+    expect(await one.v.read()).toEqual(await alone[i]!.v.read());
+  }
+  adamw([], { ...settings, step: 1 });
+});
+
 test('bad settings are refused', () => {
   const x = Tensor.full([2], 0);
   expect(() => adamw({ parameter: x, gradient: x, m: x, v: x }, { ...settings, step: 0 })).toThrow(

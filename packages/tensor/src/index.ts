@@ -1,11 +1,13 @@
 export { openDevice, Device, DeviceError, describeDevices, type DeviceOptions, type DType, type MemoryUse } from '@hidden-attention/native';
-export { Tensor, sizeOf, type TypedArrayOf } from './tensor.js';
+export { Tensor, commonType, sizeOf, type Float, type TypedArrayOf } from './tensor.js';
 export { scope } from './scope.js';
 export { ShapeError, formatShape } from './shape-error.js';
 export { defineOp, type Call, type Gradient, type Op, type OpDefinition, type Operands } from './op.js';
 export { gradient, record, unrecorded, type GradientOptions, type Tape } from './tape.js';
+export { recomputed } from './recompute.js';
 export { type RuleSet } from './rules.js';
 export { abs, affine, exp, log, negExp, positive, sigmoid, silu, softplus, square } from './ops/unary.js';
+export { cast } from './ops/cast.js';
 export { linear } from './ops/linear.js';
 export {
   selectiveScan,

@@ -1,5 +1,6 @@
 import type { Tensor } from './tensor.js';
 import { bindAxes, parseSignature, type Axes } from './signature.js';
+import type { RuleSet } from './rules.js';
 import { currentTape } from './tape.js';
 
 /** The tensors of a call, by name; absent operands are left out or undefined. */
@@ -18,12 +19,13 @@ export interface Call<In extends Operands = Operands, Options = unknown, Out ext
 
 /**
  * The gradient of a call: from the gradients of its outputs (absent where nothing depends on an output) to those of its
- * inputs. `needs(name)` says whether anybody asks for an input's.
+ * inputs. `needs(name)` says whether anybody asks for an input's; `rules` are those of the whole backward pass.
  */
 export type Gradient<In extends Operands, Options, Out extends Operands> = (
   call: Call<In, Options, Out>,
   dOutputs: Partial<Record<keyof Out & string, Tensor>>,
   needs: (name: keyof In & string) => boolean,
+  rules: RuleSet,
 ) => Partial<Record<keyof In & string, Tensor | undefined>>;
 
 /** Everything that is known of an op, in one place. */

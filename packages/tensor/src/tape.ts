@@ -3,7 +3,7 @@ import { binary } from './ops/elementwise.js';
 import type { RuleSet } from './rules.js';
 import { scope } from './scope.js';
 import { ShapeError, formatShape } from './shape-error.js';
-import { Tensor } from './tensor.js';
+import { Tensor, type Float } from './tensor.js';
 
 type AnyOp = OpDefinition<Operands, unknown, Operands>;
 
@@ -59,20 +59,31 @@ export class Tape {
    * depend on one. `rules` replaces the local gradients of the ops it names (math.md section 5). Can be asked again and again.
    * @throws when `output` was not recorded, or a rule is not known to its op
    */
-  gradient(output: Tensor, inputs: readonly Tensor[], options: GradientOptions = {}): Tensor<'f32'>[] {
+  gradient(output: Tensor, inputs: readonly Tensor[], options: GradientOptions = {}): Tensor<Float>[] {
     const { seed, rules = {} } = options;
     if (!this.#followed.has(output))
       throw new Error(`gradient: the output ${formatShape(output.shape)} does not depend on the inputs of this tape`);
     if (seed && formatShape(seed.shape) !== formatShape(output.shape)) {
       throw new ShapeError(`gradient: the seed is ${formatShape(seed.shape)}; the output is ${formatShape(output.shape)}`);
     }
-    return unrecorded(() => scope(() => this.#backward(output, inputs, seed, rules)));
+    return unrecorded(() => scope(() => this.gradients([[output, seed ?? Tensor.full(output.shape, 1, output.device)]], inputs, rules)));
   }
 
-  #backward(output: Tensor, inputs: readonly Tensor[], seed: Tensor | undefined, rules: RuleSet): Tensor<'f32'>[] {
+  /** As `gradient`, of Σ seed ⊙ output over several outputs on the tape together. */
+  gradients(seeds: Iterable<readonly [output: Tensor, seed: Tensor]>, inputs: readonly Tensor[], rules: RuleSet = {}): Tensor<Float>[] {
+    return unrecorded(() => scope(() => this.#backward(seeds, inputs, rules)));
+  }
+
+  #backward(seeds: Iterable<readonly [Tensor, Tensor]>, inputs: readonly Tensor[], rules: RuleSet): Tensor<Float>[] {
     const wanted = new Set(inputs);
     const needed = this.#ancestorsThrough(wanted);
-    const gradients = new Map<Tensor, Tensor>([[output, seed ? seed.view() : Tensor.full(output.shape, 1, output.device)]]);
+    const gradients = new Map<Tensor, Tensor>();
+    const addTo = (tensor: Tensor, gradient: Tensor): void => {
+      const sofar = gradients.get(tensor);
+      gradients.set(tensor, sofar ? sum(sofar, gradient) : gradient);
+      if (sofar) gradient.dispose();
+    };
+    for (const [output, seed] of seeds) addTo(output, seed.view());
     for (const { op, call } of this.#calls.toReversed()) {
       const dOutputs: Record<string, Tensor> = {};
       for (const name in call.outputs) {
@@ -81,7 +92,7 @@ export class Tape {
       }
       const asked = (name: string): boolean => call.inputs[name] !== undefined && needed.has(call.inputs[name]);
       if (Object.keys(dOutputs).length === 0 || !Object.keys(call.inputs).some(asked)) continue;
-      const dInputs = gradientOf(op, rules)(call, dOutputs, asked);
+      const dInputs = gradientOf(op, rules)(call, dOutputs, asked, rules);
       for (const name in call.outputs) {
         const tensor = call.outputs[name];
         if (tensor && !wanted.has(tensor)) {
@@ -92,13 +103,10 @@ export class Tape {
       for (const name in dInputs) {
         const gradient = dInputs[name];
         const input = call.inputs[name];
-        if (!gradient || !input) continue;
-        const sofar = gradients.get(input);
-        gradients.set(input, sofar ? sum(sofar, gradient) : gradient);
-        if (sofar) gradient.dispose();
+        if (gradient && input) addTo(input, gradient);
       }
     }
-    return inputs.map((input) => (gradients.get(input) ?? Tensor.full(input.shape, 0, input.device)) as Tensor<'f32'>);
+    return inputs.map((input) => (gradients.get(input) ?? Tensor.full(input.shape, 0, input.device)) as Tensor<Float>);
   }
 
   /** All tensors on the tape that depend on one of `wanted`, and these. */
@@ -171,7 +179,7 @@ export function gradient<O extends Tensor>(
   body: () => O,
   inputs: readonly Tensor[],
   options: GradientOptions = {},
-): { value: O; gradients: Tensor<'f32'>[] } {
+): { value: O; gradients: Tensor<Float>[] } {
   const { value, tape } = record(inputs, body);
   try {
     return { value, gradients: tape.gradient(value, inputs, options) };

@@ -16,8 +16,11 @@ function releaseStorage(storage: Storage): void {
   if (--storage.tensors === 0) storage.device.release(storage.handle);
 }
 
-/** Numbers of a `dtype`, as JavaScript holds them. */
-export type TypedArrayOf<T extends DType = DType> = T extends 'f32' ? Float32Array<ArrayBuffer> : Int32Array<ArrayBuffer>;
+/** The types of real numbers: kernels compute in f32, whatever their operands are stored in. */
+export type Float = Exclude<DType, 'i32'>;
+
+/** Numbers of a `dtype`, as JavaScript holds them: those of 16 bits widened. */
+export type TypedArrayOf<T extends DType = DType> = T extends 'i32' ? Int32Array<ArrayBuffer> : Float32Array<ArrayBuffer>;
 
 /**
  * An immutable array of numbers on a device: row-major, contiguous. Ops queue work and return at once; `read` waits.
@@ -53,9 +56,31 @@ export class Tensor<T extends DType = DType> {
     return new Tensor({ device, handle: device.upload(data), tensors: 0 }, [...shape], data instanceof Int32Array ? 'i32' : 'f32');
   }
 
+  /**
+   * A tensor with a copy of numbers of 16 bits, as files store them.
+   * @param bits one bfloat16 or IEEE half-precision number each
+   * @param shape sizes of the axes; their product is the length of `bits` (ShapeError otherwise)
+   */
+  static fromBits<T extends 'bf16' | 'f16'>(
+    bits: Uint16Array,
+    dtype: T,
+    shape: readonly number[],
+    device: Device = openDevice(),
+  ): Tensor<T> {
+    if (sizeOf(shape) !== bits.length) {
+      throw new ShapeError(`Tensor.fromBits: shape ${formatShape(shape)} needs ${sizeOf(shape)} numbers; ${bits.length} were given`);
+    }
+    return new Tensor<T>({ device, handle: device.upload(bits, dtype), tensors: 0 }, [...shape], dtype);
+  }
+
   /** A tensor whose numbers are not set yet: for ops that write all of it. */
   static empty<T extends DType = 'f32'>(shape: readonly number[], device: Device = openDevice(), dtype: T = 'f32' as T): Tensor<T> {
     return new Tensor<T>({ device, handle: device.allocate(dtype, sizeOf(shape)), tensors: 0 }, [...shape], dtype);
+  }
+
+  /** A tensor whose numbers are not set yet, of the type and on the device of `other`, and of its shape unless told. */
+  static like(other: Tensor, shape: readonly number[] = other.shape): Tensor<Float> {
+    return Tensor.empty(shape, other.device, other.dtype as Float);
   }
 
   /** A tensor in which every number is `value`. */
@@ -91,6 +116,13 @@ export class Tensor<T extends DType = DType> {
 
   /** The numbers, once everything queued before has run. Rejects with the error of an op that they depend on. */
   async read(): Promise<TypedArrayOf<T>> {
+    if (this.dtype === 'bf16' || this.dtype === 'f16') {
+      const wide = Tensor.empty(this.shape, this.device);
+      this.device.run('cast', { count: this.size, x: this.handle, y: wide.handle });
+      const numbers = wide.read();
+      wide.dispose();
+      return numbers as Promise<TypedArrayOf<T>>;
+    }
     const bytes = await this.device.read(this.handle);
     const all = this.dtype === 'i32' ? new Int32Array(bytes) : new Float32Array(bytes);
     return all.subarray(0, this.size) as TypedArrayOf<T>;
@@ -132,6 +164,12 @@ export class Tensor<T extends DType = DType> {
   get disposed(): boolean {
     return !this.#owned && this.#retained === 0;
   }
+}
+
+/** The type of what is made of several tensors: theirs where they agree, else f32. */
+export function commonType(...tensors: readonly Tensor[]): Float {
+  const [first] = tensors;
+  return first && tensors.every(({ dtype }) => dtype === first.dtype) ? (first.dtype as Float) : 'f32';
 }
 
 /** Product of a shape's sizes. */

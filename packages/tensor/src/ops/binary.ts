@@ -1,11 +1,11 @@
 import { defineOp, type Gradient, type Op } from '../op.js';
 import { scope } from '../scope.js';
-import type { Tensor } from '../tensor.js';
+import type { Float, Tensor } from '../tensor.js';
 import { binary, spreadOf, unary, type BinaryKind } from './elementwise.js';
 import { sum, sumLast, sumLeading } from './reduce.js';
 
 type In = { a: Tensor; b: Tensor };
-type Out = { y: Tensor<'f32'> };
+type Out = { y: Tensor<Float> };
 
 /** What b's gradient is, when g is that of b spread over a: a new tensor. */
 function gathered(op: string, g: Tensor, a: Tensor, b: Tensor): Tensor {
@@ -52,18 +52,18 @@ const divideOp = define('divide', (dy, { b, y }, needs) => {
  * a + b. Here and in `subtract`, `multiply` and `divide`, b has a's shape; or that of a's last axes (one row for all); or is
  * one number; or has a's leading axes and a last axis of 1 (one number a row).
  */
-export function add(a: Tensor, b: Tensor): Tensor<'f32'> {
+export function add(a: Tensor, b: Tensor): Tensor<Float> {
   return addOp({ a, b }, {}).y;
 }
 /** a − b; shapes as in `add`. */
-export function subtract(a: Tensor, b: Tensor): Tensor<'f32'> {
+export function subtract(a: Tensor, b: Tensor): Tensor<Float> {
   return subtractOp({ a, b }, {}).y;
 }
 /** a ⊙ b; shapes as in `add`. */
-export function multiply(a: Tensor, b: Tensor): Tensor<'f32'> {
+export function multiply(a: Tensor, b: Tensor): Tensor<Float> {
   return multiplyOp({ a, b }, {}).y;
 }
 /** a / b, number by number; shapes as in `add`. */
-export function divide(a: Tensor, b: Tensor): Tensor<'f32'> {
+export function divide(a: Tensor, b: Tensor): Tensor<Float> {
   return divideOp({ a, b }, {}).y;
 }

@@ -1,5 +1,5 @@
 import { defineOp } from '../op.js';
-import { Tensor } from '../tensor.js';
+import { type Float, Tensor } from '../tensor.js';
 
 /** Operands of the causal convolution; axes: b batch, l position, d channel, k width. */
 export type CausalConv1dInputs = {
@@ -14,14 +14,14 @@ export type CausalConv1dInputs = {
   /** number of positions of each row (b), i32; all of them when absent */
   lengths?: Tensor | undefined;
 };
-type Outputs = { y: Tensor<'f32'>; final: Tensor<'f32'> };
+type Outputs = { y: Tensor<Float>; final: Tensor<'f32'> };
 
 const op = defineOp<CausalConv1dInputs, object, Outputs>({
   name: 'causalConv1d',
   signature: 'x: b l d, weight: d k, bias?: d, initial?: b d k-1, lengths?: b -> y: b l d, final: b d k-1',
   forward({ x, weight, bias, initial, lengths }, _, { axes }) {
     const { b, l, d, k } = axes as Record<'b' | 'l' | 'd' | 'k', number>;
-    const y = Tensor.empty(x.shape, x.device);
+    const y = Tensor.like(x);
     const final = Tensor.empty([b, d, k - 1], x.device);
     x.device.run('causalConv1d', {
       batch: b,
@@ -40,8 +40,8 @@ const op = defineOp<CausalConv1dInputs, object, Outputs>({
   },
   gradient({ inputs: { x, weight, bias, initial, lengths }, axes }, { y: dy, final: dFinal }, needs) {
     const cotangent = dy ?? Tensor.full(x.shape, 0, x.device);
-    const like = (name: 'x' | 'weight' | 'bias' | 'initial', tensor: Tensor | undefined): Tensor<'f32'> | undefined =>
-      tensor && needs(name) ? Tensor.empty(tensor.shape, x.device) : undefined;
+    const like = (name: 'x' | 'weight' | 'bias' | 'initial', tensor: Tensor | undefined): Tensor<Float> | undefined =>
+      tensor && needs(name) ? Tensor.like(tensor) : undefined;
     const gradients = { x: like('x', x), weight: like('weight', weight), bias: like('bias', bias), initial: like('initial', initial) };
     x.device.run('causalConv1dBackward', {
       batch: axes.b,

@@ -19,7 +19,7 @@ const op = defineOp<{ logits: Tensor; labels: Tensor }, object, { loss: Tensor<'
   },
   gradient({ inputs: { logits, labels }, saved, axes }, { loss: dloss }) {
     if (!dloss) return {};
-    const dlogits = Tensor.empty(logits.shape, logits.device);
+    const dlogits = Tensor.like(logits);
     logits.device.run('crossEntropyBackward', {
       rows: axes.r,
       vocabulary: axes.v,

@@ -1,5 +1,5 @@
 import { ShapeError, formatShape } from '../shape-error.js';
-import { sizeOf, Tensor } from '../tensor.js';
+import { commonType, sizeOf, Tensor, type Float } from '../tensor.js';
 
 /** Functions of one number, in the order of ops/elementwise/elementwise.h. */
 export const unaryKinds = ['silu', 'softplus', 'sigmoid', 'exp', 'negExp', 'positive', 'abs', 'affine', 'square', 'log'] as const;
@@ -9,16 +9,16 @@ export type UnaryKind = (typeof unaryKinds)[number];
 export const binaryKinds = ['add', 'subtract', 'multiply', 'divide'] as const;
 export type BinaryKind = (typeof binaryKinds)[number];
 
-/** f(x), recorded nowhere; scale and shift are those of 'affine'. */
-export function unary(kind: UnaryKind, x: Tensor, scale = 1, shift = 0): Tensor<'f32'> {
-  const y = Tensor.empty(x.shape, x.device);
+/** f(x) in the type of x, but A = −exp(A_log) always in f32; recorded nowhere; scale and shift are those of 'affine'. */
+export function unary(kind: UnaryKind, x: Tensor, scale = 1, shift = 0): Tensor<Float> {
+  const y = kind === 'negExp' ? Tensor.empty(x.shape, x.device) : Tensor.like(x);
   x.device.run('unary', { count: x.size, kind: unaryKinds.indexOf(kind), scale, shift, x: x.handle, y: y.handle });
   return y;
 }
 
 /** dy·f′(x), recorded nowhere. */
-export function unaryBackward(kind: UnaryKind, x: Tensor, dy: Tensor, scale = 1): Tensor<'f32'> {
-  const dx = Tensor.empty(x.shape, x.device);
+export function unaryBackward(kind: UnaryKind, x: Tensor, dy: Tensor, scale = 1): Tensor<Float> {
+  const dx = Tensor.like(x);
   x.device.run('unaryBackward', { count: x.size, kind: unaryKinds.indexOf(kind), scale, x: x.handle, dy: dy.handle, dx: dx.handle });
   return dx;
 }
@@ -46,12 +46,12 @@ export function spreadOf(op: string, a: Tensor, b: Tensor): Spread {
   );
 }
 
-/** a ∘ b, recorded nowhere; shapes as `spreadOf` takes them. */
-export function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor<'f32'> {
+/** a ∘ b, f32 where their types differ, recorded nowhere; shapes as `spreadOf` takes them. */
+export function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor<Float> {
   const spread = spreadOf(kind, a, b);
   const columns = spread === 'suffix' ? b.size : spread === 'row' ? a.shape.at(-1)! : a.size;
   const rows = spread === 'suffix' ? sizeOf(a.shape.slice(0, -b.shape.length)) : spread === 'row' ? b.size : 1;
-  const y = Tensor.empty(a.shape, a.device);
+  const y = Tensor.empty(a.shape, a.device, commonType(a, b));
   a.device.run('binary', {
     rows,
     columns,

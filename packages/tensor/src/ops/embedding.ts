@@ -1,11 +1,11 @@
 import { defineOp } from '../op.js';
-import { Tensor } from '../tensor.js';
+import { type Float, Tensor } from '../tensor.js';
 
-const op = defineOp<{ ids: Tensor; table: Tensor }, object, { y: Tensor<'f32'> }>({
+const op = defineOp<{ ids: Tensor; table: Tensor }, object, { y: Tensor<Float> }>({
   name: 'embedding',
   signature: 'ids: ..., table: v m -> y: ... m',
   forward({ ids, table }, _, { axes }) {
-    const y = Tensor.empty([...ids.shape, axes.m!], table.device);
+    const y = Tensor.like(table, [...ids.shape, axes.m!]);
     table.device.run('embedding', {
       count: ids.size,
       vocabulary: axes.v,
@@ -18,7 +18,7 @@ const op = defineOp<{ ids: Tensor; table: Tensor }, object, { y: Tensor<'f32'> }
   },
   gradient({ inputs: { ids, table }, axes }, { y: dy }) {
     if (!dy) return {};
-    const dtable = Tensor.empty(table.shape, table.device);
+    const dtable = Tensor.like(table);
     table.device.run('embeddingBackward', {
       count: ids.size,
       vocabulary: axes.v,
@@ -32,6 +32,6 @@ const op = defineOp<{ ids: Tensor; table: Tensor }, object, { y: Tensor<'f32'> }
 });
 
 /** Rows of a table by number: ids (…), i32, table (v m) → (… m). An id outside 0…v−1 rejects the read that depends on it. */
-export function embedding(ids: Tensor, table: Tensor): Tensor<'f32'> {
+export function embedding(ids: Tensor, table: Tensor): Tensor<Float> {
   return op({ ids, table }, {}).y;
 }

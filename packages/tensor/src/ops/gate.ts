@@ -1,11 +1,11 @@
 import { defineOp } from '../op.js';
 import { scope } from '../scope.js';
-import type { Tensor } from '../tensor.js';
+import type { Float, Tensor } from '../tensor.js';
 import { binary, unary, unaryBackward } from './elementwise.js';
 
 type In = { x: Tensor; z: Tensor };
 
-const op = defineOp<In, object, { y: Tensor<'f32'> }>({
+const op = defineOp<In, object, { y: Tensor<Float> }>({
   name: 'gate',
   signature: 'x: ..., z: ... -> y: ...',
   forward: ({ x, z }) => ({ outputs: { y: scope(() => binary('multiply', x, unary('silu', z))) } }),
@@ -39,6 +39,6 @@ const op = defineOp<In, object, { y: Tensor<'f32'> }>({
  * x ⊙ SiLU(z), any shape, the same for both.
  * Rules: `hold`: SiLU(z) counts as a constant, z gets nothing. `half`: each factor gets half, ½·dy·SiLU(z) and ½·dy·x·σ(z).
  */
-export function gate({ x, z }: In): Tensor<'f32'> {
+export function gate({ x, z }: In): Tensor<Float> {
   return op({ x, z }, {}).y;
 }

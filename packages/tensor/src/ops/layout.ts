@@ -1,9 +1,9 @@
 import { defineOp, type Op } from '../op.js';
 import { ShapeError, formatShape } from '../shape-error.js';
-import { sizeOf, Tensor } from '../tensor.js';
+import { commonType, sizeOf, Tensor, type Float } from '../tensor.js';
 
 type In = { x: Tensor };
-type Out = { y: Tensor<'f32'> };
+type Out = { y: Tensor<Float> };
 
 /** Copies positions `from`…`from + count − 1` of `axis` of `source` to those from `to` on of `target`. */
 function copyAlong(axis: number, source: Tensor, from: number, target: Tensor, to: number, count: number): void {
@@ -36,16 +36,16 @@ function axisOf(op: string, shape: readonly number[], axis: number): number {
 const reshapeOp = defineOp<In, { shape: readonly number[] }, Out>({
   name: 'reshape',
   signature: 'x: ... -> y: *',
-  forward: ({ x }, { shape }) => ({ outputs: { y: (x as Tensor<'f32'>).view(shape) } }),
+  forward: ({ x }, { shape }) => ({ outputs: { y: (x as Tensor<Float>).view(shape) } }),
   gradient: ({ inputs: { x } }, { y: dy }) => ({ x: dy?.view(x.shape) }),
 });
 
 /** The same numbers in another shape, in the same order and the same memory. */
-export function reshape(x: Tensor, shape: readonly number[]): Tensor<'f32'> {
+export function reshape(x: Tensor, shape: readonly number[]): Tensor<Float> {
   return reshapeOp({ x }, { shape }).y;
 }
 
-const splitOp = defineOp<In, { sizes: readonly number[] }, Record<string, Tensor<'f32'>>>({
+const splitOp = defineOp<In, { sizes: readonly number[] }, Record<string, Tensor<Float>>>({
   name: 'split',
   signature: 'x: ... d -> parts: *',
   forward({ x }, { sizes }, { axes }) {
@@ -53,10 +53,10 @@ const splitOp = defineOp<In, { sizes: readonly number[] }, Record<string, Tensor
       throw new ShapeError(`split: sizes ${formatShape(sizes)} must add up to the last axis of x ${formatShape(x.shape)}`);
     }
     const axis = x.shape.length - 1;
-    const outputs: Record<string, Tensor<'f32'>> = {};
+    const outputs: Record<string, Tensor<Float>> = {};
     let start = 0;
     sizes.forEach((size, i) => {
-      const part = Tensor.empty(resized(x.shape, axis, size), x.device);
+      const part = Tensor.like(x, resized(x.shape, axis, size));
       copyAlong(axis, x, start, part, 0, size);
       outputs[i] = part;
       start += size;
@@ -65,7 +65,7 @@ const splitOp = defineOp<In, { sizes: readonly number[] }, Record<string, Tensor
   },
   gradient({ inputs: { x }, options: { sizes } }, dParts) {
     const complete = sizes.every((_, i) => dParts[i]);
-    const dx = complete ? Tensor.empty(x.shape, x.device) : Tensor.full(x.shape, 0, x.device);
+    const dx = complete ? Tensor.like(x) : Tensor.full(x.shape, 0, x.device);
     let start = 0;
     sizes.forEach((size, i) => {
       if (dParts[i]) copyAlong(x.shape.length - 1, dParts[i], 0, dx, start, size);
@@ -76,7 +76,7 @@ const splitOp = defineOp<In, { sizes: readonly number[] }, Record<string, Tensor
 });
 
 /** Cuts the last axis: x (… d), sizes that add up to d → one tensor (… size) each. */
-export function split(x: Tensor, sizes: readonly number[]): Tensor<'f32'>[] {
+export function split(x: Tensor, sizes: readonly number[]): Tensor<Float>[] {
   const parts = splitOp({ x }, { sizes });
   return sizes.map((_, i) => parts[i]!);
 }
@@ -85,7 +85,7 @@ const sliceOp = defineOp<In, { axis: number; start: number; end: number }, Out>(
   name: 'slice',
   signature: 'x: ... -> y: *',
   forward({ x }, { axis, start, end }) {
-    const y = Tensor.empty(resized(x.shape, axis, end - start), x.device);
+    const y = Tensor.like(x, resized(x.shape, axis, end - start));
     copyAlong(axis, x, start, y, 0, end - start);
     return { outputs: { y } };
   },
@@ -98,7 +98,7 @@ const sliceOp = defineOp<In, { axis: number; start: number; end: number }, Out>(
 });
 
 /** Positions start…end−1 of one axis (negative: from the last). */
-export function slice(x: Tensor, axis: number, start: number, end: number): Tensor<'f32'> {
+export function slice(x: Tensor, axis: number, start: number, end: number): Tensor<Float> {
   const found = axisOf('slice', x.shape, axis);
   const size = x.shape[found]!;
   if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end < start || end > size) {
@@ -133,6 +133,7 @@ function concatOp(count: number): Op<Joined, { axis: number }, Out> {
           names.reduce((total, name) => total + inputs[name]!.shape[axis]!, 0),
         ),
         first.device,
+        commonType(...names.map((name) => inputs[name]!)),
       );
       let start = 0;
       for (const name of names) {
@@ -148,7 +149,7 @@ function concatOp(count: number): Op<Joined, { axis: number }, Out> {
       for (const name of dy ? names : []) {
         const size = inputs[name]!.shape[axis]!;
         if (needs(name)) {
-          gradients[name] = Tensor.empty(inputs[name]!.shape, dy!.device);
+          gradients[name] = Tensor.like(inputs[name]!);
           copyAlong(axis, dy!, start, gradients[name], 0, size);
         }
         start += size;
@@ -161,17 +162,17 @@ function concatOp(count: number): Op<Joined, { axis: number }, Out> {
 }
 
 /** Tensors one after another along an axis (negative: from the last); their other axes are equal. */
-export function concat(tensors: readonly Tensor[], axis: number): Tensor<'f32'> {
+export function concat(tensors: readonly Tensor[], axis: number): Tensor<Float> {
   if (tensors.length === 0) throw new ShapeError('concat: no tensors; at least one is needed');
   const op = concatOps.get(tensors.length) ?? concatOp(tensors.length);
   return op(Object.fromEntries(tensors.map((tensor, i) => [`x${i}`, tensor])), { axis: axisOf('concat', tensors[0]!.shape, axis) }).y;
 }
 
 /** x (… r c) → (… c r), recorded nowhere. */
-function transposed(x: Tensor): Tensor<'f32'> {
+function transposed(x: Tensor): Tensor<Float> {
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const leading = x.shape.slice(0, -2);
-  const y = Tensor.empty([...leading, columns, rows], x.device);
+  const y = Tensor.like(x, [...leading, columns, rows]);
   x.device.run('transpose', { batch: sizeOf(leading), rows, columns, x: x.handle, y: y.handle });
   return y;
 }
@@ -184,6 +185,6 @@ const transposeOp = defineOp<In, object, Out>({
 });
 
 /** The last two axes exchanged: x (… r c) → (… c r). */
-export function transpose(x: Tensor): Tensor<'f32'> {
+export function transpose(x: Tensor): Tensor<Float> {
   return transposeOp({ x }, {}).y;
 }

@@ -1,12 +1,12 @@
 import { defineOp } from '../op.js';
 import { scope } from '../scope.js';
-import { sizeOf, type Tensor } from '../tensor.js';
+import { sizeOf, type Float, type Tensor } from '../tensor.js';
 import { product } from './matmul.js';
 import { sumLeading } from './reduce.js';
 
 type In = { x: Tensor; weight: Tensor; bias?: Tensor | undefined };
 
-const op = defineOp<In, object, { y: Tensor<'f32'> }>({
+const op = defineOp<In, object, { y: Tensor<Float> }>({
   name: 'linear',
   signature: 'x: ... k, weight: n k, bias?: n -> y: ... n',
   forward({ x, weight, bias }, _, { axes }) {
@@ -27,6 +27,6 @@ const op = defineOp<In, object, { y: Tensor<'f32'> }>({
 });
 
 /** x·weightᵀ (+ bias): x (… k), weight (n k), bias (n) → (… n). */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor<'f32'> {
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor<Float> {
   return op({ x, weight, bias }, {}).y;
 }

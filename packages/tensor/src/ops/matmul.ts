@@ -1,15 +1,15 @@
 import { defineOp, type Op } from '../op.js';
-import { Tensor } from '../tensor.js';
+import { commonType, Tensor, type Float } from '../tensor.js';
 
 type In = { a: Tensor; b: Tensor };
-type Out = { c: Tensor<'f32'> };
+type Out = { c: Tensor<Float> };
 /** Which operands are stored the other way round. */
 export interface MatmulOptions {
   transposeA?: boolean;
   transposeB?: boolean;
 }
 
-/** op(a)·op(b) as a new tensor (m n), recorded nowhere; k is what is summed over. */
+/** op(a)·op(b) as a new tensor (m n), f32 where their types differ, recorded nowhere; k is what is summed over. */
 export function product(
   m: number,
   n: number,
@@ -19,8 +19,8 @@ export function product(
   b: Tensor,
   transposeB: boolean,
   bias?: Tensor,
-): Tensor<'f32'> {
-  const c = Tensor.empty([m, n], a.device);
+): Tensor<Float> {
+  const c = Tensor.empty([m, n], a.device, commonType(a, b));
   a.device.run('matmul', { m, n, k, transposeA, transposeB, accumulate: false, a: a.handle, b: b.handle, bias: bias?.handle, c: c.handle });
   return c;
 }
@@ -44,6 +44,6 @@ function define(transposeA: boolean, transposeB: boolean): Op<In, object, Out> {
 const ops = [define(false, false), define(false, true), define(true, false), define(true, true)];
 
 /** a·b: a (m k), or (k m) with `transposeA`; b (k n), or (n k) with `transposeB` → (m n). */
-export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions = {}): Tensor<'f32'> {
+export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions = {}): Tensor<Float> {
   return ops[2 * Number(transposeA) + Number(transposeB)]!({ a, b }, {}).c;
 }

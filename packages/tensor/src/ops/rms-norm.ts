@@ -1,6 +1,6 @@
 import { defineOp, type Call } from '../op.js';
 import { ShapeError } from '../shape-error.js';
-import { sizeOf, Tensor } from '../tensor.js';
+import { commonType, sizeOf, Tensor, type Float } from '../tensor.js';
 
 /** Where SiLU(z) multiplies, in the order of ops/rms_norm/rms_norm.h. */
 const gates = ['none', 'before', 'after'] as const;
@@ -23,7 +23,7 @@ export interface RmsNormOptions {
   /** whether SiLU(z) multiplies before the norm (Mamba-2), after it, or there is no z (default) */
   gate?: (typeof gates)[number];
 }
-type Outputs = { y: Tensor<'f32'>; residualOut?: Tensor<'f32'> | undefined };
+type Outputs = { y: Tensor<Float>; residualOut?: Tensor<Float> | undefined };
 
 function backward(
   { inputs: { x, weight, z }, options: { groups = 1, gate = 'none' }, outputs, saved, axes }: Call<RmsNormInputs, RmsNormOptions, Outputs>,
@@ -32,9 +32,9 @@ function backward(
   holdScale: boolean,
 ): { [name in keyof RmsNormInputs]?: Tensor | undefined } {
   const cotangent = dy ?? Tensor.full(x.shape, 0, x.device);
-  const dx = Tensor.empty(x.shape, x.device);
-  const dweight = weight && needs('weight') ? Tensor.empty(weight.shape, x.device) : undefined;
-  const dz = z && needs('z') ? Tensor.empty(z.shape, x.device) : undefined;
+  const dx = Tensor.like(x);
+  const dweight = weight && needs('weight') ? Tensor.like(weight) : undefined;
+  const dz = z && needs('z') ? Tensor.like(z) : undefined;
   x.device.run('rmsNormBackward', {
     rows: sizeOf(x.shape.slice(0, -1)),
     width: axes.d,
@@ -67,8 +67,8 @@ const op = defineOp<RmsNormInputs, RmsNormOptions, Outputs>({
       throw new Error(`rmsNorm: gate is '${gate}' and z is ${z ? 'given' : 'missing'}; pass z together with gate 'before' or 'after'`);
     }
     const leading = x.shape.slice(0, -1);
-    const y = Tensor.empty(x.shape, x.device);
-    const residualOut = residual && Tensor.empty(x.shape, x.device);
+    const y = Tensor.like(weight ?? x, x.shape);
+    const residualOut = residual && Tensor.empty(x.shape, x.device, commonType(x, residual));
     const scale = recording ? Tensor.empty([...leading, groups], x.device) : undefined;
     x.device.run('rmsNorm', {
       rows: sizeOf(leading),
@@ -96,6 +96,7 @@ const op = defineOp<RmsNormInputs, RmsNormOptions, Outputs>({
 /**
  * Root-mean-square norm over the last axis: y = x·rsqrt(mean(x²) + epsilon)·weight, x (… d).
  * With `residual`, x + residual is normalised and given back as `residualOut`.
+ * y has the type of the weight (of x without one), so that a residual stream in f32 goes on in the type of the weights.
  * Rule `holdScale`: 1/rms counts as a constant.
  */
 export function rmsNorm(inputs: RmsNormInputs, options: RmsNormOptions): Outputs {

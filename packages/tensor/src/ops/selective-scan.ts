@@ -1,5 +1,5 @@
 import { defineOp } from '../op.js';
-import { Tensor } from '../tensor.js';
+import { type Float, Tensor } from '../tensor.js';
 
 /** Positions between two states that the forward keeps for the backward (kScanTile of the kernel). */
 const scanTile = 16;
@@ -28,7 +28,7 @@ export type SelectiveScanInputs = {
   lengths?: Tensor | undefined;
 };
 type Options = { softplus: boolean };
-type Outputs = { y: Tensor<'f32'>; finalState: Tensor<'f32'> };
+type Outputs = { y: Tensor<Float>; finalState: Tensor<'f32'> };
 
 const signature =
   'u: b l d, delta: b l d, A: d n, B: b l g n, C: b l g n, D?: d, deltaBias?: d, z?: b l d, initialState?: b d n, lengths?: b -> y: b l d, finalState: b d n';
@@ -65,7 +65,7 @@ const op = defineOp<SelectiveScanInputs, Options, Outputs>({
   forward(inputs, { softplus }, { axes, recording }) {
     const { u, initialState } = inputs;
     const { b, l, d, n } = axes as Record<'b' | 'l' | 'd' | 'n', number>;
-    const y = Tensor.empty(u.shape, u.device);
+    const y = Tensor.like(u);
     const finalState = Tensor.empty([b, d, n], u.device);
     const checkpoints = recording ? Tensor.empty([b, Math.ceil(l / scanTile), d, n], u.device) : undefined;
     u.device.run('selectiveScan', {
@@ -79,7 +79,7 @@ const op = defineOp<SelectiveScanInputs, Options, Outputs>({
   },
   gradient({ inputs, options, saved, axes }, { y: dy, finalState: dFinalState }) {
     const { u, delta, A, B, C, D, deltaBias, z, initialState } = inputs;
-    const like = (tensor: Tensor | undefined): Tensor<'f32'> | undefined => tensor && Tensor.empty(tensor.shape, tensor.device);
+    const like = (tensor: Tensor | undefined): Tensor<Float> | undefined => tensor && Tensor.like(tensor);
     const cotangent = dy ?? Tensor.full(u.shape, 0, u.device);
     const gradients = {
       u: like(u),
@@ -120,7 +120,7 @@ const op = defineOp<SelectiveScanInputs, Options, Outputs>({
         );
       }
       const g = dy ?? Tensor.full(u.shape, 0, u.device);
-      const du = Tensor.empty(u.shape, u.device);
+      const du = Tensor.like(u);
       const dInitialState = initialState && Tensor.empty(initialState.shape, u.device);
       u.device.run('selectiveScanTransposed', {
         batch: axes.b,
@@ -164,11 +164,11 @@ export type SelectiveScanTransposedInputs = Omit<SelectiveScanInputs, 'u' | 'z' 
   g?: Tensor | undefined;
 };
 
-const transposedOp = defineOp<SelectiveScanTransposedInputs, { position: number }, { out: Tensor<'f32'> }>({
+const transposedOp = defineOp<SelectiveScanTransposedInputs, { position: number }, { out: Tensor<Float> }>({
   name: 'selectiveScanTransposed',
   signature: 'delta: b l d, A: d n, B: b l g n, C: b l g n, D?: d, g?: b l d, lengths?: b -> out: b l d',
   forward({ delta, A, B, C, D, g, lengths }, { position }, { axes }) {
-    const out = Tensor.empty(delta.shape, delta.device);
+    const out = g ? Tensor.like(g) : Tensor.empty(delta.shape, delta.device);
     delta.device.run('selectiveScanTransposed', {
       batch: axes.b,
       length: axes.l,
@@ -194,6 +194,6 @@ const transposedOp = defineOp<SelectiveScanTransposedInputs, { position: number 
  * channel (b l d): out[b, j, d] = α[d][position, j]; position −1 is each row's own last.
  * `delta` is already positive.
  */
-export function selectiveScanTransposed(inputs: SelectiveScanTransposedInputs, options: { position?: number } = {}): Tensor<'f32'> {
+export function selectiveScanTransposed(inputs: SelectiveScanTransposedInputs, options: { position?: number } = {}): Tensor<Float> {
   return transposedOp(inputs, { position: options.position ?? -1 }).out;
 }

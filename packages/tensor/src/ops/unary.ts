@@ -1,10 +1,10 @@
 import { defineOp, type Op, type OpDefinition } from '../op.js';
 import { scope } from '../scope.js';
-import type { Tensor } from '../tensor.js';
+import type { Float, Tensor } from '../tensor.js';
 import { binary, unary, unaryBackward, type UnaryKind } from './elementwise.js';
 
 type In = { x: Tensor };
-type Out = { y: Tensor<'f32'> };
+type Out = { y: Tensor<Float> };
 type Options = { scale: number; shift: number };
 
 function define(kind: UnaryKind, rules: NonNullable<OpDefinition<In, Options, Out>['rules']> = {}): Op<In, Options, Out> {
@@ -28,42 +28,42 @@ const [softplusOp, sigmoidOp, expOp, negExpOp, positiveOp, absOp, affineOp, squa
 ).map((kind) => define(kind)) as [Op<In, Options, Out>, ...Op<In, Options, Out>[]];
 
 /** SiLU(x) = x·σ(x), any shape. Rule `holdRatio`: σ(x) counts as a constant. */
-export function silu(x: Tensor): Tensor<'f32'> {
+export function silu(x: Tensor): Tensor<Float> {
   return siluOp({ x }, none).y;
 }
 /** log(1 + eˣ), x itself above 20 (as PyTorch has it), any shape. */
-export function softplus(x: Tensor): Tensor<'f32'> {
+export function softplus(x: Tensor): Tensor<Float> {
   return softplusOp({ x }, none).y;
 }
 /** 1/(1 + e⁻ˣ), any shape. */
-export function sigmoid(x: Tensor): Tensor<'f32'> {
+export function sigmoid(x: Tensor): Tensor<Float> {
   return sigmoidOp!({ x }, none).y;
 }
 /** eˣ, any shape. */
-export function exp(x: Tensor): Tensor<'f32'> {
+export function exp(x: Tensor): Tensor<Float> {
   return expOp!({ x }, none).y;
 }
 /** −eˣ, any shape: A from A_log (math.md section 1). */
-export function negExp(x: Tensor): Tensor<'f32'> {
+export function negExp(x: Tensor): Tensor<Float> {
   return negExpOp!({ x }, none).y;
 }
 /** max(x, 0), any shape; the gradient at 0 is 0. */
-export function positive(x: Tensor): Tensor<'f32'> {
+export function positive(x: Tensor): Tensor<Float> {
   return positiveOp!({ x }, none).y;
 }
 /** |x|, any shape; the gradient at 0 is 0. */
-export function abs(x: Tensor): Tensor<'f32'> {
+export function abs(x: Tensor): Tensor<Float> {
   return absOp!({ x }, none).y;
 }
 /** scale·x + shift, any shape. */
-export function affine(x: Tensor, scale: number, shift = 0): Tensor<'f32'> {
+export function affine(x: Tensor, scale: number, shift = 0): Tensor<Float> {
   return affineOp!({ x }, { scale, shift }).y;
 }
 /** x², any shape. */
-export function square(x: Tensor): Tensor<'f32'> {
+export function square(x: Tensor): Tensor<Float> {
   return squareOp!({ x }, none).y;
 }
 /** Natural logarithm, any shape. */
-export function log(x: Tensor): Tensor<'f32'> {
+export function log(x: Tensor): Tensor<Float> {
   return logOp!({ x }, none).y;
 }

@@ -1,0 +1,24 @@
+import { defineOp } from '../op.js';
+import { Tensor, type Float } from '../tensor.js';
+
+/** The same numbers in another type, recorded nowhere. */
+function converted<T extends Float>(x: Tensor, dtype: T): Tensor<T> {
+  const y = Tensor.empty(x.shape, x.device, dtype);
+  x.device.run('cast', { count: x.size, x: x.handle, y: y.handle });
+  return y;
+}
+
+const op = defineOp<{ x: Tensor }, { dtype: Float }, { y: Tensor<Float> }>({
+  name: 'cast',
+  signature: 'x: ... -> y: ...',
+  forward: ({ x }, { dtype }) => ({ outputs: { y: converted(x, dtype) } }),
+  gradient: ({ inputs: { x } }, { y: dy }) => ({ x: dy && converted(dy, x.dtype as Float) }),
+});
+
+/**
+ * x in another type, any shape: rounded to the nearest number of 16 bits (ties to even), or widened without loss. Its gradient
+ * comes back in the type of x. Where x has that type already it is given back itself.
+ */
+export function cast<T extends Float>(x: Tensor, dtype: T): Tensor<T> {
+  return (x.dtype === dtype ? x : op({ x }, { dtype }).y) as Tensor<T>;
+}

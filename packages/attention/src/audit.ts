@@ -9,6 +9,7 @@ import {
   Tensor,
   transpose,
   weightedSum,
+  type Float,
 } from '@hidden-attention/tensor';
 import { gatedScan } from './block.js';
 import { oneHot } from './positions.js';
@@ -53,11 +54,11 @@ export async function audit(view: AttentionView): Promise<Audit> {
   return { layers, worst: Math.max(...layers.flatMap(({ scan, row, block }) => [scan, row, block])) };
 }
 
-type Distance = { apart: Tensor<'f32'>; size: Tensor<'f32'> };
+type Distance = { apart: Tensor<Float>; size: Tensor<Float> };
 
 /** Sums of squares of actual − said and of actual. */
 function distance(actual: Tensor, said: Tensor): Distance {
-  const squares = (x: Tensor): Tensor<'f32'> => sumLast(x.view([1, x.size]), 'squares');
+  const squares = (x: Tensor): Tensor<Float> => sumLast(x.view([1, x.size]), 'squares');
   return { apart: squares(subtract(said, actual)), size: squares(actual) };
 }
 
@@ -88,7 +89,7 @@ function distances(view: AttentionView, scanSite: Tensor, index: number): Distan
     u.shape.slice(0, 2),
     u.device,
   );
-  const atLast = (value: Tensor): Tensor<'f32'> => weightedSum(value, last); //                         (b l d) → (b d)
+  const atLast = (value: Tensor): Tensor<Float> => weightedSum(value, last); //                         (b l d) → (b d)
   const read = sumLast(multiply(layer.row('last', { channels: 'all' }), transpose(u))); //              (b d)
   return [
     distance(scanSite, add(add(layer.apply(u), multiply(u, D)), fromState)),

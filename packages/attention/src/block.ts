@@ -15,6 +15,7 @@ import {
   sumLast,
   Tensor,
   transpose,
+  type Float,
 } from '@hidden-attention/tensor';
 import { pickRows, sumKinds, type Reduce } from './channels.js';
 import type { Operator } from './layer.js';
@@ -37,16 +38,16 @@ export function blockOperator(name: string, parts: BlockParts, lengths: readonly
   const [batch, length, channels] = shape;
 
   /** Matrices of some channels of one row of the batch, channels last: (rows l c). */
-  const piece = (row: number, numbers: readonly number[], { start, end }: RowRange): Tensor<'f32'> =>
+  const piece = (row: number, numbers: readonly number[], { start, end }: RowRange): Tensor<Float> =>
     scope(() => {
       const count = numbers.length;
       const rows = end - start;
-      const own = (value: Tensor): Tensor<'f32'> => slice(value, 0, row, row + 1);
-      const ofChannels = (value: Tensor): Tensor<'f32'> => pickRows(transpose(value).view([channels, length]), numbers); // (1 l d) → (c l)
-      let matrix = attentionMatrix({ delta: own(delta), A, B: own(B), C: own(C) }, { channels: numbers, rowStart: start, rows }).view([
-        count,
-        rows * length,
-      ]);
+      const own = (value: Tensor): Tensor<Float> => slice(value, 0, row, row + 1);
+      const ofChannels = (value: Tensor): Tensor<Float> => pickRows(transpose(value).view([channels, length]), numbers); // (1 l d) → (c l)
+      let matrix: Tensor<Float> = attentionMatrix(
+        { delta: own(delta), A, B: own(B), C: own(C) },
+        { channels: numbers, rowStart: start, rows },
+      ).view([count, rows * length]);
       if (D) matrix = add(matrix, matmul(pickRows(D.view([channels, 1]), numbers), diagonal(start, rows, length, delta)));
       const gates = slice(ofChannels(silu(own(parts.z))), 1, start, end); //                        (c rows)
       const gated = multiply(matrix.view([count, rows, length]), gates.view([count, rows, 1])); //  (c rows l)
@@ -55,7 +56,7 @@ export function blockOperator(name: string, parts: BlockParts, lengths: readonly
       return causalConv1dTransposed(multiply(last, ratio), pickRows(convWeight, numbers));
     });
 
-  const matrixOf = (numbers: readonly number[], range: RowRange): Tensor<'f32'> =>
+  const matrixOf = (numbers: readonly number[], range: RowRange): Tensor<Float> =>
     scope(() => {
       const rows = range.end - range.start;
       const ofRow = (row: number): Tensor =>
@@ -69,7 +70,7 @@ export function blockOperator(name: string, parts: BlockParts, lengths: readonly
       ).view([batch, numbers.length, rows, length]);
     });
 
-  const matrixReduced = (reduce: Reduce, { start, end }: RowRange): Tensor<'f32'> =>
+  const matrixReduced = (reduce: Reduce, { start, end }: RowRange): Tensor<Float> =>
     scope(() => {
       const all = Array.from({ length: channels }, (_, channel) => channel);
       const most = Math.max(1, Math.floor(pieceSize / (length * Math.min(channels, 16))));
@@ -116,12 +117,12 @@ export function gatedScan(
   D: Tensor | undefined,
   value: Tensor,
   initialState?: Tensor,
-): Tensor<'f32'> {
+): Tensor<Float> {
   return scope(() => multiply(selectiveScan({ u: multiply(value, sigmoid(conv)), delta, A, B, C, D, initialState }).y, silu(z)));
 }
 
 /** Rows start…start+rows−1 of the identity, flat: (1 rows·l). */
-function diagonal(start: number, rows: number, length: number, like: Tensor): Tensor<'f32'> {
+function diagonal(start: number, rows: number, length: number, like: Tensor): Tensor<Float> {
   const ones = new Float32Array(rows * length);
   for (let i = 0; i < rows; i++) ones[i * length + start + i] = 1;
   return Tensor.from(ones, [1, rows * length], like.device);

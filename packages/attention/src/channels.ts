@@ -1,4 +1,4 @@
-import { embedding, sumLast, Tensor, transpose } from '@hidden-attention/tensor';
+import { embedding, sumLast, Tensor, transpose, type Float } from '@hidden-attention/tensor';
 
 /** A mean over all channels: of the numbers, of their absolute values, of their positive parts. */
 export type Reduce = 'mean' | 'meanAbs' | 'meanPositive';
@@ -33,14 +33,14 @@ function checkedReduce(reduce: Reduce): Reduce {
 }
 
 /** Rows of a table: table (v …), numbers (c) → (c …). */
-export function pickRows(table: Tensor, numbers: readonly number[]): Tensor<'f32'> {
+export function pickRows(table: Tensor, numbers: readonly number[]): Tensor<Float> {
   const [count, ...inner] = table.shape as [number, ...number[]];
   const ids = Tensor.from(Int32Array.from(numbers), [numbers.length], table.device);
   return embedding(ids, table.view([count, table.size / count])).view([numbers.length, ...inner]);
 }
 
 /** What was chosen of values in every channel, channels before positions: values (b l d) → (b c l). */
-export function chosen(values: Tensor, choice: ChannelChoice): Tensor<'f32'> {
+export function chosen(values: Tensor, choice: ChannelChoice): Tensor<Float> {
   const [rows, length, count] = values.shape as [number, number, number];
   const wanted = resolveChannels(choice, count);
   if ('reduce' in wanted) return sumLast(values, sumKinds[wanted.reduce], 1 / count).view([rows, 1, length]);

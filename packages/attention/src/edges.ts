@@ -1,4 +1,4 @@
-import { abs, add, concat, multiply, positive, scope, slice, sumLast, Tensor, weightedSum } from '@hidden-attention/tensor';
+import { abs, add, concat, multiply, positive, scope, slice, sumLast, Tensor, weightedSum, type Float } from '@hidden-attention/tensor';
 import type { Reduce } from './channels.js';
 import { rowTiles, type AttentionLayer } from './layer.js';
 import { inEveryChannel, type RowRange } from './positions.js';
@@ -101,7 +101,7 @@ function support(v: Float64Array, length: number): RowRange {
 }
 
 /** The sum of what `pieces` make, one piece in memory at a time. */
-function sumOfPieces(pieces: (() => Tensor<'f32'>)[]): Tensor<'f32'> {
-  const [first, ...rest] = pieces as [() => Tensor<'f32'>, ...(() => Tensor<'f32'>)[]];
+function sumOfPieces(pieces: (() => Tensor<Float>)[]): Tensor<Float> {
+  const [first, ...rest] = pieces as [() => Tensor<Float>, ...(() => Tensor<Float>)[]];
   return rest.reduce((sum, next) => scope(() => add(sum, next())), scope(first));
 }

@@ -1,4 +1,4 @@
-import { concat, scope, sumLast, Tensor, type Device } from '@hidden-attention/tensor';
+import { concat, scope, sumLast, Tensor, type Device, type Float } from '@hidden-attention/tensor';
 import { chosen, resolveChannels, type ChannelChoice, type Reduce } from './channels.js';
 import { checkFits } from './memory.js';
 import { inEveryChannel, oneHot, resolvePositions, type Position, type RowRange } from './positions.js';
@@ -14,20 +14,20 @@ export interface AttentionLayer {
   readonly lengths: readonly number[];
   readonly device: Device;
   /** One row of the matrix: (b c l). */
-  row(position: Position, choice?: ChannelChoice): Tensor<'f32'>;
+  row(position: Position, choice?: ChannelChoice): Tensor<Float>;
   /** One column: (b c l). */
-  column(position: Position, choice?: ChannelChoice): Tensor<'f32'>;
+  column(position: Position, choice?: ChannelChoice): Tensor<Float>;
   /**
    * The matrix, or rows start…end−1 of it: (b c rows l).
    * @throws RangeError when it does not fit in memory, with its size and what to ask instead
    */
-  matrix(choice?: ChannelChoice & { rows?: RowRange }): Tensor<'f32'>;
+  matrix(choice?: ChannelChoice & { rows?: RowRange }): Tensor<Float>;
   /** Sums of the rows of what `matrix` gives: (b c l). Linear for the mean and for channels; 'meanAbs' and 'meanPositive' take time quadratic in the length, in pieces. */
-  rowSums(choice?: ChannelChoice): Tensor<'f32'>;
+  rowSums(choice?: ChannelChoice): Tensor<Float>;
   /** The matrices times v, channel by channel: (b l d) → (b l d). */
-  apply(v: Tensor): Tensor<'f32'>;
+  apply(v: Tensor): Tensor<Float>;
   /** The transposed matrices times g: (b l d) → (b l d). */
-  applyTransposed(g: Tensor): Tensor<'f32'>;
+  applyTransposed(g: Tensor): Tensor<Float>;
 }
 
 /** What a layer must be able to do for `attentionLayer` to offer the rest. */
@@ -37,9 +37,9 @@ export interface Operator extends Pick<AttentionLayer, 'shape' | 'lengths' | 'de
   /** a row of the matrix in every channel (b l d), where there is a quicker way than `applyTransposed` of one position */
   rowInEveryChannel?(positions: readonly number[]): Tensor | undefined;
   /** (b c rows l) */
-  matrixOf(channels: readonly number[], rows: RowRange): Tensor<'f32'>;
+  matrixOf(channels: readonly number[], rows: RowRange): Tensor<Float>;
   /** (b rows l) */
-  matrixReduced(reduce: Reduce, rows: RowRange): Tensor<'f32'>;
+  matrixReduced(reduce: Reduce, rows: RowRange): Tensor<Float>;
 }
 
 /** Numbers that a piece of a matrix may hold while a sum over it is taken. */

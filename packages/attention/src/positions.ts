@@ -1,4 +1,4 @@
-import { multiply, Tensor, type Device } from '@hidden-attention/tensor';
+import { multiply, Tensor, type Device, type Float } from '@hidden-attention/tensor';
 
 /** A position: a whole number (negative: from each row's own end), or each row's own last. */
 export type Position = number | 'last';
@@ -38,6 +38,6 @@ export function inEveryChannel(
   weights: Float32Array,
   [rows, length, channels]: readonly [number, number, number],
   device: Device,
-): Tensor<'f32'> {
+): Tensor<Float> {
   return multiply(Tensor.full([rows, length, channels], 1, device), Tensor.from(weights, [rows, length, 1], device));
 }

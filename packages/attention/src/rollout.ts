@@ -1,4 +1,4 @@
-import { abs, add, affine, concat, divide, matmul, scope, slice, sumLast, Tensor } from '@hidden-attention/tensor';
+import { abs, add, affine, concat, divide, matmul, scope, slice, sumLast, Tensor, type Float } from '@hidden-attention/tensor';
 import { edges, edgeSums, exponentOf, throughEdges, type EdgeOptions } from './edges.js';
 import { RolloutGuard, type RolloutReport } from './guard.js';
 import type { AttentionLayer } from './layer.js';
@@ -64,7 +64,7 @@ export async function rollout(
 export async function rolloutMatrix(
   view: AttentionView,
   options: RolloutOptions = {},
-): Promise<{ matrix: Tensor<'f32'>; exponent: number }> {
+): Promise<{ matrix: Tensor<Float>; exponent: number }> {
   const { of = 'scan', startLayer = 0, normalize = 'none', columns, ...kind } = options;
   const first = checkedStart(view, startLayer);
   const layerOf = (index: number): AttentionLayer => view.layer(index).of(of);
@@ -86,16 +86,16 @@ export async function rolloutMatrix(
 export async function multiplyLayers(
   matrices: readonly (() => Tensor)[],
   normalize: Normalize = 'none',
-): Promise<{ matrix: Tensor<'f32'>; exponent: number }> {
-  let product: Tensor<'f32'> | undefined;
+): Promise<{ matrix: Tensor<Float>; exponent: number }> {
+  let product: Tensor<Float> | undefined;
   let exponent = 0;
   for (const make of matrices) {
-    const before: Tensor<'f32'> | undefined = product;
+    const before: Tensor<Float> | undefined = product;
     const next = scope(() => {
       const step = withIdentity(make(), normalize);
       if (!before) return step;
       const [batch, length] = before.shape as [number, number];
-      const of = (value: Tensor, row: number): Tensor<'f32'> => slice(value, 0, row, row + 1).view([length, length]);
+      const of = (value: Tensor, row: number): Tensor<Float> => slice(value, 0, row, row + 1).view([length, length]);
       return concat(
         Array.from({ length: batch }, (_, row) => matmul(of(step, row), of(before, row))),
         0,
@@ -113,7 +113,7 @@ export async function multiplyLayers(
   return { matrix: product, exponent };
 }
 
-function withIdentity(matrix: Tensor, normalize: Normalize): Tensor<'f32'> {
+function withIdentity(matrix: Tensor, normalize: Normalize): Tensor<Float> {
   const [batch, length] = matrix.shape as [number, number];
   const identity = new Float32Array(length * length);
   for (let i = 0; i < length; i++) identity[i * length + i] = 1;

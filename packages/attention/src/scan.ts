@@ -8,6 +8,7 @@ import {
   selectiveScanTransposed,
   slice,
   Tensor,
+  type Float,
 } from '@hidden-attention/tensor';
 import type { Operator } from './layer.js';
 import type { RowRange } from './positions.js';
@@ -34,7 +35,7 @@ export function scanOperator(name: string, dynamics: Dynamics, lengths: readonly
 }
 
 /** value (b l …) with every position's content moved one place: later to earlier (+1) or earlier to later (−1); zeros move in. */
-function shifted(value: Tensor, by: 1 | -1): Tensor<'f32'> {
+function shifted(value: Tensor, by: 1 | -1): Tensor<Float> {
   const length = value.shape[1]!;
   const none = Tensor.full([value.shape[0]!, 1, ...value.shape.slice(2)], 0, value.device);
   return by === 1 ? concat([slice(value, 1, 1, length), none], 1) : concat([none, slice(value, 1, 0, length - 1)], 1);
@@ -48,7 +49,7 @@ export function literalOperator(name: string, dynamics: Dynamics, lengths: reado
   const exact = scanOperator(name, dynamics, lengths);
   const [rows, length] = exact.shape;
   const next = (): Operator => scanOperator(name, { ...dynamics, C: shifted(dynamics.C, 1) }, lengths); // in the caller's scope
-  const downOne = ({ start, end }: RowRange, leading: number[], matrix: (range: RowRange) => Tensor<'f32'>): Tensor<'f32'> => {
+  const downOne = ({ start, end }: RowRange, leading: number[], matrix: (range: RowRange) => Tensor<Float>): Tensor<Float> => {
     if (start > 0) return matrix({ start: start - 1, end: end - 1 });
     const first = Tensor.full([...leading, 1, length], 0, exact.device);
     return end === 1 ? first : concat([first, matrix({ start: 0, end: end - 1 })], leading.length);

@@ -1,8 +1,8 @@
-import { defineOp, Tensor } from '@hidden-attention/tensor';
+import { defineOp, Tensor, type Float } from '@hidden-attention/tensor';
 
 type ScanInputs = { delta: Tensor; A: Tensor; B: Tensor; C: Tensor; g: Tensor; dFinalState: Tensor };
 
-const scan = defineOp<ScanInputs, object, { out: Tensor<'f32'>; dInitialState: Tensor<'f32'> }>({
+const scan = defineOp<ScanInputs, object, { out: Tensor<Float>; dInitialState: Tensor<Float> }>({
   name: 'scanTransposedCarried',
   signature: 'delta: b l d, A: d n, B: b l g n, C: b l g n, g: b l d, dFinalState: b d n -> out: b l d, dInitialState: b d n',
   forward({ delta, A, B, C, g, dFinalState }, _, { axes }) {
@@ -32,11 +32,11 @@ const scan = defineOp<ScanInputs, object, { out: Tensor<'f32'>; dInitialState: T
  * αᵀ·g over a piece of a longer text (math.md section 2): what the positions after the piece ask of its state comes in as
  * `dFinalState` (b d n), and what the piece asks of the state before it goes out as `dInitialState`.
  */
-export function scanTransposedCarried(inputs: ScanInputs): { out: Tensor<'f32'>; dInitialState: Tensor<'f32'> } {
+export function scanTransposedCarried(inputs: ScanInputs): { out: Tensor<Float>; dInitialState: Tensor<Float> } {
   return scan(inputs, {});
 }
 
-const convolution = defineOp<{ g: Tensor; weight: Tensor }, object, { y: Tensor<'f32'> }>({
+const convolution = defineOp<{ g: Tensor; weight: Tensor }, object, { y: Tensor<Float> }>({
   name: 'causalConv1dTransposed',
   signature: 'g: b l d, weight: d k -> y: b l d',
   forward({ g, weight }, _, { axes }) {
@@ -55,6 +55,6 @@ const convolution = defineOp<{ g: Tensor; weight: Tensor }, object, { y: Tensor<
 });
 
 /** Mᵀ·g, M the banded matrix of a depthwise causal convolution (math.md section 4): g (b l d), weight (d k) → (b l d). */
-export function causalConv1dTransposed(g: Tensor, weight: Tensor): Tensor<'f32'> {
+export function causalConv1dTransposed(g: Tensor, weight: Tensor): Tensor<Float> {
   return convolution({ g, weight }, {}).y;
 }

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { getFamily, Model, type ModelConfig, type ParameterSpec } from '@hidden-attention/model';
-import { formatShape, openDevice, Tensor, type Device } from '@hidden-attention/tensor';
+import { formatShape, openDevice, Tensor, type Device, type Float } from '@hidden-attention/tensor';
 import { readConfig } from './config-json.js';
 import { CheckpointError, fileTrouble } from './errors.js';
 import type { StoredTensor } from './safetensors.js';
@@ -43,7 +43,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const specs = family.parameters(config);
   await using weights = found.isDirectory() ? await openFolderWeights(path) : await openWeights(path, [path]);
   checkParameters(weights, specs);
-  const parameters = new Map<string, Tensor<'f32'>>();
+  const parameters = new Map<string, Tensor<Float>>();
   const model = new Model(family, config, json, parameters, options.device ?? openDevice());
   try {
     for (const [name, { shape }] of Object.entries(specs)) {

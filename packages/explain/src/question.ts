@@ -1,20 +1,20 @@
 import { attentionView, audit, auditLong, bytesPerPosition, checkFits, type AttentionView, type Audit } from '@hidden-attention/attention';
 import { disposeState, type Batch, type Model } from '@hidden-attention/model';
-import { record, Tensor, type RuleSet, type Tape } from '@hidden-attention/tensor';
+import { record, Tensor, type RuleSet, type Tape, type Float } from '@hidden-attention/tensor';
 import { answers } from './answer.js';
 
 /** A backward pass from the explained logit, under some rules. Tensors belong to the question. */
 export interface QuestionGradient {
   /** with respect to the residual stream: entry k before block k, the last one after the last block; (1 l m) each. Entry 0: the embeddings */
-  stream: readonly Tensor<'f32'>[];
+  stream: readonly Tensor<Float>[];
   /** with respect to the model's biases, by parameter name */
-  biases: ReadonlyMap<string, Tensor<'f32'>>;
+  biases: ReadonlyMap<string, Tensor<Float>>;
 }
 
 /** The forward pass that gradients are taken of. */
 interface Recorded {
   tape: Tape;
-  logits: Tensor<'f32'>;
+  logits: Tensor<Float>;
   stream: readonly Tensor[];
 }
 
@@ -113,7 +113,7 @@ export class Question {
   }
 
   /** The model's biases, by parameter name. */
-  biases(): ReadonlyMap<string, Tensor<'f32'>> {
+  biases(): ReadonlyMap<string, Tensor<Float>> {
     return new Map([...this.model.parameters].filter(([name]) => name.endsWith('bias')));
   }
 

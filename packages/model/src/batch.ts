@@ -1,4 +1,4 @@
-import { Tensor, type Device } from '@hidden-attention/tensor';
+import { Tensor, type Device, type Float } from '@hidden-attention/tensor';
 import { ModelError } from './errors.js';
 
 /** Rows of token ids, right-padded by length. A row is never recognised by an id: padding can be any. */
@@ -39,7 +39,7 @@ export function makeBatch(rows: readonly ArrayLike<number>[], vocabSize: number,
 }
 
 /** (b l 1): 1 at a row's own positions, 0 past its end. */
-export function maskOf(batch: Batch): Tensor<'f32'> {
+export function maskOf(batch: Batch): Tensor<Float> {
   const [rows, length] = batch.ids.shape as [number, number];
   const mask = new Float32Array(rows * length);
   batch.lengths.forEach((own, r) => mask.fill(1, r * length, r * length + own));
@@ -51,7 +51,7 @@ export function maskOf(batch: Batch): Tensor<'f32'> {
  * a position of each row (an array; negative from the row's end).
  * @throws ModelError for a position outside its row
  */
-export function pickPositions(batch: Batch, what: 'mean' | 'last' | readonly number[]): Tensor<'f32'> {
+export function pickPositions(batch: Batch, what: 'mean' | 'last' | readonly number[]): Tensor<Float> {
   const [rows, length] = batch.ids.shape as [number, number];
   const weights = new Float32Array(rows * length);
   if (typeof what !== 'string' && what.length !== rows) throw new ModelError(`${what.length} positions for ${rows} rows; give one a row`);

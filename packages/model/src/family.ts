@@ -1,4 +1,4 @@
-import type { Tensor } from '@hidden-attention/tensor';
+import type { Tensor, Float } from '@hidden-attention/tensor';
 import type { Batch } from './batch.js';
 import type { Model } from './model.js';
 import type { PatchValue } from './sites.js';
@@ -27,6 +27,8 @@ export interface ParameterSpec {
   initialize(data: Float32Array, random: () => number): void;
   /** whether weight decay applies (not to A_log, D, biases and norms) */
   decay: boolean;
+  /** whether it stays in f32 where a model computes in 16 bits: A_log, D and Δ's bias, which decide what is kept over long texts */
+  exact?: boolean;
 }
 
 /** Which rows' logits are wanted: all positions, each row's last, a position of each row, or none. */
@@ -43,13 +45,15 @@ export interface ForwardOptions {
   logits?: LogitsOption;
   /** keep Δ and the gate out of the scan's kernel: needed where rules or gradients look at them one by one */
   spelledOut?: boolean;
+  /** keep only what enters and leaves each layer for a gradient, which runs the layers again: less memory, one more forward */
+  recompute?: boolean;
   /** (b l m) to use in place of the embeddings of the ids: for gradients with respect to it */
   embeddings?: Tensor;
 }
 
 export interface ForwardResult {
   /** (b l vocab), (b vocab) or (b classes); absent with `logits: 'none'`. Past a row's end they mean nothing; captured, they are zero there */
-  logits?: Tensor<'f32'>;
+  logits?: Tensor<Float>;
   /** after each row's last position: pass it on to continue */
   state: ModelState;
   /** by expanded site name; zero past a row's end */

@@ -13,6 +13,8 @@ export {
   type ParameterSpec,
 } from './family.js';
 export { getFamily, listFamilies, registerFamily } from './registry.js';
+export { inPrecision } from './precision.js';
+export { runLayer } from './recompute.js';
 export { expandSites, Sites, type PatchValue } from './sites.js';
 export { disposeState, forkState, joinRows, selectRows, type ModelState } from './state.js';
 export { mamba } from './mamba/family.js';

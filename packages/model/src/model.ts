@@ -1,4 +1,4 @@
-import { scope, sizeOf, Tensor, type Device } from '@hidden-attention/tensor';
+import { scope, sizeOf, Tensor, type Device, type Float } from '@hidden-attention/tensor';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { makeBatch, type Batch } from './batch.js';
 import { ModelError, nearestNames } from './errors.js';
@@ -14,12 +14,12 @@ export class Model<Config extends ModelConfig = ModelConfig> {
     readonly config: Config,
     /** config.json as it was read: what is saved again */
     readonly json: Readonly<Record<string, unknown>>,
-    readonly parameters: ReadonlyMap<string, Tensor<'f32'>>,
+    readonly parameters: ReadonlyMap<string, Tensor<Float>>,
     readonly device: Device,
   ) {}
 
   /** A parameter by its full name; throws ModelError naming the nearest. */
-  parameter(name: string): Tensor<'f32'> {
+  parameter(name: string): Tensor<Float> {
     const found = this.parameters.get(name);
     if (!found) throw new ModelError(`no parameter "${name}"; the nearest are ${nearestNames(name, this.parameters.keys()).join(', ')}`);
     return found;
@@ -66,7 +66,7 @@ export class Model<Config extends ModelConfig = ModelConfig> {
 export function createModel(json: Readonly<Record<string, unknown>>, options: { seed?: number; device?: Device } = {}): Model {
   const family = getFamily(String(json['model_type']));
   const config = family.parseConfig(json);
-  const parameters = new Map<string, Tensor<'f32'>>();
+  const parameters = new Map<string, Tensor<Float>>();
   let index = 0;
   for (const [name, { shape, initialize }] of Object.entries(family.parameters(config))) {
     const generator = xoroshiro128plus(((options.seed ?? 0) * 0x9e3779b1 + ++index * 0x85ebca6b) | 0);

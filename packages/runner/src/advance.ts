@@ -1,5 +1,5 @@
 import { disposeState, joinRows, selectRows, type Model, type ModelState } from '@hidden-attention/model';
-import { scope, type Tensor } from '@hidden-attention/tensor';
+import { scope, type Tensor, type Float } from '@hidden-attention/tensor';
 
 /** Where rows stand after their last ids. */
 export interface Advanced {
@@ -64,7 +64,7 @@ function forward(
   rows: readonly ArrayLike<number>[],
   state: ModelState | undefined,
   wanted: boolean,
-): { logits: Tensor<'f32'> | undefined; state: ModelState } {
+): { logits: Tensor<Float> | undefined; state: ModelState } {
   return scope(() => {
     const result = model.forward(model.batch(rows), { logits: wanted ? 'last' : 'none', ...(state ? { state } : {}) });
     return { logits: result.logits, state: result.state };
@@ -74,7 +74,7 @@ function forward(
 /** Reads the logits of the rows that are finished; waits for the pass in any case, so that work does not pile up in the queue. */
 async function collect(
   model: Model,
-  tensor: Tensor<'f32'> | undefined,
+  tensor: Tensor<Float> | undefined,
   active: readonly number[],
   finished: readonly number[],
   logits: Float32Array[],

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readSafetensors, writeSafetensors, type SafetensorsFile, type SafetensorsInput } from '@hidden-attention/checkpoint';
 import { disposeState, type Model, type ModelState } from '@hidden-attention/model';
-import { formatShape, Tensor } from '@hidden-attention/tensor';
+import { formatShape, Tensor, type Float } from '@hidden-attention/tensor';
 import { RunnerError } from './errors.js';
 
 /** Where a sequence stands. */
@@ -105,9 +105,9 @@ async function fingerprint(model: Model): Promise<string> {
   return hash.digest('hex').slice(0, 32);
 }
 
-function named(state: ModelState): [string, Tensor<'f32'>][] {
-  return state.layers.flatMap(({ scan, conv }, k): [string, Tensor<'f32'>][] => [
-    [`layers.${k}.state`, scan as Tensor<'f32'>],
-    [`layers.${k}.conv`, conv as Tensor<'f32'>],
+function named(state: ModelState): [string, Tensor<Float>][] {
+  return state.layers.flatMap(({ scan, conv }, k): [string, Tensor<Float>][] => [
+    [`layers.${k}.state`, scan as Tensor<Float>],
+    [`layers.${k}.conv`, conv as Tensor<Float>],
   ]);
 }

@@ -56,7 +56,7 @@ export class Tape {
 
   /**
    * Gradients of Σ seed ⊙ output with respect to `inputs`, which may be any tensors on the tape; zeros where output does not
-   * depend on one. `rules` replaces the local gradients of the ops it names (math.md section 5). Can be asked again and again.
+   * depend on one. Each has its input's type. `rules` replaces the local gradients of the ops it names (math.md section 5). Can be asked again and again.
    * @throws when `output` was not recorded, or a rule is not known to its op
    */
   gradient(output: Tensor, inputs: readonly Tensor[], options: GradientOptions = {}): Tensor<Float>[] {
@@ -78,7 +78,9 @@ export class Tape {
     const wanted = new Set(inputs);
     const needed = this.#ancestorsThrough(wanted);
     const gradients = new Map<Tensor, Tensor>();
-    const addTo = (tensor: Tensor, gradient: Tensor): void => {
+    const addTo = (tensor: Tensor, found: Tensor): void => {
+      const gradient = found.dtype === tensor.dtype ? found : found.as(tensor.dtype as Float);
+      if (gradient !== found) found.dispose();
       const sofar = gradients.get(tensor);
       gradients.set(tensor, sofar ? sum(sofar, gradient) : gradient);
       if (sofar) gradient.dispose();
@@ -106,7 +108,7 @@ export class Tape {
         if (gradient && input) addTo(input, gradient);
       }
     }
-    return inputs.map((input) => (gradients.get(input) ?? Tensor.full(input.shape, 0, input.device)) as Tensor<Float>);
+    return inputs.map((input) => (gradients.get(input) ?? zerosLike(input)) as Tensor<Float>);
   }
 
   /** All tensors on the tape that depend on one of `wanted`, and these. */
@@ -128,6 +130,11 @@ export class Tape {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+function zerosLike(tensor: Tensor): Tensor {
+  const zeros = Tensor.full(tensor.shape, 0, tensor.device);
+  return tensor.dtype === 'f32' ? zeros : zeros.as(tensor.dtype as Float);
 }
 
 /** a + b; disposes of a. */

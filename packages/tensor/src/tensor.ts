@@ -99,6 +99,13 @@ export class Tensor<T extends DType = DType> {
     return new Tensor<T>(this.#storage, [...shape], this.dtype);
   }
 
+  /** Another tensor with the same numbers in another type, rounded to the nearest. No tape records it: `cast` is the op. */
+  as<U extends Float>(dtype: U): Tensor<U> {
+    const result = Tensor.empty(this.shape, this.device, dtype);
+    this.device.run('cast', { count: this.size, x: this.handle, y: result.handle });
+    return result;
+  }
+
   /** Number of elements. */
   get size(): number {
     return sizeOf(this.shape);
@@ -117,8 +124,7 @@ export class Tensor<T extends DType = DType> {
   /** The numbers, once everything queued before has run. Rejects with the error of an op that they depend on. */
   async read(): Promise<TypedArrayOf<T>> {
     if (this.dtype === 'bf16' || this.dtype === 'f16') {
-      const wide = Tensor.empty(this.shape, this.device);
-      this.device.run('cast', { count: this.size, x: this.handle, y: wide.handle });
+      const wide = this.as('f32');
       const numbers = wide.read();
       wide.dispose();
       return numbers as Promise<TypedArrayOf<T>>;

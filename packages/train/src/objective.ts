@@ -1,5 +1,5 @@
 import type { Model } from '@hidden-attention/model';
-import { add, affine, crossEntropy, gradient, reshape, scope, sum, Tensor } from '@hidden-attention/tensor';
+import { add, affine, crossEntropy, gradient, reshape, scope, sum, Tensor, type Float } from '@hidden-attention/tensor';
 import type { HeldOutData, Sample } from './data/data.js';
 
 /** What held-out data say of a model. */
@@ -18,11 +18,11 @@ export interface Evaluation {
  * Σ −log p(label) of a sample, in nats (1): over the next token at every position, or the class of every row. With
  * `smoothing` ε the target is 1 − ε on the label and ε spread evenly over all classes.
  */
-export function totalLoss(model: Model, { rows, labels }: Sample, smoothing = 0): Tensor<'f32'> {
+export function totalLoss(model: Model, { rows, labels }: Sample, smoothing = 0): Tensor<Float> {
   const { logits } = model.forward(model.batch(rows));
   const classes = logits!.shape.at(-1)!;
   const flat = reshape(logits!, [labels.length, classes]);
-  const against = (target: Int32Array): Tensor<'f32'> => sum(crossEntropy(flat, Tensor.from(target, [target.length], model.device)));
+  const against = (target: Int32Array): Tensor<Float> => sum(crossEntropy(flat, Tensor.from(target, [target.length], model.device)));
   if (smoothing === 0) return against(labels);
   const each = Array.from({ length: classes }, (_, label) => against(new Int32Array(labels.length).fill(label)));
   return add(
@@ -42,7 +42,7 @@ export function lossAndGradients(
   model: Model,
   samples: readonly Sample[],
   smoothing = 0,
-): { loss: Tensor<'f32'>; gradients: Tensor<'f32'>[] } {
+): { loss: Tensor<Float>; gradients: Tensor<Float>[] } {
   const parameters = [...model.parameters.values()];
   const predictions = samples.reduce((count, { labels }) => count + labels.length, 0);
   return scope(() => {
@@ -55,11 +55,11 @@ export function lossAndGradients(
   });
 }
 
-type LossAndGradients = ReturnType<typeof gradient<Tensor<'f32'>>>;
+type LossAndGradients = ReturnType<typeof gradient<Tensor<Float>>>;
 
 /** Their sums, in place of both. */
 function sumOf(a: LossAndGradients, b: LossAndGradients): LossAndGradients {
-  const into = (x: Tensor<'f32'>, y: Tensor<'f32'>): Tensor<'f32'> => {
+  const into = (x: Tensor<Float>, y: Tensor<Float>): Tensor<Float> => {
     const total = add(x, y);
     x.dispose();
     y.dispose();

@@ -1,10 +1,10 @@
 import type { Model } from '@hidden-attention/model';
-import { adamw, concat, scope, sumLast, type Tensor } from '@hidden-attention/tensor';
+import { adamw, concat, scope, sumLast, type Tensor, type Float } from '@hidden-attention/tensor';
 import type { TrainConfig } from './config.js';
 import type { Weights } from './weights.js';
 
 /** The loss (1) and Σ g² of every gradient in one tensor (1 + parameters): all that a step waits for. */
-export function lossAndSquares(loss: Tensor<'f32'>, gradients: readonly Tensor<'f32'>[]): Tensor<'f32'> {
+export function lossAndSquares(loss: Tensor<Float>, gradients: readonly Tensor<Float>[]): Tensor<Float> {
   return scope(() => concat([loss, ...gradients.map((gradient) => sumLast(gradient.view([1, gradient.size]), 'squares'))], 0));
 }
 

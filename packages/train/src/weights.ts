@@ -1,9 +1,9 @@
 import { Model } from '@hidden-attention/model';
-import { add, affine, scope, Tensor } from '@hidden-attention/tensor';
+import { add, affine, scope, Tensor, type Float } from '@hidden-attention/tensor';
 
 /** Numbers on the device under their parameters' names. */
-export type Weights = Map<string, Tensor<'f32'>>;
-type ReadonlyWeights = ReadonlyMap<string, Tensor<'f32'>>;
+export type Weights = Map<string, Tensor<Float>>;
+type ReadonlyWeights = ReadonlyMap<string, Tensor<Float>>;
 
 /** Copies with memory of their own. */
 export function copyWeights(weights: ReadonlyWeights): Weights {

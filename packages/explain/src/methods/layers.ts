@@ -1,5 +1,5 @@
 import type { AttentionLayer } from '@hidden-attention/attention';
-import { sumLast, type Tensor } from '@hidden-attention/tensor';
+import { sumLast, type Tensor, type Float } from '@hidden-attention/tensor';
 import { ExplainError } from '../errors.js';
 import type { Question } from '../question.js';
 import type { GradientAt, Row } from './paper-options.js';
@@ -17,7 +17,7 @@ export async function layerOf(question: Question, index: number, row: Row): Prom
 }
 
 /** The gradient of the residual stream after block `layer`, or before it: (1 l m). */
-export async function streamGradient(question: Question, layer: number, at: GradientAt): Promise<Tensor<'f32'>> {
+export async function streamGradient(question: Question, layer: number, at: GradientAt): Promise<Tensor<Float>> {
   return (await question.gradient()).stream[at === 'output' ? layer + 1 : layer]!;
 }
 

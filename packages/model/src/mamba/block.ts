@@ -12,6 +12,7 @@ import {
   softplus,
   split,
   Tensor,
+  type Float,
 } from '@hidden-attention/tensor';
 import type { Model } from '../model.js';
 import type { Sites } from '../sites.js';
@@ -31,17 +32,17 @@ export interface BlockContext {
 }
 
 /** A parameter of one layer, undefined where the model has none (a bias that is switched off). */
-export function layerParameter(model: Model<MambaConfig>, layer: number, name: string): Tensor<'f32'> | undefined {
+export function layerParameter(model: Model<MambaConfig>, layer: number, name: string): Tensor<Float> | undefined {
   return model.parameters.get(`backbone.layers.${layer}.${name}`);
 }
 
 /** One Mamba block (math.md section 1), line by line: h (b l m) → h + mixer(norm(h)) (b l m), and the state it leaves. */
-export function mambaBlock(h: Tensor, context: BlockContext): { output: Tensor<'f32'>; state: ModelState['layers'][number] } {
+export function mambaBlock(h: Tensor, context: BlockContext): { output: Tensor<Float>; state: ModelState['layers'][number] } {
   const { model, layer, sites, state, lengths } = context;
   const { innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, epsilon } = model.config;
   const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
-  const parameter = (name: string): Tensor<'f32'> => model.parameter(`backbone.layers.${layer}.${name}`);
-  const bias = (name: string): Tensor<'f32'> | undefined => layerParameter(model, layer, `${name}.bias`);
+  const parameter = (name: string): Tensor<Float> => model.parameter(`backbone.layers.${layer}.${name}`);
+  const bias = (name: string): Tensor<Float> | undefined => layerParameter(model, layer, `${name}.bias`);
 
   const input = site('input', h);
   const normed = site('norm', rmsNorm({ x: input, weight: parameter('norm.weight') }, { epsilon }).y);
@@ -72,8 +73,8 @@ export function mambaBlock(h: Tensor, context: BlockContext): { output: Tensor<'
 function scanAndGate(
   { u, low, A, B, C, z }: { u: Tensor; low: Tensor; A: Tensor; B: Tensor; C: Tensor; z: Tensor },
   { model, layer, sites, state, lengths, spelledOut }: BlockContext,
-): { gated: Tensor<'f32'>; scanState: Tensor<'f32'> } {
-  const parameter = (name: string): Tensor<'f32'> => model.parameter(`backbone.layers.${layer}.mixer.${name}`);
+): { gated: Tensor<Float>; scanState: Tensor<Float> } {
+  const parameter = (name: string): Tensor<Float> => model.parameter(`backbone.layers.${layer}.mixer.${name}`);
   const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, tensor.shape[2]!]); // (b l n) → (b l 1 n)
   const operands = { u, A, B: grouped(B), C: grouped(C), D: parameter('D'), initialState: state.scan, lengths };
   if (!spelledOut && sites.quiet(`layers.${layer}.delta`, `layers.${layer}.scan`)) {

@@ -1,8 +1,9 @@
-import { embedding, linear, negExp, reshape, rmsNorm, Tensor, weightedSum } from '@hidden-attention/tensor';
+import { cast, embedding, linear, negExp, reshape, rmsNorm, Tensor, weightedSum, type Float } from '@hidden-attention/tensor';
 import { maskOf, pickPositions, type Batch } from '../batch.js';
 import { ModelError } from '../errors.js';
 import type { BlockParts, Dynamics, ForwardOptions, ForwardResult, ModelFamily } from '../family.js';
 import type { Model } from '../model.js';
+import { runLayer } from '../recompute.js';
 import { Sites } from '../sites.js';
 import type { ModelState } from '../state.js';
 import { layerParameter, mambaBlock } from './block.js';
@@ -25,16 +26,19 @@ function forward(model: Model<MambaConfig>, batch: Batch, options: ForwardOption
   const mask = lengths && maskOf(batch);
   const watched = new Sites(sites(config), options, mask && (() => mask));
 
-  let h = watched.pass('embeddings', options.embeddings ?? embedding(ids, model.parameter('backbone.embeddings.weight'))); // (b l m)
+  let h: Tensor = watched.pass(
+    'embeddings',
+    options.embeddings ?? cast(embedding(ids, model.parameter('backbone.embeddings.weight')), 'f32'),
+  ); // (b l m)
   const layers: ModelState['layers'][number][] = [];
   for (let layer = 0; layer < config.layers; layer++) {
-    const block = mambaBlock(h, {
+    const [input, carried] = [h, state.layers[layer]!];
+    const block = runLayer(options, watched, {
       model,
-      layer,
-      sites: watched,
-      state: state.layers[layer]!,
-      lengths,
-      spelledOut: options.spelledOut ?? false,
+      prefix: `backbone.layers.${layer}.`,
+      sites: named(layer, layerSites),
+      inputs: [input, carried.scan, carried.conv, lengths],
+      body: () => mambaBlock(input, { model, layer, sites: watched, state: carried, lengths, spelledOut: options.spelledOut ?? false }),
     });
     h = block.output;
     layers.push(block.state);
@@ -50,7 +54,7 @@ function headLogits(
   batch: Batch,
   options: ForwardOptions,
   watched: Sites,
-): Tensor<'f32'> | undefined {
+): Tensor<Float> | undefined {
   const { head, epsilon } = model.config;
   const wanted = options.logits ?? 'all';
   if (wanted === 'none' && watched.quiet('finalNorm', 'logits')) return undefined;
@@ -60,7 +64,7 @@ function headLogits(
     return watched.pass('logits', linear(pooled, model.parameter('score.weight')), { perPosition: false });
   }
   const weight = model.parameter(head.tied ? 'backbone.embeddings.weight' : 'lm_head.weight');
-  if (wanted === 'all' || wanted === 'none') return watched.pass('logits', linear(normed, weight));
+  if (wanted === 'all' || wanted === 'none') return watched.pass('logits', linear(normed, weight, undefined, { dtype: 'f32' }));
   return watched.pass('logits', linear(weightedSum(normed, pickPositions(batch, wanted)), weight), { perPosition: false });
 }
 

@@ -27,6 +27,7 @@ export function mambaParameters(config: MambaConfig): Record<string, ParameterSp
   const { vocabSize, hiddenSize: m, innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, layers, head, initialization } = config;
   const weight = (shape: number[], initialize: Fill): ParameterSpec => ({ shape, initialize, decay: true });
   const free = (shape: number[], initialize: Fill): ParameterSpec => ({ shape, initialize, decay: false });
+  const exact = (shape: number[], initialize: Fill): ParameterSpec => ({ shape, initialize, decay: false, exact: true });
   const stepBias: Fill = (data, random) => {
     const { timeStepMin: low, timeStepMax: high, timeStepFloor: floor } = initialization;
     for (let i = 0; i < data.length; i++) {
@@ -43,15 +44,15 @@ export function mambaParameters(config: MambaConfig): Record<string, ParameterSp
   for (let layer = 0; layer < layers; layer++) {
     const block: Record<string, ParameterSpec | undefined> = {
       'norm.weight': free([m], constant(1)),
-      'mixer.A_log': free([d, n], logStates),
-      'mixer.D': free([d], constant(1)),
+      'mixer.A_log': exact([d, n], logStates),
+      'mixer.D': exact([d], constant(1)),
       'mixer.conv1d.weight': weight([d, 1, k], uniform(1 / Math.sqrt(k))),
       'mixer.conv1d.bias': config.useConvBias ? free([d], uniform(1 / Math.sqrt(k))) : undefined,
       'mixer.in_proj.weight': weight([2 * d, m], uniform(1 / Math.sqrt(m))),
       'mixer.in_proj.bias': config.useBias ? free([2 * d], constant(0)) : undefined,
       'mixer.x_proj.weight': weight([r + 2 * n, d], uniform(1 / Math.sqrt(d))),
       'mixer.dt_proj.weight': weight([d, r], uniform(1 / Math.sqrt(r))),
-      'mixer.dt_proj.bias': free([d], stepBias),
+      'mixer.dt_proj.bias': exact([d], stepBias),
       'mixer.out_proj.weight': weight([m, d], uniform(residual / Math.sqrt(d))),
       'mixer.out_proj.bias': config.useBias ? free([m], constant(0)) : undefined,
     };

@@ -1,18 +1,11 @@
 import { defineOp } from '../op.js';
-import { Tensor, type Float } from '../tensor.js';
-
-/** The same numbers in another type, recorded nowhere. */
-function converted<T extends Float>(x: Tensor, dtype: T): Tensor<T> {
-  const y = Tensor.empty(x.shape, x.device, dtype);
-  x.device.run('cast', { count: x.size, x: x.handle, y: y.handle });
-  return y;
-}
+import type { Float, Tensor } from '../tensor.js';
 
 const op = defineOp<{ x: Tensor }, { dtype: Float }, { y: Tensor<Float> }>({
   name: 'cast',
   signature: 'x: ... -> y: ...',
-  forward: ({ x }, { dtype }) => ({ outputs: { y: converted(x, dtype) } }),
-  gradient: ({ inputs: { x } }, { y: dy }) => ({ x: dy && converted(dy, x.dtype as Float) }),
+  forward: ({ x }, { dtype }) => ({ outputs: { y: x.as(dtype) } }),
+  gradient: ({ inputs: { x } }, { y: dy }) => ({ x: dy?.as(x.dtype as Float) }),
 });
 
 /**

@@ -9,7 +9,7 @@ export interface MatmulOptions {
   transposeB?: boolean;
 }
 
-/** op(a)·op(b) as a new tensor (m n), f32 where their types differ, recorded nowhere; k is what is summed over. */
+/** op(a)·op(b) as a new tensor (m n), by default in f32 where their types differ, recorded nowhere; k is what is summed over. */
 export function product(
   m: number,
   n: number,
@@ -19,8 +19,9 @@ export function product(
   b: Tensor,
   transposeB: boolean,
   bias?: Tensor,
+  dtype: Float = commonType(a, b),
 ): Tensor<Float> {
-  const c = Tensor.empty([m, n], a.device, commonType(a, b));
+  const c = Tensor.empty([m, n], a.device, dtype);
   a.device.run('matmul', { m, n, k, transposeA, transposeB, accumulate: false, a: a.handle, b: b.handle, bias: bias?.handle, c: c.handle });
   return c;
 }

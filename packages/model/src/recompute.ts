@@ -1,0 +1,35 @@
+import { recomputed, type Tensor } from '@hidden-attention/tensor';
+import type { ForwardOptions } from './family.js';
+import type { Model } from './model.js';
+import type { Sites } from './sites.js';
+import type { ModelState } from './state.js';
+
+/** What a layer gives. */
+export interface LayerResult {
+  output: Tensor;
+  state: ModelState['layers'][number];
+}
+
+/** A layer, and everything that it reads. */
+export interface LayerCall {
+  model: Model;
+  /** in front of the names of its parameters */
+  prefix: string;
+  /** the names of its sites */
+  sites: readonly string[];
+  /** what it reads beside its parameters */
+  inputs: readonly (Tensor | undefined)[];
+  body: () => LayerResult;
+}
+
+/** Runs a layer; with `recompute` and nobody looking inside, it keeps only its ends for a gradient. */
+export function runLayer({ recompute }: ForwardOptions, watched: Sites, { model, prefix, sites, inputs, body }: LayerCall): LayerResult {
+  if (!recompute || !watched.quiet(...sites)) return body();
+  const parameters = [...model.parameters].filter(([name]) => name.startsWith(prefix)).map(([, tensor]) => tensor);
+  const used = [...inputs.filter((tensor) => tensor !== undefined), ...parameters];
+  const { output, ...state } = recomputed(used, () => {
+    const result = body();
+    return { ...result.state, output: result.output };
+  });
+  return { output: output!, state: state as unknown as LayerResult['state'] };
+}

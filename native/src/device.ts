@@ -73,6 +73,10 @@ export class Device {
   /** Use `openDevice`, which keeps one device a name. */
   static open(name: string, options: DeviceOptions = {}): Device {
     if (/^(cuda|simt)(:\d+)?$/.test(name)) return new Device(name, '', 1, options.memoryLimit ?? 0);
+    if (name.includes(','))
+      throw new DeviceError(
+        `"${name}" names several devices; work is not shared among several yet (data-parallel training would need NCCL). Pass one of: ${foundDevices().join(', ')}`,
+      );
     if (name !== 'cpu')
       throw new DeviceError(`no device "${name}"; found: ${foundDevices().join(', ')}. Pass one of these, or leave the device out`);
     const levels = loadAddon().addon.levels();

@@ -1,4 +1,4 @@
-import { formatShape, multiply, ShapeError, type Tensor } from '@hidden-attention/tensor';
+import { cast, formatShape, multiply, ShapeError, type Float, type Tensor } from '@hidden-attention/tensor';
 import { ModelError, nearestNames } from './errors.js';
 
 /** What a patch puts in a site's place: a tensor of the same shape, or a function of the value computed. */
@@ -65,5 +65,5 @@ export class Sites {
 /** value (b l …) ⊙ mask (b l 1) */
 function multiplyPositions(value: Tensor, mask: Tensor): Tensor {
   const [rows, length] = value.shape as [number, number];
-  return multiply(value.view([rows, length, value.size / (rows * length)]), mask).view(value.shape);
+  return multiply(value.view([rows, length, value.size / (rows * length)]), cast(mask, value.dtype as Float)).view(value.shape);
 }

@@ -20,6 +20,10 @@ export interface TrainConfig {
   /** rows of one forward pass; `accumulation` passes make a step */
   batchSize: number;
   accumulation: number;
+  /** of weights and activations in a pass (default f32); the optimiser's weights are always f32, as are A_log, D and Δ's bias */
+  precision?: 'f32' | 'bf16' | undefined;
+  /** keep only what enters and leaves each layer, and run layers again for their gradients: less memory, a third more time */
+  recompute?: boolean | undefined;
   /** tokens of a row: windows of a language model; where texts are cut for a classifier */
   length: number;
   learningRate: number;
@@ -59,6 +63,8 @@ const fields = {
   epochs: z.number().positive().optional(),
   batchSize: count.default(8),
   accumulation: count.default(1),
+  precision: z.enum(['f32', 'bf16']).optional(),
+  recompute: z.boolean().optional(),
   length: count.default(512),
   learningRate: z.number().positive().default(2e-3),
   warmupSteps: z.number().int().min(0).optional(),

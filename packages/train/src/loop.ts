@@ -64,7 +64,7 @@ export class Loop {
     const { config, step } = state.progress;
     const begun = performance.now();
     const samples = this.#samples(step);
-    const { loss: lossTensor, gradients } = lossAndGradients(state.model, samples, config.labelSmoothing);
+    const { loss: lossTensor, gradients } = lossAndGradients(state.model, samples, config);
     const figures = lossAndSquares(lossTensor, gradients);
     try {
       const numbers = await figures.read();

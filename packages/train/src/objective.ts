@@ -1,5 +1,6 @@
-import type { Model } from '@hidden-attention/model';
+import { inPrecision, type Model } from '@hidden-attention/model';
 import { add, affine, crossEntropy, gradient, reshape, scope, sum, Tensor, type Float } from '@hidden-attention/tensor';
+import type { TrainConfig } from './config.js';
 import type { HeldOutData, Sample } from './data/data.js';
 
 /** What held-out data say of a model. */
@@ -14,12 +15,20 @@ export interface Evaluation {
   accuracy?: number;
 }
 
+/** How a loss is computed: fields of a recipe. */
+export type LossOptions = Partial<Pick<TrainConfig, 'labelSmoothing' | 'precision' | 'recompute'>>;
+
 /**
  * Σ −log p(label) of a sample, in nats (1): over the next token at every position, or the class of every row. With
- * `smoothing` ε the target is 1 − ε on the label and ε spread evenly over all classes.
+ * `labelSmoothing` ε the target is 1 − ε on the label and ε spread evenly over all classes.
  */
-export function totalLoss(model: Model, { rows, labels }: Sample, smoothing = 0): Tensor<Float> {
-  const { logits } = model.forward(model.batch(rows));
+export function totalLoss(
+  model: Model,
+  { rows, labels }: Sample,
+  { labelSmoothing: smoothing = 0, precision = 'f32', recompute = false }: LossOptions = {},
+): Tensor<Float> {
+  const working = inPrecision(model, precision);
+  const { logits } = working.forward(working.batch(rows), { recompute });
   const classes = logits!.shape.at(-1)!;
   const flat = reshape(logits!, [labels.length, classes]);
   const against = (target: Int32Array): Tensor<Float> => sum(crossEntropy(flat, Tensor.from(target, [target.length], model.device)));
@@ -41,14 +50,14 @@ export function totalLoss(model: Model, { rows, labels }: Sample, smoothing = 0)
 export function lossAndGradients(
   model: Model,
   samples: readonly Sample[],
-  smoothing = 0,
+  options: LossOptions = {},
 ): { loss: Tensor<Float>; gradients: Tensor<Float>[] } {
   const parameters = [...model.parameters.values()];
   const predictions = samples.reduce((count, { labels }) => count + labels.length, 0);
   return scope(() => {
     let total: LossAndGradients | undefined;
     for (const sample of samples) {
-      const own = scope(() => gradient(() => affine(totalLoss(model, sample, smoothing), 1 / predictions), parameters));
+      const own = scope(() => gradient(() => affine(totalLoss(model, sample, options), 1 / predictions), parameters));
       total = total ? sumOf(total, own) : own;
     }
     return { loss: total!.value, gradients: total!.gradients };

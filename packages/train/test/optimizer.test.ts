@@ -30,7 +30,7 @@ describe('lossAndGradients', () => {
   test('label smoothing is a mixture of the labels', async () => {
     const model = createModel(smallClassifier, { seed: 1 });
     const loss = async (labels: number[], smoothing: number): Promise<number> => {
-      const { loss, gradients } = lossAndGradients(model, [{ rows, labels: Int32Array.from(labels) }], smoothing);
+      const { loss, gradients } = lossAndGradients(model, [{ rows, labels: Int32Array.from(labels) }], { labelSmoothing: smoothing });
       for (const tensor of gradients) tensor.dispose();
       return loss.item();
     };

@@ -185,3 +185,26 @@ function untimed(out: string): unknown[] {
   const lines = readFileSync(join(out, 'log.jsonl'), 'utf8').trim().split('\n');
   return lines.map((line) => ({ ...(JSON.parse(line) as object), tokensPerSecond: 0 }));
 }
+
+describe('precision and memory', () => {
+  const lossesOf = async (changes: object): Promise<{ losses: number[]; out: string }> => {
+    const out = newFolder();
+    const losses: number[] = [];
+    await train({ config: { ...recipe, ...changes }, data: [fileOf(text)], out, onProgress: ({ loss }) => losses.push(loss) });
+    return { losses, out };
+  };
+
+  test('recompute: the same bits', async () => {
+    const [plain, again] = [await lossesOf({}), await lossesOf({ recompute: true })];
+    expect(again.losses).toEqual(plain.losses);
+    expect(weightsIn(again.out)).toEqual(weightsIn(plain.out));
+  });
+
+  test('bf16: the loss follows that of f32, and the weights that are kept are f32', async () => {
+    const [exact, mixed] = [await lossesOf({ steps: 40 }), await lossesOf({ steps: 40, precision: 'bf16', recompute: true })];
+    expect(mixed.losses).not.toEqual(exact.losses);
+    expect(exact.losses.at(-1)!).toBeLessThan(0.75 * exact.losses[0]!);
+    for (const [i, loss] of mixed.losses.entries()) expect(Math.abs(loss / exact.losses[i]! - 1)).toBeLessThan(0.02);
+    expect(weightsIn(mixed.out).byteLength).toBe(weightsIn(exact.out).byteLength);
+  });
+});

@@ -1,6 +1,7 @@
 import { disposeState, selectRows, type Model } from '@hidden-attention/model';
 import { scope } from '@hidden-attention/tensor';
 import { advance } from './advance.js';
+import { Decoder } from './decoder.js';
 import { checkOptions, type GenerateOptions } from './options.js';
 import { Row, type GeneratedToken } from './row.js';
 
@@ -28,7 +29,10 @@ async function* stream(
 ): AsyncGenerator<GeneratedToken, void> {
   const { signal } = options;
   let rows = prompts.map((prompt, row) => new Row(row, model, Array.from(prompt), options));
-  let { logits, state } = await advance(model, prompts, undefined, signal);
+  const prefill = await advance(model, prompts, undefined, signal);
+  let { logits } = prefill;
+  let decoder: Decoder | undefined;
+  let state = prefill.state;
   try {
     while (rows.length > 0) {
       const tokens = rows.map((row, i) => row.next(logits[i]!));
@@ -39,20 +43,17 @@ async function* stream(
       if (going.length < rows.length) {
         const all = state;
         state = selectRows(all, going);
-        disposeState(all);
+        if (decoder) decoder.dispose();
+        else disposeState(all);
+        decoder = undefined;
         rows = going.map((i) => rows[i]!);
       }
-      const before = state;
-      ({ logits, state } = await advance(
-        model,
-        going.map((i) => [tokens[i]!.id]),
-        before,
-        signal,
-      ));
-      disposeState(before);
+      decoder ??= new Decoder(model, state);
+      logits = await decoder.step(going.map((i) => tokens[i]!.id));
     }
   } finally {
-    disposeState(state);
+    if (decoder) decoder.dispose();
+    else disposeState(state);
   }
 }
 

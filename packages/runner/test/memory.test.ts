@@ -13,7 +13,7 @@ test('2,000 steps hold memory flat, and leave nothing', async () => {
   let count = 0;
   for await (const { row } of generate(model, [[1, 2, 3]], { maxTokens: 2000, ignoreEos: true })) {
     count += 1 + row;
-    seen.add(held());
+    if (count > 2) seen.add(held()); // the first token comes from reading the prompt, the second from a step that is being recorded
   }
   expect(count).toBe(2000);
   expect(seen.size).toBe(1);

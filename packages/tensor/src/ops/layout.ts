@@ -23,6 +23,21 @@ function copyAlong(axis: number, source: Tensor, from: number, target: Tensor, t
   });
 }
 
+/**
+ * Puts the numbers of `source` into the memory of `target`, which every view of it sees. No tape records it: it is for what a
+ * `Device.record` runs again and again on the same memory, and breaks the rule that tensors do not change.
+ */
+export function assign(target: Tensor, source: Tensor): void {
+  if (formatShape(target.shape) !== formatShape(source.shape)) {
+    throw new ShapeError(`assign: the source is ${formatShape(source.shape)}; the target is ${formatShape(target.shape)}`);
+  }
+  const flat = [1, target.size];
+  const [to, from] = [target.view(flat), source.view(flat)];
+  copyAlong(1, from, 0, to, 0, target.size);
+  to.dispose();
+  from.dispose();
+}
+
 const resized = (shape: readonly number[], axis: number, size: number): number[] => shape.map((old, i) => (i === axis ? size : old));
 
 function axisOf(op: string, shape: readonly number[], axis: number): number {

@@ -28,6 +28,7 @@ class AnyNarrow : public EachField {
   template <class T> void in(const char*, const T*&, int64_t) {}
   template <class T> void optional(const char*, const T*&, int64_t) {}
   template <class T> void out(const char*, T*&, int64_t) {}
+  template <class T> void update(const char*, T*&, int64_t) {}
   template <class Item> void list(const char*, std::vector<Item>& items) {
     for (Item& item : items) item.fields(*this);
   }
@@ -61,6 +62,7 @@ class Widen : public EachField {
   template <class T> void in(const char*, const T*&, int64_t) {}
   template <class T> void optional(const char*, const T*&, int64_t) {}
   template <class T> void out(const char*, T*&, int64_t) {}
+  template <class T> void update(const char*, T*&, int64_t) {}
   template <class Item> void list(const char*, std::vector<Item>& items) {
     for (Item& item : items) item.fields(*this);
   }

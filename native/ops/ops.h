@@ -12,3 +12,4 @@
 #include "reduce/reduce.h"
 #include "rms_norm/rms_norm.h"
 #include "selective_scan/selective_scan.h"
+#include "top_k/top_k.h"

@@ -1,4 +1,4 @@
-import { concat, scope, sumLast, Tensor, type Device, type Float } from '@hidden-attention/tensor';
+import { concat, scope, sumLast, Tensor, topK, type Device, type Float, type TopK, type TopKOptions } from '@hidden-attention/tensor';
 import { chosen, resolveChannels, type ChannelChoice, type Reduce } from './channels.js';
 import { checkFits } from './memory.js';
 import { inEveryChannel, oneHot, resolvePositions, type Position, type RowRange } from './positions.js';
@@ -15,6 +15,13 @@ export interface AttentionLayer {
   readonly device: Device;
   /** One row of the matrix: (b c l). */
   row(position: Position, choice?: ChannelChoice): Tensor<Float>;
+  /**
+   * The largest entries of one row, of the mean over channels or of channels: values and positions (b c k), the largest first,
+   * of equals the earlier position; where a row has fewer, value 0 and position −1.
+   */
+  topRow(position: Position, choice: ChannelChoice & Pick<TopKOptions, 'k' | 'by'>): TopK;
+  /** The same of every row of the matrix, which is made in pieces and never held; numbers (b c l k), row-major. */
+  topRows(choice: ChannelChoice & Pick<TopKOptions, 'k' | 'by'>): Promise<TopRows>;
   /** One column: (b c l). */
   column(position: Position, choice?: ChannelChoice): Tensor<Float>;
   /**
@@ -28,6 +35,13 @@ export interface AttentionLayer {
   apply(v: Tensor): Tensor<Float>;
   /** The transposed matrices times g: (b l d) → (b l d). */
   applyTransposed(g: Tensor): Tensor<Float>;
+}
+
+/** The largest entries of each row of a matrix: numbers (b c l k). */
+export interface TopRows {
+  shape: [rows: number, channels: number, length: number, k: number];
+  values: Float32Array;
+  indices: Int32Array;
 }
 
 /** What a layer must be able to do for `attentionLayer` to offer the rest. */
@@ -91,17 +105,54 @@ export function attentionLayer(operator: Operator): AttentionLayer {
       return concat(pieces, 1).view([rows, 1, length]);
     });
 
+  const row: AttentionLayer['row'] = (position, choice = {}) =>
+    scope(() => {
+      const positions = resolvePositions(lengths, position);
+      const found =
+        operator.rowInEveryChannel?.(positions) ?? operator.applyTransposed(inEveryChannel(oneHot(positions, length), shape, device));
+      return chosen(found, choice);
+    });
+
+  const topRow: AttentionLayer['topRow'] = (position, { k, by, ...choice }) =>
+    scope(() => {
+      const found = row(position, choice);
+      const ends = resolvePositions(lengths, position).flatMap((end) => new Array<number>(found.shape[1]!).fill(end + 1));
+      return topK(found, { k, by, lengths: Tensor.from(Int32Array.from(ends), [ends.length], device) });
+    });
+
+  const topRows: AttentionLayer['topRows'] = async ({ k, by, ...choice }) => {
+    const wanted = resolveChannels(choice, channels);
+    const heads = rows * ('reduce' in wanted ? 1 : wanted.channels.length);
+    const all: TopRows = {
+      shape: [rows, heads / rows, length, k],
+      values: new Float32Array(heads * length * k),
+      indices: new Int32Array(heads * length * k),
+    };
+    for (const { start, end } of rowTiles({ start: 0, end: length }, heads * length)) {
+      const top = scope(() => {
+        const ends = Array.from({ length: heads * (end - start) }, (_, i) => start + (i % (end - start)) + 1);
+        const part = matrix({ ...choice, rows: { start, end } }); //                                (b c rows l)
+        return topK(part, { k, by, lengths: Tensor.from(Int32Array.from(ends), [ends.length], device) });
+      });
+      const [values, indices] = await Promise.all([top.values.read(), top.indices.read()]);
+      for (const tensor of Object.values(top)) tensor.dispose();
+      const size = (end - start) * k;
+      for (let head = 0; head < heads; head++) {
+        const at = (head * length + start) * k;
+        all.values.set(values.subarray(head * size, (head + 1) * size), at);
+        all.indices.set(indices.subarray(head * size, (head + 1) * size), at);
+      }
+    }
+    return all;
+  };
+
   return {
     shape,
     lengths,
     device,
-    row: (position, choice = {}) =>
-      scope(() => {
-        const positions = resolvePositions(lengths, position);
-        const row =
-          operator.rowInEveryChannel?.(positions) ?? operator.applyTransposed(inEveryChannel(oneHot(positions, length), shape, device));
-        return chosen(row, choice);
-      }),
+    row,
+    topRow,
+    topRows,
     column: (position, choice = {}) =>
       scope(() => chosen(operator.apply(inEveryChannel(oneHot(resolvePositions(lengths, position), length), shape, device)), choice)),
     matrix,

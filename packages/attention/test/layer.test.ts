@@ -33,6 +33,34 @@ describe.each(parts)('layer.of(%s)', (part) => {
     expect(distance(third, expectedColumn)).toBeLessThan(close);
   });
 
+  test.each(['value', 'magnitude'] as const)('the largest entries of rows, by %s', async (by) => {
+    const matrix = await dense(layer);
+    const size = (value: number): number => (by === 'magnitude' ? Math.abs(value) : value);
+    const all = await layer.topRows({ k: 3, by });
+    const last = layer.topRow('last', { k: 3, by });
+    const [values, indices] = [await last.values.read(), await last.indices.read()];
+    for (let b = 0; b < batch; b++)
+      for (let i = 0; i < layer.lengths[b]!; i++) {
+        const row = Array.from({ length: i + 1 }, (_, j) => {
+          let mean = 0;
+          for (let c = 0; c < channels; c++) mean += matrix(b, c, i, j) / channels;
+          return mean;
+        });
+        const scale = Math.max(...row.map(Math.abs), 1e-30);
+        const best = [...row].sort((x, y) => size(y) - size(x));
+        for (let s = 0; s < 3; s++) {
+          const at = (b * length + i) * 3 + s;
+          expect(Math.abs(all.values[at]! - (best[s] ?? 0)) / scale).toBeLessThan(1e-5);
+          if (s <= i) expect(Math.abs(row[all.indices[at]!]! - all.values[at]!) / scale).toBeLessThan(1e-5);
+          else expect(all.indices[at]).toBe(-1);
+          if (i === layer.lengths[b]! - 1) {
+            expect(Math.abs(values[b * 3 + s]! - all.values[at]!) / scale).toBeLessThan(1e-5);
+            expect(indices[b * 3 + s] === -1).toBe(s > i);
+          }
+        }
+      }
+  });
+
   test('the matrix is causal and zero past the end of a row', async () => {
     const matrix = await dense(layer);
     for (let b = 0; b < batch; b++)

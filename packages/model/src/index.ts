@@ -17,5 +17,6 @@ export { inPrecision } from './precision.js';
 export { runLayer } from './recompute.js';
 export { expandSites, Sites, type PatchValue } from './sites.js';
 export { disposeState, forkState, joinRows, selectRows, type ModelState } from './state.js';
-export { mamba } from './mamba/family.js';
+export { endOfSequence, headFields, headOf, parseFields, tokenFields } from './config-fields.js';
+export { falconMamba, mamba } from './mamba/family.js';
 export { type MambaConfig } from './mamba/config.js';

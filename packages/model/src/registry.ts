@@ -1,6 +1,6 @@
 import { ModelError } from './errors.js';
 import type { ModelConfig, ModelFamily } from './family.js';
-import { mamba } from './mamba/family.js';
+import { falconMamba, mamba } from './mamba/family.js';
 
 const families = new Map<string, ModelFamily>();
 
@@ -32,3 +32,4 @@ export function listFamilies(): string[] {
 }
 
 registerFamily(mamba);
+registerFamily(falconMamba);

@@ -39,7 +39,7 @@ export function layerParameter(model: Model<MambaConfig>, layer: number, name: s
 /** One Mamba block (math.md section 1), line by line: h (b l m) → h + mixer(norm(h)) (b l m), and the state it leaves. */
 export function mambaBlock(h: Tensor, context: BlockContext): { output: Tensor<Float>; state: ModelState['layers'][number] } {
   const { model, layer, sites, state, lengths } = context;
-  const { innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, epsilon } = model.config;
+  const { innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, epsilon, mixerEpsilon } = model.config;
   const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
   const parameter = (name: string): Tensor<Float> => model.parameter(`backbone.layers.${layer}.${name}`);
   const bias = (name: string): Tensor<Float> | undefined => layerParameter(model, layer, `${name}.bias`);
@@ -52,7 +52,9 @@ export function mambaBlock(h: Tensor, context: BlockContext): { output: Tensor<F
   const taps = reshape(parameter('mixer.conv1d.weight'), [d, k]);
   const { y: c, final: convState } = causalConv1d({ x, weight: taps, bias: bias('mixer.conv1d'), initial: state.conv, lengths });
   const u = site('u', silu(site('conv', c))); //                                                    x′ (b l d)
-  const [low, BFlat, CFlat] = split(linear(u, parameter('mixer.x_proj.weight')), [r, n, n]) as [Tensor, Tensor, Tensor];
+  const [low, BFlat, CFlat] = split(linear(u, parameter('mixer.x_proj.weight')), [r, n, n]).map((part) =>
+    mixerEpsilon === undefined ? part : rmsNorm({ x: part }, { epsilon: mixerEpsilon }).y,
+  ) as [Tensor, Tensor, Tensor]; //                                                                 Δr, B, C
   const B = site('B', BFlat); //                                                                    (b l n)
   const C = site('C', CFlat); //                                                                    (b l n)
   const A = negExp(parameter('mixer.A_log')); //                                                    (d n)

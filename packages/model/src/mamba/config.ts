@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { ModelError } from '../errors.js';
-import type { Head, ModelConfig } from '../family.js';
+import { endOfSequence, headFields, headOf, parseFields, tokenFields } from '../config-fields.js';
+import type { ModelConfig } from '../family.js';
 
-/** Sizes of a Mamba-1 model (math.md section 1). */
+/** Sizes of a Mamba-1 or Falcon-Mamba model (math.md section 1). */
 export interface MambaConfig extends ModelConfig {
-  family: 'mamba';
+  family: 'mamba' | 'falcon_mamba';
   /** D, the inner width */
   innerSize: number;
   /** N */
@@ -18,12 +18,14 @@ export interface MambaConfig extends ModelConfig {
   useConvBias: boolean;
   /** of the norms */
   epsilon: number;
+  /** of Falcon-Mamba's weightless norms on Δr, B and C; Mamba has none */
+  mixerEpsilon?: number;
   /** how fresh parameters are drawn */
   initialization: { range: number; timeStepMin: number; timeStepMax: number; timeStepFloor: number; rescaleResidual: boolean };
 }
 
 const size = z.number().int().positive();
-const schema = z.object({
+const fields = {
   vocab_size: size,
   hidden_size: size,
   state_size: size.default(16),
@@ -42,11 +44,16 @@ const schema = z.object({
   time_step_floor: z.number().positive().default(1e-4),
   rescale_prenorm_residual: z.boolean().default(true),
   tie_word_embeddings: z.boolean().default(true),
-  eos_token_id: z.union([z.number().int(), z.array(z.number().int())]).nullish(),
   architectures: z.array(z.string()).default(['MambaForCausalLM']),
-  pooling: z.enum(['mean', 'last']).default('last'),
-  num_labels: size.optional(),
-  id2label: z.record(z.string(), z.string()).optional(),
+  ...tokenFields,
+  ...headFields,
+};
+const schema = z.object(fields);
+const falconSchema = z.object({
+  ...fields,
+  mixer_rms_eps: z.number().positive().default(1e-6),
+  tie_word_embeddings: z.boolean().default(false),
+  architectures: z.array(z.string()).default(['FalconMambaForCausalLM']),
 });
 
 /**
@@ -54,16 +61,18 @@ const schema = z.object({
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseMambaConfig(json: unknown): MambaConfig {
-  const parsed = schema.safeParse(json);
-  if (!parsed.success) {
-    const issues = parsed.error.issues.map(
-      (issue) => `${issue.path.join('.') || 'config'} is ${JSON.stringify(valueAt(json, issue.path))}: ${issue.message}`,
-    );
-    throw new ModelError(`config.json of a mamba model: ${issues.join('; ')}`);
-  }
-  const c = parsed.data;
+  return configOf(parseFields('mamba', schema, json), 'mamba');
+}
+
+/** The same of Falcon-Mamba, whose norms on Δr, B and C have an epsilon of their own. */
+export function parseFalconMambaConfig(json: unknown): MambaConfig {
+  const parsed = parseFields('falcon_mamba', falconSchema, json);
+  return { ...configOf(parsed, 'falcon_mamba'), mixerEpsilon: parsed.mixer_rms_eps };
+}
+
+function configOf(c: z.infer<typeof schema>, family: MambaConfig['family']): MambaConfig {
   return {
-    family: 'mamba',
+    family,
     vocabSize: c.vocab_size,
     hiddenSize: c.hidden_size,
     layers: c.num_hidden_layers,
@@ -74,8 +83,8 @@ export function parseMambaConfig(json: unknown): MambaConfig {
     useBias: c.use_bias,
     useConvBias: c.use_conv_bias,
     epsilon: c.layer_norm_epsilon,
-    endOfSequence: c.eos_token_id == null ? [] : [c.eos_token_id].flat(),
-    head: headOf(c),
+    endOfSequence: endOfSequence(c),
+    head: headOf(c, family),
     initialization: {
       range: c.initializer_range,
       timeStepMin: c.time_step_min,
@@ -84,16 +93,4 @@ export function parseMambaConfig(json: unknown): MambaConfig {
       rescaleResidual: c.rescale_prenorm_residual,
     },
   };
-}
-
-function headOf(c: z.infer<typeof schema>): Head {
-  if (!c.architectures.includes('MambaForSequenceClassification')) return { kind: 'language-model', tied: c.tie_word_embeddings };
-  const classes = c.num_labels ?? Object.keys(c.id2label ?? {}).length;
-  if (classes < 2) throw new ModelError(`config.json of a mamba classifier: id2label names ${classes} classes; at least 2 are needed`);
-  const labels = Array.from({ length: classes }, (_, id) => c.id2label?.[id] ?? `LABEL_${id}`);
-  return { kind: 'classifier', classes, pooling: c.pooling, labels };
-}
-
-function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], json);
 }

@@ -7,7 +7,7 @@ import { runLayer } from '../recompute.js';
 import { Sites } from '../sites.js';
 import type { ModelState } from '../state.js';
 import { layerParameter, mambaBlock } from './block.js';
-import { parseMambaConfig, type MambaConfig } from './config.js';
+import { parseFalconMambaConfig, parseMambaConfig, type MambaConfig } from './config.js';
 import { mambaParameters } from './parameters.js';
 
 const layerSites = ['input', 'norm', 'x', 'z', 'conv', 'u', 'delta', 'B', 'C', 'scan', 'gated', 'mixer', 'output', 'state', 'convState'];
@@ -116,3 +116,6 @@ export const mamba: ModelFamily<MambaConfig> = {
   dynamics,
   blockParts,
 };
+
+/** Falcon-Mamba (Zuo et al. 2024), `model_type: "falcon_mamba"`: Mamba-1 with weightless norms on Δr, B and C. */
+export const falconMamba: ModelFamily<MambaConfig> = { ...mamba, name: 'falcon_mamba', parseConfig: parseFalconMambaConfig };

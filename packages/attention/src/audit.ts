@@ -4,6 +4,7 @@ import {
   multiply,
   scope,
   selectiveScan,
+  slice,
   subtract,
   sumLast,
   Tensor,
@@ -12,7 +13,9 @@ import {
   type Float,
 } from '@hidden-attention/tensor';
 import { gatedScan } from './block.js';
+import { attentionLayer } from './layer.js';
 import { oneHot } from './positions.js';
+import { scanOperator } from './scan.js';
 import type { AttentionView } from './view.js';
 
 /** How far one layer is from what its attention view says: ‖actual − said‖ / ‖actual‖ over all positions and channels. */
@@ -78,7 +81,13 @@ function distances(view: AttentionView, scanSite: Tensor, index: number): Distan
   // what a carried state adds to the scan; what it and the biases add to the block
   const zeros = Tensor.full(u.shape, 0, u.device);
   const fromState = selectiveScan({ u: zeros, delta, A, B, C, initialState: carried?.scan }).y;
-  const constant = causalConv1d({ x: zeros, weight: convWeight, bias: convBias, initial: carried?.conv, lengths: lengthsTensor }).y;
+  const constant = causalConv1d({
+    x: zeros,
+    weight: convWeight,
+    bias: convBias,
+    initial: carried && slice(carried.conv, 1, 0, u.shape[2]!),
+    lengths: lengthsTensor,
+  }).y;
   const rest = gatedScan(parts, D, constant, carried?.scan);
 
   const last = Tensor.from(
@@ -90,9 +99,10 @@ function distances(view: AttentionView, scanSite: Tensor, index: number): Distan
     u.device,
   );
   const atLast = (value: Tensor): Tensor<Float> => weightedSum(value, last); //                         (b l d) → (b d)
-  const read = sumLast(multiply(layer.row('last', { channels: 'all' }), transpose(u))); //              (b d)
+  const scan = attentionLayer(scanOperator(`layer ${index}`, { delta, A, B, C }, lengths)); // a matrix a channel, also where heads share one
+  const read = sumLast(multiply(scan.row('last', { channels: 'all' }), transpose(u))); //               (b d)
   return [
-    distance(scanSite, add(add(layer.apply(u), multiply(u, D)), fromState)),
+    distance(scanSite, add(add(scan.apply(u), multiply(u, D)), fromState)),
     distance(atLast(scanSite), add(add(read, multiply(atLast(u), D)), atLast(fromState))),
     distance(gated, add(layer.block().apply(x), rest)),
     distance(gated, layer.unified().apply(x)),

@@ -10,7 +10,6 @@ import {
   selectiveScan,
   selectiveScanTransposed,
   sigmoid,
-  silu,
   slice,
   sumLast,
   Tensor,
@@ -49,7 +48,7 @@ export function blockOperator(name: string, parts: BlockParts, lengths: readonly
         { channels: numbers, rowStart: start, rows },
       ).view([count, rows * length]);
       if (D) matrix = add(matrix, matmul(pickRows(D.view([channels, 1]), numbers), diagonal(start, rows, length, delta)));
-      const gates = slice(ofChannels(silu(own(parts.z))), 1, start, end); //                        (c rows)
+      const gates = slice(ofChannels(own(parts.gate)), 1, start, end); //                        (c rows)
       const gated = multiply(matrix.view([count, rows, length]), gates.view([count, rows, 1])); //  (c rows l)
       const last = transpose(gated.view([count, rows * length])).view([rows, length, count]); //    (rows l c)
       const ratio = transpose(ofChannels(sigmoid(own(parts.conv)))); //                             (l c)
@@ -102,7 +101,7 @@ export function blockOperator(name: string, parts: BlockParts, lengths: readonly
     applyTransposed: (g) =>
       scope(() =>
         causalConv1dTransposed(
-          multiply(selectiveScanTransposed({ ...dynamics, D, g: multiply(g, silu(parts.z)) }), sigmoid(parts.conv)),
+          multiply(selectiveScanTransposed({ ...dynamics, D, g: multiply(g, parts.gate) }), sigmoid(parts.conv)),
           convWeight,
         ),
       ),
@@ -113,12 +112,12 @@ export function blockOperator(name: string, parts: BlockParts, lengths: readonly
 
 /** SiLU(z) ⊙ (α + D·I)·(σ(c) ⊙ value): what follows the convolution; `initialState` adds what the scan carries in. */
 export function gatedScan(
-  { delta, A, B, C, conv, z }: BlockParts,
+  { delta, A, B, C, conv, gate }: BlockParts,
   D: Tensor | undefined,
   value: Tensor,
   initialState?: Tensor,
 ): Tensor<Float> {
-  return scope(() => multiply(selectiveScan({ u: multiply(value, sigmoid(conv)), delta, A, B, C, D, initialState }).y, silu(z)));
+  return scope(() => multiply(selectiveScan({ u: multiply(value, sigmoid(conv)), delta, A, B, C, D, initialState }).y, gate));
 }
 
 /** Rows start…start+rows−1 of the identity, flat: (1 rows·l). */

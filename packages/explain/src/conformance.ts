@@ -4,8 +4,10 @@ import { explain, type ExplainRequest } from './explain.js';
 import { fullName, type Explainer } from './explainer.js';
 import type { AttributionMap } from './result.js';
 
+export { testFamily } from './conformance-family.js';
+
 export interface ConformanceOptions {
-  /** models to explain; default: a small random language model and two classifiers (those that the explainer supports) */
+  /** models to explain; default: small random language models of the built-in families and two classifiers (those that the explainer supports) */
   models?: readonly Model[];
   /** options of the explainer to test it with; default: its defaults */
   options?: Record<string, unknown>;
@@ -77,5 +79,9 @@ function texts({ config }: Model): number[][] {
 function defaultModels(): Model[] {
   const sizes = { model_type: 'mamba', vocab_size: 40, hidden_size: 12, num_hidden_layers: 2, initializer_range: 0.5 };
   const classifier = { ...sizes, architectures: ['MambaForSequenceClassification'], id2label: { 0: 'no', 1: 'yes' } };
-  return [sizes, { ...classifier, pooling: 'mean' }, { ...classifier, pooling: 'last' }].map((json, seed) => createModel(json, { seed }));
+  const falcon = { ...sizes, model_type: 'falcon_mamba' };
+  const mamba2 = { ...sizes, model_type: 'mamba2', num_heads: 4, head_dim: 6, n_groups: 2, state_size: 8 };
+  return [sizes, { ...classifier, pooling: 'mean' }, { ...classifier, pooling: 'last' }, falcon, mamba2].map((json, seed) =>
+    createModel(json, { seed }),
+  );
 }

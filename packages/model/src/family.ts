@@ -77,8 +77,8 @@ export interface BlockParts extends Dynamics {
   conv: Tensor;
   /** scan input SiLU(conv) (b l d) */
   u: Tensor;
-  /** gate before its SiLU (b l d) */
-  z: Tensor;
+  /** what multiplies the scan's output: SiLU(z), in Mamba-2 times the norm's weight/rms (b l d) */
+  gate: Tensor;
   /** out_proj's input (b l d) */
   gated: Tensor;
   /** depthwise taps (d k) and their bias (d) */

@@ -19,4 +19,8 @@ export { expandSites, Sites, type PatchValue } from './sites.js';
 export { disposeState, forkState, joinRows, selectRows, type ModelState } from './state.js';
 export { endOfSequence, headFields, headOf, parseFields, tokenFields } from './config-fields.js';
 export { falconMamba, mamba } from './mamba/family.js';
+export { mamba2 } from './mamba2/family.js';
+export { type Mamba2Config } from './mamba2/config.js';
+export { backboneSites, forwardBackbone, layerParameter, sitesOfLayer, type Backbone, type BlockContext } from './backbone.js';
+export { type LayerResult } from './recompute.js';
 export { type MambaConfig } from './mamba/config.js';

@@ -1,6 +1,7 @@
 import { ModelError } from './errors.js';
 import type { ModelConfig, ModelFamily } from './family.js';
 import { falconMamba, mamba } from './mamba/family.js';
+import { mamba2 } from './mamba2/family.js';
 
 const families = new Map<string, ModelFamily>();
 
@@ -33,3 +34,4 @@ export function listFamilies(): string[] {
 
 registerFamily(mamba);
 registerFamily(falconMamba);
+registerFamily(mamba2);

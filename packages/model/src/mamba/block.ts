@@ -1,7 +1,6 @@
 import {
   add,
   causalConv1d,
-  concat,
   gate,
   linear,
   negExp,
@@ -14,30 +13,13 @@ import {
   Tensor,
   type Float,
 } from '@hidden-attention/tensor';
-import type { Model } from '../model.js';
-import type { Sites } from '../sites.js';
+import { layerParameter, type BlockContext } from '../backbone.js';
+import { lastInputs } from '../conv-state.js';
 import type { ModelState } from '../state.js';
 import type { MambaConfig } from './config.js';
 
-/** What a block needs beside its input. */
-export interface BlockContext {
-  model: Model<MambaConfig>;
-  layer: number;
-  sites: Sites;
-  /** what this layer carries in */
-  state: ModelState['layers'][number];
-  /** (b), where rows differ in length */
-  lengths: Tensor | undefined;
-  spelledOut: boolean;
-}
-
-/** A parameter of one layer, undefined where the model has none (a bias that is switched off). */
-export function layerParameter(model: Model<MambaConfig>, layer: number, name: string): Tensor<Float> | undefined {
-  return model.parameters.get(`backbone.layers.${layer}.${name}`);
-}
-
 /** One Mamba block (math.md section 1), line by line: h (b l m) → h + mixer(norm(h)) (b l m), and the state it leaves. */
-export function mambaBlock(h: Tensor, context: BlockContext): { output: Tensor<Float>; state: ModelState['layers'][number] } {
+export function mambaBlock(h: Tensor, context: BlockContext<MambaConfig>): { output: Tensor<Float>; state: ModelState['layers'][number] } {
   const { model, layer, sites, state, lengths } = context;
   const { innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, epsilon, mixerEpsilon } = model.config;
   const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
@@ -74,7 +56,7 @@ export function mambaBlock(h: Tensor, context: BlockContext): { output: Tensor<F
  */
 function scanAndGate(
   { u, low, A, B, C, z }: { u: Tensor; low: Tensor; A: Tensor; B: Tensor; C: Tensor; z: Tensor },
-  { model, layer, sites, state, lengths, spelledOut }: BlockContext,
+  { model, layer, sites, state, lengths, spelledOut }: BlockContext<MambaConfig>,
 ): { gated: Tensor<Float>; scanState: Tensor<Float> } {
   const parameter = (name: string): Tensor<Float> => model.parameter(`backbone.layers.${layer}.mixer.${name}`);
   const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, tensor.shape[2]!]); // (b l n) → (b l 1 n)
@@ -87,12 +69,4 @@ function scanAndGate(
   const delta = sites.pass(`layers.${layer}.delta`, softplus(linear(low, parameter('dt_proj.weight'), parameter('dt_proj.bias'))));
   const { y, finalState } = selectiveScan({ ...operands, delta });
   return { gated: gate({ x: sites.pass(`layers.${layer}.scan`, y), z }), scanState: finalState };
-}
-
-/** The last k inputs of the convolution of each row, oldest first, left zero-padded (b d k): what checkpoints of the field store. */
-function lastInputs(x: Tensor, carried: Tensor, k: number, lengths: Tensor | undefined): Tensor {
-  const [rows, , d] = x.shape as [number, number, number];
-  const zeros = Tensor.full([rows, d, 1], 0, x.device);
-  const none = Tensor.full([d, k + 1], 0, x.device);
-  return causalConv1d({ x, weight: none, initial: concat([zeros, carried], 2), lengths }).final;
 }

@@ -1,0 +1,123 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { attentionView, audit } from '@hidden-attention/attention';
+import { loadModel, saveModel } from '@hidden-attention/checkpoint';
+import { createModel, disposeState, Model, type ModelState } from '@hidden-attention/model';
+import { add, affine, gradient, multiply, scope, sum, Tensor } from '@hidden-attention/tensor';
+import { describe, expect, test } from 'vitest';
+import { explain } from './explain.js';
+import { decomposition } from './methods/decomposition.js';
+
+const close = 2e-5; // float32, a few layers
+
+/**
+ * Tests (for vitest) that every model family has to pass, on a small model of it: rows of a batch do not see one another, the
+ * step is the scan, the scan is its attention, gradients are those of finite differences, every site can be captured and
+ * patched, the decomposition adds up, and a model that is saved and loaded gives the same bits.
+ * @param json a config.json of the family, small, with a language model's head, at least 2 layers and 20 words
+ */
+export function testFamily(json: Readonly<Record<string, unknown>>): void {
+  describe(`${String(json['model_type'])} conforms`, () => {
+    const model = createModel(json, { seed: 5 });
+    const ids = Array.from({ length: 13 }, (_, at) => (at * at * 3 + at) % Math.min(20, model.config.vocabSize));
+    const logitsOf = async (of: Model, rows: number[][], state?: ModelState): Promise<{ logits: Float32Array; state: ModelState }> => {
+      const result = scope(() => of.forward(of.batch(rows), { logits: 'last', ...(state ? { state } : {}) }));
+      return { logits: await result.logits!.read(), state: result.state };
+    };
+
+    test('a row of a ragged batch is the row alone', async () => {
+      const rows = [ids, ids.slice(3, 8), ids.slice(0, 1)];
+      const { logits } = await logitsOf(model, rows);
+      const size = model.config.vocabSize;
+      for (const [r, row] of rows.entries())
+        expectNear(logits.subarray(r * size, (r + 1) * size), (await logitsOf(model, [row])).logits, close);
+    });
+
+    test('the step is the scan: id by id, or in two parts, gives what reading all at once gives', async () => {
+      const whole = await logitsOf(model, [ids]);
+      let stepped = await logitsOf(model, [ids.slice(0, 1)]);
+      for (const id of ids.slice(1)) stepped = await logitsOf(model, [[id]], stepped.state);
+      const first = await logitsOf(model, [ids.slice(0, 6)]);
+      const parts = await logitsOf(model, [ids.slice(6)], first.state);
+      for (const other of [stepped, parts]) expectNear(other.logits, whole.logits, close);
+      for (const { state } of [whole, first, parts, stepped]) disposeState(state);
+    });
+
+    test('the scan is its attention, also from a carried state', async () => {
+      using view = await attentionView(model, [ids]);
+      expect((await audit(view)).worst).toBeLessThan(1e-5);
+      const { state } = await logitsOf(model, [ids]);
+      using further = await attentionView(model, [ids.slice(0, 7)], { state });
+      expect((await audit(further)).worst).toBeLessThan(1e-5);
+      disposeState(state);
+    });
+
+    test('gradients of all parameters are those of finite differences', async () => {
+      const weights = Tensor.from(Float32Array.from({ length: model.config.vocabSize }, (_, i) => Math.sin(i)));
+      const scoreOf = (of: Model): Tensor => sum(multiply(of.forward(of.batch([ids]), { logits: 'last' }).logits!, weights));
+      const names = [...model.parameters.keys()];
+      const { gradients } = gradient(
+        () => scoreOf(model),
+        names.map((name) => model.parameter(name)),
+      );
+      const scale = (await logitsOf(model, [ids])).logits.reduce((total, logit) => total + Math.abs(logit), 0);
+      for (const [i, name] of names.entries()) {
+        const parameter = model.parameter(name);
+        const numbers = await gradients[i]!.read();
+        const size = Math.hypot(...numbers);
+        if (size === 0) continue;
+        const direction = Tensor.from(
+          numbers.map((value) => value / size),
+          parameter.shape,
+        );
+        const step = 5e-3 * Math.max(0.1, Math.hypot(...(await parameter.read())) / Math.sqrt(parameter.size));
+        const at = async (distance: number): Promise<number> => {
+          const parameters = new Map(model.parameters).set(name, add(parameter, affine(direction, distance)));
+          return scope(() => scoreOf(new Model(model.family, model.config, model.json, parameters, model.device))).item();
+        };
+        const slope = ((await at(step)) - (await at(-step))) / (2 * step);
+        // a share of the gradient for the step's length, and what rounding leaves of a difference of two scores
+        expect(Math.abs(slope - size), `${name}: slope ${slope}, gradient ${size}`).toBeLessThan(0.02 * size + (1e-6 * scale) / step);
+      }
+    });
+
+    test('every site can be captured, and patched by its own value without a trace', async () => {
+      const { captured, logits } = model.forward(model.batch([ids]), { capture: ['*', '*.*.*'] });
+      const names = model.sites().filter((name) => name !== 'logits');
+      expect(Object.keys(captured).sort()).toEqual(model.sites().sort());
+      const expected = await logits!.read();
+      for (const name of names) {
+        const patched = model.forward(model.batch([ids]), { patch: { [name]: captured[name]! } });
+        expectNear(await patched.logits!.read(), expected, close);
+      }
+      const zero = (value: Tensor): Tensor => affine(value, 0);
+      const changed = await model.forward(model.batch([ids]), { patch: { 'layers.0.mixer': zero } }).logits!.read();
+      expect(changed.some((value, i) => Math.abs(value - expected[i]!) > 1e-4)).toBe(true);
+    });
+
+    test('the shares of tokens and biases add up to the logit', async () => {
+      const [result] = await explain({ model, input: [ids], methods: [decomposition as never], check: false });
+      expect(result!.maps[0]!.certificate.completeness!.gap).toBeLessThan(1e-4);
+    });
+
+    test('saved and loaded, it gives the same bits', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'family-'));
+      try {
+        await saveModel(folder, model);
+        const loaded = await loadModel(folder);
+        expect((await logitsOf(loaded.model, [ids])).logits).toEqual((await logitsOf(model, [ids])).logits);
+        expect(loaded.unused).toEqual([]);
+        loaded.model.dispose();
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    });
+  });
+}
+
+function expectNear(actual: Float32Array, expected: Float32Array, within: number): void {
+  expect(actual.length).toBe(expected.length);
+  const size = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  for (const [i, value] of expected.entries()) expect(Math.abs(actual[i]! - value)).toBeLessThanOrEqual(within * size);
+}

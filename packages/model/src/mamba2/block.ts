@@ -1,0 +1,80 @@
+import {
+  add,
+  causalConv1d,
+  concat,
+  gate,
+  linear,
+  negExp,
+  reshape,
+  rmsNorm,
+  selectiveScan,
+  silu,
+  softplus,
+  split,
+  type Float,
+  type Tensor,
+} from '@hidden-attention/tensor';
+import { layerParameter, type BlockContext } from '../backbone.js';
+import { lastInputs } from '../conv-state.js';
+import type { LayerResult } from '../recompute.js';
+import type { Mamba2Config } from './config.js';
+import { clamp, perChannel, perState } from './heads.js';
+
+/**
+ * One Mamba-2 block (Dao and Gu 2024; math.md section 4), line by line: h (b l m) → h + mixer(norm(h)) (b l m), and the state it
+ * leaves. The scan is that of Mamba-1: a head's Δ and A, one number each, serve all its channels and states.
+ */
+export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Config>): LayerResult {
+  const { model, layer, sites, state, lengths, spelledOut } = context;
+  const { innerSize: d, heads, headSize, groups: g, stateSize: n, convKernel: k, timeStepLimit, normGroups, epsilon } = model.config;
+  const name = (site: string): string => `layers.${layer}.${site}`;
+  const site = <T extends Tensor>(short: string, value: T): T => sites.pass(name(short), value);
+  const parameter = (short: string): Tensor<Float> => model.parameter(`backbone.layers.${layer}.${short}`);
+  const bias = (short: string): Tensor<Float> | undefined => layerParameter(model, layer, `${short}.bias`);
+  const grouped = (part: Tensor): Tensor => reshape(part, [...part.shape.slice(0, 2), g, n]);
+  /** the first d of the convolution's channels have a site; B and C follow */
+  const xPart = (short: string, all: Tensor): Tensor => {
+    if (sites.quiet(name(short))) return all;
+    const [x, BC] = split(all, [d, 2 * g * n]) as [Tensor, Tensor];
+    return concat([site(short, x), BC], 2);
+  };
+
+  const input = site('input', h);
+  const normed = site('norm', rmsNorm({ x: input, weight: parameter('norm.weight') }, { epsilon }).y);
+  const projected = linear(normed, parameter('mixer.in_proj.weight'), bias('mixer.in_proj'));
+  const [zPart, xBC, dt] = split(projected, [d, d + 2 * g * n, heads]) as [Tensor, Tensor, Tensor];
+  const z = site('z', zPart); //                                                                    (b l d)
+  const convolved = xPart('x', xBC); //                                                             (b l d+2·g·n)
+  const taps = reshape(parameter('mixer.conv1d.weight'), [d + 2 * g * n, k]);
+  const { y: c, final: conv } = causalConv1d({ x: convolved, weight: taps, bias: bias('mixer.conv1d'), initial: state.conv, lengths });
+  const [x, BFlat, CFlat] = split(silu(xPart('conv', c)), [d, g * n, g * n]) as [Tensor, Tensor, Tensor];
+  const u = site('u', x); //                                                                        x′ (b l d)
+  const B = site('B', grouped(BFlat)); //                                                           (b l g n)
+  const C = site('C', grouped(CFlat)); //                                                           (b l g n)
+  const delta = site('delta', clamp(softplus(add(dt, parameter('mixer.dt_bias'))), timeStepLimit)); // (b l heads)
+  const operands = {
+    u,
+    delta: perChannel(delta, headSize), //                                                          (b l d)
+    A: perChannelA(negExp(parameter('mixer.A_log')), headSize, n), //                               (d n)
+    B,
+    C,
+    D: perChannel(parameter('mixer.D'), headSize), //                                               (d)
+    initialState: state.scan,
+    lengths,
+  };
+  const fused = !spelledOut && sites.quiet(name('scan'));
+  const { y, finalState } = selectiveScan(fused ? { ...operands, z } : operands);
+  const gatedScan = fused ? y : gate({ x: site('scan', y), z });
+  const gated = site('gated', rmsNorm({ x: gatedScan, weight: parameter('mixer.norm.weight') }, { epsilon, groups: normGroups }).y);
+  const mixer = site('mixer', linear(gated, parameter('mixer.out_proj.weight'), bias('mixer.out_proj')));
+  const output = site('output', add(input, mixer));
+
+  sites.pass(name('state'), finalState, { perPosition: false });
+  if (!sites.quiet(name('convState'))) sites.pass(name('convState'), lastInputs(convolved, state.conv, k, lengths), { perPosition: false });
+  return { output, state: { scan: finalState, conv } };
+}
+
+/** A (h) → (h·p n): one decay for all channels and states of a head. */
+function perChannelA(A: Tensor, headSize: number, n: number): Tensor<Float> {
+  return perState(perChannel(A, headSize), n);
+}

@@ -1,14 +1,10 @@
 export { CheckpointError } from './errors.js';
 export { loadModel, type LoadedModel, type LoadOptions } from './load.js';
-export {
-  readSafetensors,
-  writeSafetensors,
-  type NumberArray,
-  type SafetensorsFile,
-  type StoredTensor,
-  type SafetensorsInput,
-} from './safetensors.js';
+export { readSafetensors, writeSafetensors, type NumberArray, type SafetensorsFile, type SafetensorsInput } from './safetensors.js';
 export { type ArrayOfDType, type StoredDType } from './dtypes.js';
+export { type StoredTensor, type TensorFile } from './file-reading.js';
+export { readPyTorch } from './pytorch.js';
+export { openTensorFile } from './formats.js';
 export { saveModel, type SaveOptions } from './save.js';
 export { byteTokenizer } from './byte-tokenizer.js';
 export { loadTokenizer, requireTokenizer, tokenizerFor, type Encoded, type Tokenizer } from './tokenizer.js';

@@ -3,8 +3,9 @@ import { dirname, join } from 'node:path';
 import { getFamily, Model, type ModelConfig, type ParameterSpec } from '@hidden-attention/model';
 import { formatShape, openDevice, Tensor, type Device, type Float } from '@hidden-attention/tensor';
 import { readConfig } from './config-json.js';
+import { fromOriginal, isOriginal } from './original-config.js';
 import { CheckpointError, fileTrouble } from './errors.js';
-import type { StoredTensor } from './safetensors.js';
+import type { StoredTensor } from './file-reading.js';
 import { tokenizerFor, type Tokenizer } from './tokenizer.js';
 import { openFolderWeights, openWeights, type Weights } from './weights.js';
 
@@ -25,8 +26,8 @@ export interface LoadedModel {
 }
 
 /**
- * Loads a model from a folder in Hugging Face layout (config.json; model.safetensors, in one file or several; tokenizer.json
- * if any), or from the path of its weight file. Weights become f32, one tensor at a time.
+ * Loads a model from a folder (config.json in Hugging Face's fields or those of state-spaces; weights as safetensors or as
+ * PyTorch wrote them, in one file or several; tokenizer.json if any), or from the path of its weight file. Weights become f32, one tensor at a time.
  * @throws CheckpointError for a missing or damaged file, missing or misshapen parameters (all of them named, with both
  * shapes), and weights that are NaN or infinite; ModelError for a config.json that its family refuses
  */
@@ -37,7 +38,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     });
   });
   const folder = found.isDirectory() ? path : dirname(path);
-  const json = await readConfig(join(folder, 'config.json'));
+  const json = await readModelConfig(join(folder, 'config.json'));
   const family = getFamily(String(json['model_type']));
   const config = family.parseConfig(json);
   const specs = family.parameters(config);
@@ -57,6 +58,12 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     model.dispose();
     throw error;
   }
+}
+
+/** A config.json in Hugging Face's fields, whichever layout it is written in. */
+async function readModelConfig(path: string): Promise<Record<string, unknown>> {
+  const json = await readConfig(path);
+  return isOriginal(json) ? fromOriginal(path, json) : json;
 }
 
 async function readFloats(tensor: StoredTensor): Promise<Float32Array> {

@@ -1,4 +1,5 @@
 import { elementBytes, type StoredDType } from './dtypes.js';
+import { ContentError } from './file-reading.js';
 import { duplicateName } from './duplicate-names.js';
 
 /** The largest header that the format allows, in bytes. */
@@ -13,26 +14,23 @@ export interface StoredPlace {
   end: number;
 }
 
-/** A header that is not as it must be; the reader adds the file's name. */
-export class HeaderError extends Error {}
-
 /**
  * Reads and checks a safetensors header completely, before anything is reserved for what it promises: names once each, known
  * dtypes, sizes that fit, and data without overlap or hole up to the last byte.
  * @param dataLength bytes of the file after the header
- * @throws HeaderError
+ * @throws ContentError
  */
 export function parseHeader(header: Uint8Array, dataLength: number): { metadata: Record<string, string>; places: StoredPlace[] } {
   const text = decodeText(header);
-  if (!text.startsWith('{')) throw new HeaderError(`its header begins with ${JSON.stringify(text.slice(0, 1))} instead of "{"`);
+  if (!text.startsWith('{')) throw new ContentError(`its header begins with ${JSON.stringify(text.slice(0, 1))} instead of "{"`);
   let parsed: Record<string, unknown>;
   try {
     parsed = JSON.parse(text) as Record<string, unknown>;
   } catch (error) {
-    throw new HeaderError(`its header is not JSON: ${(error as Error).message.slice(0, 200)}`);
+    throw new ContentError(`its header is not JSON: ${(error as Error).message.slice(0, 200)}`);
   }
   const twice = duplicateName(text);
-  if (twice !== undefined) throw new HeaderError(`the name ${quote(twice)} stands twice in its header`);
+  if (twice !== undefined) throw new ContentError(`the name ${quote(twice)} stands twice in its header`);
   const metadata: Record<string, string> = {};
   const places: StoredPlace[] = [];
   for (const [name, entry] of Object.entries(parsed)) {
@@ -47,20 +45,20 @@ function decodeText(header: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(header);
   } catch {
-    throw new HeaderError('its header is not UTF-8');
+    throw new ContentError('its header is not UTF-8');
   }
 }
 
 function readMetadata(entry: unknown, metadata: Record<string, string>): void {
-  if (!isObject(entry)) throw new HeaderError('its __metadata__ is not an object of texts');
+  if (!isObject(entry)) throw new ContentError('its __metadata__ is not an object of texts');
   for (const [key, value] of Object.entries(entry)) {
-    if (typeof value !== 'string') throw new HeaderError(`${quote(key)} of its __metadata__ is ${quote(value)}; a text is needed`);
+    if (typeof value !== 'string') throw new ContentError(`${quote(key)} of its __metadata__ is ${quote(value)}; a text is needed`);
     Object.defineProperty(metadata, key, { value, enumerable: true });
   }
 }
 
 function readPlace(name: string, entry: unknown, dataLength: number): StoredPlace {
-  const wrong = (what: string): HeaderError => new HeaderError(`tensor ${quote(name)}: ${what}`);
+  const wrong = (what: string): ContentError => new ContentError(`tensor ${quote(name)}: ${what}`);
   if (!isObject(entry)) throw wrong(`its entry is ${quote(entry)}; an object with dtype, shape and data_offsets is needed`);
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== 'string' || !Object.hasOwn(elementBytes, dtype)) {
@@ -96,13 +94,13 @@ function checkCover(places: readonly StoredPlace[], dataLength: number): void {
   let covered = 0;
   let before = 'the start';
   for (const { name, begin, end } of places.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
-    if (begin < covered) throw new HeaderError(`tensors ${before} and ${quote(name)} overlap at byte ${begin} of the data`);
+    if (begin < covered) throw new ContentError(`tensors ${before} and ${quote(name)} overlap at byte ${begin} of the data`);
     if (begin > covered)
-      throw new HeaderError(`bytes ${covered} to ${begin} of the data, between ${before} and ${quote(name)}, belong to no tensor`);
+      throw new ContentError(`bytes ${covered} to ${begin} of the data, between ${before} and ${quote(name)}, belong to no tensor`);
     covered = end;
     before = quote(name);
   }
-  if (covered !== dataLength) throw new HeaderError(`the last ${dataLength - covered} bytes of the data belong to no tensor`);
+  if (covered !== dataLength) throw new ContentError(`the last ${dataLength - covered} bytes of the data belong to no tensor`);
 }
 
 const isSize = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -1,34 +1,21 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { writeAll, writeAtomically } from './atomic.js';
-import { arrayFor, elementBytes, holds, widen, type ArrayOfDType, type StoredDType } from './dtypes.js';
+import { elementBytes, holds, type StoredDType } from './dtypes.js';
 import { CheckpointError, fileTrouble } from './errors.js';
-import { headerLimit, HeaderError, parseHeader } from './safetensors-header.js';
+import { bytesOf, ContentError, named, readAt, readNumbers, type StoredTensor, type TensorFile } from './file-reading.js';
+import { headerLimit, parseHeader } from './safetensors-header.js';
 
-/** A tensor in a file: its numbers are read only when asked for. */
-export interface StoredTensor<T extends StoredDType = StoredDType> {
-  name: string;
-  dtype: T;
-  shape: readonly number[];
-  /** The numbers, row-major; F16 and BF16 widened to Float32. Throws CheckpointError when the file was cut short meanwhile. */
-  read(): Promise<ArrayOfDType[T]>;
-}
-
-/** An open safetensors file; close it (or use `await using`) when its tensors are read. */
-export interface SafetensorsFile extends AsyncDisposable {
-  metadata: Readonly<Record<string, string>>;
-  /** by name, in the order of the header */
-  tensors: ReadonlyMap<string, StoredTensor>;
-  close(): Promise<void>;
-}
+/** An open safetensors file. */
+export type SafetensorsFile = TensorFile;
 
 /**
  * Opens a safetensors file: checks its header completely and gives its tensors to be read one by one.
  * @throws CheckpointError naming the file and what is wrong with it
  */
 export async function readSafetensors(path: string): Promise<SafetensorsFile> {
-  const file = await named(path, () => open(path, 'r'));
+  const file = await named(path, 'safetensors', () => open(path, 'r'));
   try {
-    const { metadata, places, dataStart } = await named(path, () => readHeader(file));
+    const { metadata, places, dataStart } = await named(path, 'safetensors', () => readHeader(file));
     const tensors = new Map(
       places.map(({ name, dtype, shape, begin, end }): [string, StoredTensor] => [
         name,
@@ -36,7 +23,7 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
           name,
           dtype,
           shape,
-          read: () => named(path, () => readNumbers(file, dtype, dataStart + begin, (end - begin) / elementBytes[dtype])),
+          read: () => named(path, 'safetensors', () => readNumbers(file, dtype, dataStart + begin, (end - begin) / elementBytes[dtype])),
         },
       ]),
     );
@@ -48,56 +35,19 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
   }
 }
 
-/** Runs `use`; what goes wrong becomes a CheckpointError with the file's name. */
-async function named<R>(path: string, use: () => Promise<R>): Promise<R> {
-  try {
-    return await use();
-  } catch (error) {
-    const reason = error instanceof HeaderError ? error.message : fileTrouble(error);
-    throw new CheckpointError(`cannot read ${path} as safetensors: ${reason}`, { cause: error });
-  }
-}
-
 async function readHeader(file: FileHandle): Promise<ReturnType<typeof parseHeader> & { dataStart: number }> {
   const { size } = await file.stat();
-  if (size < 8) throw new HeaderError(`it has ${size} bytes; the header's length alone takes 8`);
+  if (size < 8) throw new ContentError(`it has ${size} bytes; the header's length alone takes 8`);
   const first = new Uint8Array(8);
   await readAt(file, first, 0);
   const length = new DataView(first.buffer).getBigUint64(0, true);
-  if (length > headerLimit) throw new HeaderError(`it claims a header of ${length} bytes; at most ${headerLimit} are allowed`);
+  if (length > headerLimit) throw new ContentError(`it claims a header of ${length} bytes; at most ${headerLimit} are allowed`);
   const dataStart = 8 + Number(length);
   if (dataStart > size)
-    throw new HeaderError(`it claims a header of ${length} bytes but has ${size} bytes in all; it is truncated or damaged`);
+    throw new ContentError(`it claims a header of ${length} bytes but has ${size} bytes in all; it is truncated or damaged`);
   const header = new Uint8Array(dataStart - 8);
   await readAt(file, header, 8);
   return { ...parseHeader(header, size - dataStart), dataStart };
-}
-
-async function readNumbers(file: FileHandle, dtype: StoredDType, position: number, count: number): Promise<ArrayOfDType[StoredDType]> {
-  const numbers = arrayFor(dtype, count);
-  if (dtype === 'F16' || dtype === 'BF16') await readWidened(file, dtype, numbers as Float32Array, position);
-  else await readAt(file, bytesOf(numbers), position);
-  return numbers;
-}
-
-/** Reads 16-bit floats a piece at a time: no second copy of the tensor is held. */
-async function readWidened(file: FileHandle, dtype: 'F16' | 'BF16', numbers: Float32Array, position: number): Promise<void> {
-  const piece = new Uint16Array(Math.min(numbers.length, 1 << 19));
-  for (let start = 0; start < numbers.length; start += piece.length) {
-    const part = piece.subarray(0, numbers.length - start);
-    await readAt(file, bytesOf(part), position + 2 * start);
-    widen(dtype, part, numbers.subarray(start, start + part.length));
-  }
-}
-
-async function readAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    // a single read takes less than 2 GiB
-    const { bytesRead } = await file.read(bytes, done, Math.min(bytes.length - done, 1 << 30), position + done);
-    if (bytesRead === 0)
-      throw new HeaderError(`it ends at byte ${position + done}, before the ${bytes.length} bytes wanted there; it is truncated`);
-    done += bytesRead;
-  }
 }
 
 /** Arrays that a tensor can be written from: the one that holds its dtype. */
@@ -155,5 +105,4 @@ export async function writeSafetensors(
   });
 }
 
-const bytesOf = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readConfig } from './config-json.js';
 import { CheckpointError } from './errors.js';
+import { openTensorFile, weightFormats } from './formats.js';
 import { ourName } from './names.js';
-import { readSafetensors, type SafetensorsFile, type StoredTensor } from './safetensors.js';
+import type { StoredTensor, TensorFile } from './file-reading.js';
 
 /** The weights of a model in one file or several, by our names. */
 export interface Weights extends AsyncDisposable {
@@ -12,30 +13,30 @@ export interface Weights extends AsyncDisposable {
   tensors: ReadonlyMap<string, StoredTensor>;
 }
 
+/** Names under which weights lie in a folder, in the order in which they are looked for: safetensors first. */
+const weightFiles = weightFormats.toReversed().flatMap(({ files }) => files);
+
 /**
- * Opens the weights of a folder: model.safetensors, or the files that model.safetensors.index.json lists.
- * @throws CheckpointError saying what was looked for and what is there
+ * Opens the weights of a folder: one file, or the several that an index lists.
+ * @throws CheckpointError saying what was looked for
  */
 export async function openFolderWeights(folder: string): Promise<Weights> {
-  const single = join(folder, 'model.safetensors');
-  if (existsSync(single)) return openWeights(single, [single]);
-  const index = join(folder, 'model.safetensors.index.json');
-  if (existsSync(index)) return openWeights(index, await filesOfIndex(folder, index));
-  const pickled = ['pytorch_model.bin', 'pytorch_model.bin.index.json'].find((name) => existsSync(join(folder, name)));
-  const instead = pickled ? `; ${pickled} is there, which is not read: save the model again as safetensors` : '';
-  throw new CheckpointError(`${folder} has no weights: neither model.safetensors nor model.safetensors.index.json is there${instead}`);
+  const found = weightFiles.find((name) => existsSync(join(folder, name)));
+  if (!found) throw new CheckpointError(`${folder} has no weights: none of ${weightFiles.join(', ')} is there`);
+  const path = join(folder, found);
+  return openWeights(path, found.endsWith('.index.json') ? await filesOfIndex(folder, path) : [path]);
 }
 
 /** Opens one file, or the several that an index lists. */
 export async function openWeights(path: string, files: readonly string[]): Promise<Weights> {
-  const open: SafetensorsFile[] = [];
+  const open: TensorFile[] = [];
   const close = async (): Promise<void> => {
     for (const file of open) await file.close();
   };
   try {
     const tensors = new Map<string, StoredTensor>();
     for (const name of files) {
-      const file = await readSafetensors(name);
+      const file = await openTensorFile(name);
       open.push(file);
       for (const [published, tensor] of file.tensors) {
         const ours = ourName(published);

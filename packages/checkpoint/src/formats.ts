@@ -1,0 +1,41 @@
+import { open } from 'node:fs/promises';
+import { named, type TensorFile } from './file-reading.js';
+import { readPyTorch } from './pytorch.js';
+import { readSafetensors } from './safetensors.js';
+
+/** A file format of weights. */
+export interface WeightFormat {
+  name: string;
+  /** names that such files have in a model folder, in the order in which they are looked for */
+  files: readonly string[];
+  /** whether a file is of this format, by its first 8 bytes */
+  begins(first: Uint8Array): boolean;
+  open(path: string): Promise<TensorFile>;
+}
+
+/** The formats that are read; one that begins like no other comes last. */
+export const weightFormats: readonly WeightFormat[] = [
+  {
+    name: 'PyTorch',
+    files: ['pytorch_model.bin', 'pytorch_model.bin.index.json'],
+    begins: ([a, b, c]) => (a === 0x50 && b === 0x4b) || (a === 0x80 && b! >= 2 && b! <= 5 && c !== 0),
+    open: readPyTorch,
+  },
+  {
+    name: 'safetensors',
+    files: ['model.safetensors', 'model.safetensors.index.json'],
+    begins: () => true,
+    open: readSafetensors,
+  },
+];
+
+/** Opens a file of weights of any format, by how it begins. */
+export async function openTensorFile(path: string): Promise<TensorFile> {
+  const first = await named(path, 'weights', async () => {
+    await using file = await open(path, 'r');
+    const bytes = new Uint8Array(8);
+    await file.read(bytes, 0, 8, 0);
+    return bytes;
+  });
+  return weightFormats.find((format) => format.begins(first))!.open(path);
+}

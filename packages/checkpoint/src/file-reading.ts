@@ -9,6 +9,8 @@ export class ContentError extends Error {}
 export interface StoredTensor<T extends StoredDType = StoredDType> {
   name: string;
   dtype: T;
+  /** the name of the type in the file, where its numbers are decoded from blocks: Q8_0 */
+  storedAs?: string;
   shape: readonly number[];
   /** The numbers, row-major; F16 and BF16 widened to Float32. Throws CheckpointError when the file was cut short meanwhile. */
   read(): Promise<ArrayOfDType[T]>;
@@ -19,6 +21,10 @@ export interface TensorFile extends AsyncDisposable {
   metadata: Readonly<Record<string, string>>;
   /** by name, in the order of the file */
   tensors: ReadonlyMap<string, StoredTensor>;
+  /** config.json in Hugging Face's fields, where the file says what the model is (GGUF) */
+  config?: Record<string, unknown>;
+  /** the content of a tokenizer.json, where the file has a vocabulary */
+  tokenizer?: object;
   close(): Promise<void>;
 }
 

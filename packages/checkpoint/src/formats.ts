@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { named, type TensorFile } from './file-reading.js';
+import { readGguf } from './gguf/read.js';
 import { readPyTorch } from './pytorch.js';
 import { readSafetensors } from './safetensors.js';
 
@@ -15,6 +16,12 @@ export interface WeightFormat {
 
 /** The formats that are read; one that begins like no other comes last. */
 export const weightFormats: readonly WeightFormat[] = [
+  {
+    name: 'GGUF',
+    files: ['model.gguf'],
+    begins: ([a, b, c, d]) => a === 0x47 && b === 0x47 && c === 0x55 && d === 0x46,
+    open: readGguf,
+  },
   {
     name: 'PyTorch',
     files: ['pytorch_model.bin', 'pytorch_model.bin.index.json'],

@@ -3,6 +3,8 @@ export { loadModel, type LoadedModel, type LoadOptions } from './load.js';
 export { readSafetensors, writeSafetensors, type NumberArray, type SafetensorsFile, type SafetensorsInput } from './safetensors.js';
 export { type ArrayOfDType, type StoredDType } from './dtypes.js';
 export { type StoredTensor, type TensorFile } from './file-reading.js';
+export { readGguf } from './gguf/read.js';
+export { writeGguf, type GgufDType } from './gguf/write.js';
 export { readPyTorch } from './pytorch.js';
 export { openTensorFile } from './formats.js';
 export { saveModel, type SaveOptions } from './save.js';

@@ -6,6 +6,7 @@ import { readConfig } from './config-json.js';
 import { fromOriginal, isOriginal } from './original-config.js';
 import { CheckpointError, fileTrouble } from './errors.js';
 import type { StoredTensor } from './file-reading.js';
+import { parseTokenizer } from './tokenizer-json.js';
 import { tokenizerFor, type Tokenizer } from './tokenizer.js';
 import { openFolderWeights, openWeights, type Weights } from './weights.js';
 
@@ -38,11 +39,11 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     });
   });
   const folder = found.isDirectory() ? path : dirname(path);
-  const json = await readModelConfig(join(folder, 'config.json'));
+  await using weights = found.isDirectory() ? await openFolderWeights(path) : await openWeights(path, [path]);
+  const json = weights.config ?? (await readModelConfig(join(folder, 'config.json')));
   const family = getFamily(String(json['model_type']));
   const config = family.parseConfig(json);
   const specs = family.parameters(config);
-  await using weights = found.isDirectory() ? await openFolderWeights(path) : await openWeights(path, [path]);
   checkParameters(weights, specs);
   const parameters = new Map<string, Tensor<Float>>();
   const model = new Model(family, config, json, parameters, options.device ?? openDevice());
@@ -53,7 +54,10 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
       parameters.set(name, Tensor.from(numbers, shape, model.device));
     }
     const unused = await unusedNames(weights, specs, config);
-    return { model, tokenizer: await tokenizerFor(folder, model), folder, unused };
+    const tokenizer = weights.tokenizer
+      ? parseTokenizer(`the vocabulary of ${weights.path}`, JSON.stringify(weights.tokenizer))
+      : await tokenizerFor(folder, model);
+    return { model, tokenizer, folder, unused };
   } catch (error) {
     model.dispose();
     throw error;

@@ -21,6 +21,11 @@ const byteOfCharacter: ReadonlyMap<string, number> = new Map(
     .map((byte, rank): [string, number] => [String.fromCharCode(shows(byte) ? byte : 256 + rank - 188), byte]),
 );
 
+const characters = new Map([...byteOfCharacter].map(([character, byte]) => [byte, character]));
+
+/** The character that stands for a byte in such vocabularies. */
+export const characterOfByte = (byte: number): string => characters.get(byte)!;
+
 function shows(byte: number): boolean {
   return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
 }

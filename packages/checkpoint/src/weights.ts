@@ -11,6 +11,9 @@ export interface Weights extends AsyncDisposable {
   /** the file, for error messages */
   path: string;
   tensors: ReadonlyMap<string, StoredTensor>;
+  /** where the file itself says them (GGUF) */
+  config?: Record<string, unknown> | undefined;
+  tokenizer?: object | undefined;
 }
 
 /** Names under which weights lie in a folder, in the order in which they are looked for: safetensors first. */
@@ -44,7 +47,8 @@ export async function openWeights(path: string, files: readonly string[]): Promi
         tensors.set(ours, tensor);
       }
     }
-    return { path, tensors, [Symbol.asyncDispose]: close };
+    const [{ config, tokenizer } = {}] = open as readonly Partial<TensorFile>[];
+    return { path, tensors, config, tokenizer, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -1,0 +1,96 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { ContentError, named, readAt, readNumbers, type StoredTensor, type TensorFile } from '../file-reading.js';
+import { architectures, type Architecture } from './architectures.js';
+import { MoreNeeded, parseGgufHeader, type GgufHeader, type GgufPlace } from './header.js';
+import { tokenizerOf } from './vocabulary.js';
+
+const format = 'GGUF';
+
+/** Bytes of a header that are read at most: vocabularies stand in it. */
+const longestHeader = 512 * 2 ** 20;
+
+/**
+ * Opens a GGUF file of a Mamba model (architectures `mamba`, `mamba2`): its tensors under our names, their blocks decoded when
+ * read; its config.json and, where it has a vocabulary that is read, the content of a tokenizer.json.
+ * @throws CheckpointError naming the file and what is wrong with it
+ */
+export async function readGguf(path: string): Promise<TensorFile> {
+  const file = await named(path, format, () => open(path, 'r'));
+  try {
+    return await named(path, format, async () => {
+      const header = await readHeader(file);
+      const name = String(header.metadata.get('general.architecture'));
+      const architecture = architectures.find((known) => known.name === name);
+      if (!architecture)
+        throw new ContentError(`its architecture is "${name}"; read are ${architectures.map((known) => known.name).join(', ')}`);
+      const tensors = new Map(header.places.map((place) => stored(path, file, architecture, place)));
+      const tokenizer = tokenizerOf(header);
+      const close = (): Promise<void> => file.close();
+      return {
+        metadata: Object.fromEntries(
+          [...header.metadata].flatMap(([key, value]) => (Array.isArray(value) ? [] : [[key, String(value)]])),
+        ) as Record<string, string>,
+        tensors,
+        config: architecture.config(header),
+        ...(tokenizer ? { tokenizer } : {}),
+        close,
+        [Symbol.asyncDispose]: close,
+      };
+    });
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Reads as much of a file as its header takes. */
+async function readHeader(file: FileHandle): Promise<GgufHeader> {
+  const { size } = await file.stat();
+  for (let length = Math.min(size, 1 << 20); ; length = Math.min(size, 4 * length)) {
+    const bytes = new Uint8Array(length);
+    await readAt(file, bytes, 0);
+    try {
+      return parseGgufHeader(bytes, size);
+    } catch (error) {
+      if (!(error instanceof MoreNeeded)) throw error;
+      if (length >= longestHeader) throw new ContentError(`its header is longer than ${longestHeader} bytes`);
+    }
+  }
+}
+
+/** A tensor under our name and in our form. */
+function stored(path: string, file: FileHandle, { tensors }: Architecture, place: GgufPlace): [string, StoredTensor] {
+  const layer = /^blk\.(\d+)\./.exec(place.name)?.[1] ?? '';
+  const known = tensors.find(({ theirs }) => theirs.replace('%', layer) === place.name);
+  const name = known ? known.ours.replace('%', layer) : place.name;
+  const convert = known?.read;
+  const { type } = place;
+  return [
+    name,
+    {
+      name,
+      dtype: type.dtype,
+      ...(type.decode ? { storedAs: type.name } : {}),
+      shape: known?.ourShape?.(place.shape) ?? place.shape,
+      read: () =>
+        named(path, format, async () => {
+          const numbers = type.decode ? await decoded(file, place) : await readNumbers(file, type.dtype, place.begin, place.count);
+          return convert ? (numbers as Float32Array<ArrayBuffer>).map(convert) : numbers;
+        }),
+    },
+  ];
+}
+
+/** Numbers in blocks, a few thousand blocks at a time. */
+async function decoded(file: FileHandle, { type, count, begin }: GgufPlace): Promise<Float32Array<ArrayBuffer>> {
+  const numbers = new Float32Array(count);
+  const blocks = count / type.block;
+  const piece = new Uint8Array(Math.min(blocks, 4096) * type.bytes);
+  for (let first = 0; first < blocks; first += 4096) {
+    const some = Math.min(4096, blocks - first);
+    await readAt(file, piece.subarray(0, some * type.bytes), begin + first * type.bytes);
+    const view = new DataView(piece.buffer);
+    for (let i = 0; i < some; i++) type.decode!(view, i * type.bytes, numbers, (first + i) * type.block);
+  }
+  return numbers;
+}

@@ -36,8 +36,9 @@ export function arrayFor<T extends StoredDType>(dtype: T, count: number): ArrayO
   return new constructors[dtype](count) as unknown as ArrayOfDType[T];
 }
 
-/** Whether `data` is the kind of array that holds this type as it is stored (F16 and BF16 have none). */
+/** Whether `data` is the kind of array that holds this type as it is stored: for F16 and BF16 the bits. */
 export function holds(dtype: StoredDType, data: ArrayBufferView): boolean {
+  if (dtype === 'F16' || dtype === 'BF16') return data instanceof Uint16Array;
   return elementBytes[dtype] === constructors[dtype].BYTES_PER_ELEMENT && data instanceof constructors[dtype];
 }
 

@@ -7,6 +7,6 @@ export { readGguf } from './gguf/read.js';
 export { writeGguf, type GgufDType } from './gguf/write.js';
 export { readPyTorch } from './pytorch.js';
 export { openTensorFile } from './formats.js';
-export { saveModel, type SaveOptions } from './save.js';
+export { saveModel, type SaveDType, type SaveOptions } from './save.js';
 export { byteTokenizer } from './byte-tokenizer.js';
 export { loadTokenizer, requireTokenizer, tokenizerFor, type Encoded, type Tokenizer } from './tokenizer.js';

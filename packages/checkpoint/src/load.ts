@@ -12,6 +12,11 @@ import { openFolderWeights, openWeights, type Weights } from './weights.js';
 
 export interface LoadOptions {
   device?: Device;
+  /**
+   * how weights are held: f32 (default), bf16 or f16, or 'stored': as the file has them where that is one of these, else f32.
+   * A_log, D and Δ's bias are f32 always, and so are sums, states, the residual stream and logits
+   */
+  dtype?: Float | 'stored';
   /** load weights that are NaN or infinite all the same */
   allowNonFinite?: boolean;
 }
@@ -28,7 +33,8 @@ export interface LoadedModel {
 
 /**
  * Loads a model from a folder (config.json in Hugging Face's fields or those of state-spaces; weights as safetensors or as
- * PyTorch wrote them, in one file or several; tokenizer.json if any), or from the path of its weight file. Weights become f32, one tensor at a time.
+ * PyTorch wrote them, in one file or several; tokenizer.json if any), from a GGUF file, or from the path of its weight file.
+ * Weights are read one tensor at a time.
  * @throws CheckpointError for a missing or damaged file, missing or misshapen parameters (all of them named, with both
  * shapes), and weights that are NaN or infinite; ModelError for a config.json that its family refuses
  */
@@ -51,7 +57,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     for (const [name, { shape }] of Object.entries(specs)) {
       const numbers = await readFloats(weights.tensors.get(name)!);
       if (!options.allowNonFinite) refuseNonFinite(weights, name, numbers);
-      parameters.set(name, Tensor.from(numbers, shape, model.device));
+      parameters.set(name, parameterOf(numbers, specs[name]!, heldAs(options.dtype, weights.tensors.get(name)!), model.device));
     }
     const unused = await unusedNames(weights, specs, config);
     const tokenizer = weights.tokenizer
@@ -68,6 +74,20 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
 async function readModelConfig(path: string): Promise<Record<string, unknown>> {
   const json = await readConfig(path);
   return isOriginal(json) ? fromOriginal(path, json) : json;
+}
+
+const storedTypes: Readonly<Record<string, Float>> = { F16: 'f16', BF16: 'bf16' };
+
+function heldAs(dtype: LoadOptions['dtype'] = 'f32', stored: StoredTensor): Float {
+  return dtype === 'stored' ? (storedTypes[stored.dtype] ?? 'f32') : dtype;
+}
+
+function parameterOf(numbers: Float32Array, { shape, exact }: ParameterSpec, dtype: Float, device: Device): Tensor<Float> {
+  const wide = Tensor.from(numbers, shape, device);
+  if (exact || dtype === 'f32') return wide;
+  const narrow = wide.as(dtype);
+  wide.dispose();
+  return narrow;
 }
 
 async function readFloats(tensor: StoredTensor): Promise<Float32Array> {

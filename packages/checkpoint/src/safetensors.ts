@@ -50,13 +50,13 @@ async function readHeader(file: FileHandle): Promise<ReturnType<typeof parseHead
   return { ...parseHeader(header, size - dataStart), dataStart };
 }
 
-/** Arrays that a tensor can be written from: the one that holds its dtype. */
-export type NumberArray = Float64Array | Float32Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
+/** Arrays that a tensor can be written from: the one that holds its dtype, the bits of F16 and BF16 in a Uint16Array. */
+export type NumberArray = Float64Array | Float32Array | BigInt64Array | Int32Array | Int16Array | Uint16Array | Int8Array | Uint8Array;
 
 /** A tensor to be written. */
 export interface SafetensorsInput {
   name: string;
-  dtype: Exclude<StoredDType, 'F16' | 'BF16'>;
+  dtype: StoredDType;
   shape: readonly number[];
   /** the numbers, row-major; a function is called when their turn comes, so that one tensor at a time is in memory */
   data: NumberArray | (() => Promise<NumberArray>);

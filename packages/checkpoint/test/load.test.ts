@@ -195,11 +195,40 @@ describe('loadModel', () => {
     expect((await fails(folder.path('empty'))).message).toMatch(/empty has no weights: none of model\.safetensors/);
     const path = await saved();
     rmSync(`${path}/model.safetensors`);
-    expect((await fails(path)).message).toMatch(/none of model\.safetensors, model\.safetensors\.index\.json, pytorch_model\.bin, .* is there/);
+    expect((await fails(path)).message).toMatch(
+      /none of model\.safetensors, model\.safetensors\.index\.json, pytorch_model\.bin, .* is there/,
+    );
     writeFileSync(`${path}/pytorch_model.bin`, '');
     expect((await fails(path)).message).toMatch(/cannot read .*pytorch_model\.bin as safetensors: it has 0 bytes/);
-    writeFileSync(`${path}/config.json`, JSON.stringify({ ...json, model_type: 'snake' }));
-    expect(await fails(path)).toBeInstanceOf(ModelError);
-    expect((await fails(path)).message).toMatch(/unknown model family "snake".*known: falcon_mamba, mamba, mamba2/);
+    const other = await saved();
+    writeFileSync(`${other}/config.json`, JSON.stringify({ ...json, model_type: 'snake' }));
+    expect(await fails(other)).toBeInstanceOf(ModelError);
+    expect((await fails(other)).message).toMatch(/unknown model family "snake".*known: falcon_mamba, mamba, mamba2/);
   });
+});
+
+describe('weights of 16 bits', () => {
+  const config = { model_type: 'mamba', vocab_size: 30, hidden_size: 16, num_hidden_layers: 2, state_size: 4 };
+
+  test.each(['bf16', 'f16'] as const)(
+    'written and held in %s: half the bytes, the same logits as rounding the weights gives',
+    async (dtype) => {
+      const model = createModel(config, { seed: 2 });
+      const path = folder.path(`in-${dtype}`);
+      await saveModel(path, model, { dtype });
+      const wide = await loadModel(path);
+      const held = await loadModel(path, { dtype: 'stored' });
+      const asked = await loadModel(path, { dtype });
+      for (const [name, tensor] of held.model.parameters) {
+        const exact = /A_log|mixer\.D$|dt_proj\.bias/.test(name);
+        expect(tensor.dtype, name).toBe(exact ? 'f32' : dtype);
+        expect(await tensor.read()).toEqual(await wide.model.parameter(name).read());
+        expect(await asked.model.parameter(name).read()).toEqual(await wide.model.parameter(name).read());
+      }
+      const logits = async (of: Model): Promise<Float32Array> => of.forward(of.batch([[1, 2, 3, 4]]), { logits: 'last' }).logits!.read();
+      const [a, b] = [await logits(held.model), await logits(wide.model)];
+      const largest = Math.max(...b.map(Math.abs));
+      a.forEach((value, i) => expect(Math.abs(value - b[i]!)).toBeLessThan(largest * (dtype === 'bf16' ? 0.05 : 0.008)));
+    },
+  );
 });

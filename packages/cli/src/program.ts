@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { addAttention } from './commands/attention.js';
 import { addBench } from './commands/bench.js';
 import { addCapture } from './commands/capture.js';
+import { addConvert } from './commands/convert.js';
 import { addDoctor } from './commands/doctor.js';
 import { addExplain } from './commands/explain.js';
 import { addGenerate } from './commands/generate.js';
@@ -20,6 +21,7 @@ export function createProgram(): Command {
     .option('--device <NAME>', 'where to compute: cpu, cuda, cuda:1 (default: HIDDEN_ATTENTION_DEVICE, else cpu)')
     .option('--debug', 'print the stack of an error');
   program.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hidden-attention: ')) });
-  for (const add of [addExplain, addAttention, addCapture, addGenerate, addTrain, addInspect, addDoctor, addBench]) add(program);
+  for (const add of [addExplain, addAttention, addCapture, addGenerate, addTrain, addInspect, addConvert, addDoctor, addBench])
+    add(program);
   return program;
 }

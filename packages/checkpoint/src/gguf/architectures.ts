@@ -66,6 +66,9 @@ const number = (header: GgufHeader, key: string): number => {
   return found;
 };
 
+/** The short decimal number that a number in f32 was made of: 0.00001, not 0.00000999999974. */
+const decimal = (number: number): number => Number(number.toPrecision(7));
+
 /** What both kinds of Mamba say in their metadata. */
 function commonConfig(header: GgufHeader, architecture: string): Record<string, unknown> {
   const key = (name: string): number => number(header, `${architecture}.${name}`);
@@ -78,7 +81,7 @@ function commonConfig(header: GgufHeader, architecture: string): Record<string, 
     num_hidden_layers: key('block_count'),
     conv_kernel: key('ssm.conv_kernel'),
     state_size: key('ssm.state_size'),
-    layer_norm_epsilon: Math.fround(key('attention.layer_norm_rms_epsilon')),
+    layer_norm_epsilon: decimal(key('attention.layer_norm_rms_epsilon')),
     tie_word_embeddings: !header.places.some(({ name }) => name === 'output.weight'),
     use_bias: false,
     use_conv_bias: true,
@@ -134,7 +137,9 @@ const mamba: Architecture = {
       ...shared,
       intermediate_size: number(header, 'mamba.ssm.inner_size'),
       time_step_rank: number(header, 'mamba.ssm.time_step_rank'),
-      ...(falcon ? { mixer_rms_eps: Number(header.metadata.get('hidden_attention.mixer_rms_eps') ?? shared['layer_norm_epsilon']) } : {}),
+      ...(falcon
+        ? { mixer_rms_eps: decimal(Number(header.metadata.get('hidden_attention.mixer_rms_eps') ?? shared['layer_norm_epsilon'])) }
+        : {}),
     };
   },
   metadata(model) {

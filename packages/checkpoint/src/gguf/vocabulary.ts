@@ -59,7 +59,7 @@ export function vocabularyOf(
     };
   }
   const text = tokenizer?.files['tokenizer.json'];
-  if (text === undefined) return { 'tokenizer.ggml.model': 'none' };
+  if (text === undefined) return { 'tokenizer.ggml.model': 'none', ...end };
   const json = JSON.parse(text) as {
     added_tokens?: { id: number; content: string; special: boolean }[];
     model: { type?: string; vocab: Record<string, number>; merges?: (string | [string, string])[] };

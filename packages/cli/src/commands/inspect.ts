@@ -15,8 +15,9 @@ export function addInspect(program: Command): void {
       const { model, tokenizer, unused } = loaded;
       const { config } = model;
       const length = Number(flags.length) || 1024;
-      const sizes = config as unknown as { innerSize?: number; stateSize?: number };
+      const sizes = config as unknown as { innerSize?: number; stateSize?: number; heads?: number; convKernel?: number };
       const [inner, state] = [sizes.innerSize ?? 0, sizes.stateSize ?? 0];
+      const channels = sizes.heads ?? inner; // matrices that the attention view has
       const report = {
         model: name,
         family: config.family,
@@ -31,12 +32,12 @@ export function addInspect(program: Command): void {
         tokenizer: tokenizer?.kind ?? null,
         labels: config.head.kind === 'classifier' ? config.head.labels : undefined,
         // math.md: D·N inner attention matrices a layer (paper, section 3)
-        attentionMaps: { perLayer: inner * state, total: inner * state * config.layers },
+        attentionMaps: { perLayer: channels * state, total: channels * state * config.layers },
         memory: {
           length,
           state: 4 * config.layers * inner * (state + 3),
-          attentionView: 4 * config.layers * length * (inner + 2 * state),
-          oneRow: 4 * length * inner,
+          attentionView: 4 * config.layers * length * (channels + 2 * state),
+          oneRow: 4 * length * channels,
           oneMatrix: 4 * length * length,
         },
         parameterShapes: Object.fromEntries([...model.parameters].map(([key, tensor]) => [key, tensor.shape])),

@@ -5,6 +5,7 @@ export { type ArrayOfDType, type StoredDType } from './dtypes.js';
 export { type StoredTensor, type TensorFile } from './file-reading.js';
 export { readGguf } from './gguf/read.js';
 export { writeGguf, type GgufDType } from './gguf/write.js';
+export { downloadModel, isHubId, type HubOptions, type HubProgress } from './hub.js';
 export { readPyTorch } from './pytorch.js';
 export { openTensorFile } from './formats.js';
 export { saveModel, type SaveDType, type SaveOptions } from './save.js';

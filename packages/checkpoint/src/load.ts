@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { getFamily, Model, type ModelConfig, type ParameterSpec } from '@hidden-attention/model';
 import { formatShape, openDevice, Tensor, type Device, type Float } from '@hidden-attention/tensor';
 import { readConfig } from './config-json.js';
+import { downloadModel, isHubId, type HubOptions } from './hub.js';
 import { fromOriginal, isOriginal } from './original-config.js';
 import { CheckpointError, fileTrouble } from './errors.js';
 import type { StoredTensor } from './file-reading.js';
@@ -17,6 +18,8 @@ export interface LoadOptions {
    * A_log, D and Δ's bias are f32 always, and so are sums, states, the residual stream and logits
    */
   dtype?: Float | 'stored';
+  /** where `path` is no file or folder but a model of the hub, `org/name`: its revision, progress and so on */
+  hub?: HubOptions;
   /** load weights that are NaN or infinite all the same */
   allowNonFinite?: boolean;
 }
@@ -33,17 +36,19 @@ export interface LoadedModel {
 
 /**
  * Loads a model from a folder (config.json in Hugging Face's fields or those of state-spaces; weights as safetensors or as
- * PyTorch wrote them, in one file or several; tokenizer.json if any), from a GGUF file, or from the path of its weight file.
+ * PyTorch wrote them, in one file or several; tokenizer.json if any), from a GGUF file, from the hub (`org/name`), or from the path of its weight file.
  * Weights are read one tensor at a time.
  * @throws CheckpointError for a missing or damaged file, missing or misshapen parameters (all of them named, with both
  * shapes), and weights that are NaN or infinite; ModelError for a config.json that its family refuses
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<LoadedModel> {
   const found = await stat(path).catch((error: unknown) => {
+    if (isHubId(path)) return undefined;
     throw new CheckpointError(`no model at ${path}: ${fileTrouble(error)}. Give a folder with config.json and model.safetensors`, {
       cause: error,
     });
   });
+  if (!found) return loadModel(await downloadModel(path, options.hub), options);
   const folder = found.isDirectory() ? path : dirname(path);
   await using weights = found.isDirectory() ? await openFolderWeights(path) : await openWeights(path, [path]);
   const json = weights.config ?? (await readModelConfig(join(folder, 'config.json')));

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { readConfig } from './config-json.js';
 import { CheckpointError } from './errors.js';
@@ -24,10 +25,16 @@ const weightFiles = weightFormats.toReversed().flatMap(({ files }) => files);
  * @throws CheckpointError saying what was looked for
  */
 export async function openFolderWeights(folder: string): Promise<Weights> {
-  const found = weightFiles.find((name) => existsSync(join(folder, name)));
+  const found = weightFiles.find((name) => existsSync(join(folder, name))) ?? (await onlyGguf(folder));
   if (!found) throw new CheckpointError(`${folder} has no weights: none of ${weightFiles.join(', ')} is there`);
   const path = join(folder, found);
   return openWeights(path, found.endsWith('.index.json') ? await filesOfIndex(folder, path) : [path]);
+}
+
+/** The GGUF file of a folder that has one, whatever it is called. */
+async function onlyGguf(folder: string): Promise<string | undefined> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.gguf'));
+  return files.length === 1 ? files[0] : undefined;
 }
 
 /** Opens one file, or the several that an index lists. */

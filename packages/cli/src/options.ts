@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 /** Adds --model and the INPUT flags, which several commands share. */
 export function addModelAndInput(command: Command): Command {
   return command
-    .requiredOption('--model <M>', 'a folder or file, or zoo:NAME')
+    .requiredOption('--model <M>', 'a folder or file, zoo:NAME, or org/name of the hub')
     .option('--text <T>', 'the input as text')
     .option('--file <F>', 'the input as a text file')
     .option('--ids <F>', 'the input as a JSON file of token ids: an array, or an array of arrays');

@@ -7,6 +7,7 @@ import { addDoctor } from './commands/doctor.js';
 import { addExplain } from './commands/explain.js';
 import { addGenerate } from './commands/generate.js';
 import { addInspect } from './commands/inspect.js';
+import { addPerplexity } from './commands/perplexity.js';
 import { addTrain } from './commands/train.js';
 import { version } from './version.js';
 
@@ -21,7 +22,18 @@ export function createProgram(): Command {
     .option('--device <NAME>', 'where to compute: cpu, cuda, cuda:1 (default: HIDDEN_ATTENTION_DEVICE, else cpu)')
     .option('--debug', 'print the stack of an error');
   program.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hidden-attention: ')) });
-  for (const add of [addExplain, addAttention, addCapture, addGenerate, addTrain, addInspect, addConvert, addDoctor, addBench])
+  for (const add of [
+    addExplain,
+    addAttention,
+    addCapture,
+    addGenerate,
+    addTrain,
+    addPerplexity,
+    addInspect,
+    addConvert,
+    addDoctor,
+    addBench,
+  ])
     add(program);
   return program;
 }

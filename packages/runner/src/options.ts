@@ -18,6 +18,10 @@ export interface GenerateOptions extends SamplingOptions {
   endOfSequence?: readonly number[];
   /** further ids that end a row */
   stopIds?: readonly number[];
+  /** texts that end a row where they come up; they and what follows are left out of `text`. They need a tokenizer */
+  stopStrings?: readonly string[];
+  /** gives each token its log-probability, and this many of the likeliest ids in its place (0 for none) */
+  logProbabilities?: number;
   /** adds the text to each token, as far as it makes whole characters */
   tokenizer?: Pick<Tokenizer, 'decoder'>;
   /** ends the stream with the signal's reason, between two steps */
@@ -30,6 +34,7 @@ export interface GenerateOptions extends SamplingOptions {
  */
 export function checkOptions(model: Model, options: GenerateOptions): void {
   const { maxTokens, seed = 0, temperature = 0, topK = 1, topP = 1, repetitionPenalty = 1, endOfSequence = [], stopIds = [] } = options;
+  const { stopStrings = [], logProbabilities = 0, tokenizer } = options;
   const needs = (name: string, value: unknown, holds: boolean, what: string): void => {
     if (!holds) throw new RunnerError(`${name} is ${String(value)}; ${what} is needed`);
   };
@@ -39,6 +44,15 @@ export function checkOptions(model: Model, options: GenerateOptions): void {
   needs('topP', topP, topP > 0 && topP <= 1, 'a number above 0 and up to 1');
   needs('repetitionPenalty', repetitionPenalty, repetitionPenalty > 0 && Number.isFinite(repetitionPenalty), 'a number above 0');
   needs('seed', seed, Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32, 'a whole number from 0 to 4294967295');
+  needs('logProbabilities', logProbabilities, Number.isInteger(logProbabilities) && logProbabilities >= 0, 'a whole number of at least 0');
+  needs(
+    'stopStrings',
+    JSON.stringify(stopStrings),
+    stopStrings.every((stop) => stop.length > 0),
+    'a list of texts that are not empty',
+  );
+  if (stopStrings.length > 0 && !tokenizer)
+    throw new RunnerError('stopStrings are given without a tokenizer; they are found in the text that it makes');
   const { vocabSize, head } = model.config;
   for (const [name, ids] of Object.entries({ endOfSequence, stopIds })) {
     for (const id of ids)

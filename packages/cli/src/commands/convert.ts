@@ -11,7 +11,7 @@ const types = { safetensors: ['f32', 'f16', 'bf16'], gguf: ['f32', 'f16', 'q8_0'
 export function addConvert(program: Command): void {
   program
     .command('convert')
-    .argument('<IN>', 'a folder or file, or zoo:NAME')
+    .argument('<IN>', 'a folder or file, zoo:NAME, or org/name of the hub')
     .argument('<OUT>', 'a new folder (safetensors) or a file (gguf)')
     .description('Write a model in another file format: a folder in Hugging Face layout, or a GGUF file that llama.cpp reads.')
     .addOption(new Option('--to <FORMAT>', 'the format').choices(Object.keys(types)).makeOptionMandatory())

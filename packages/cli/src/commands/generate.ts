@@ -17,6 +17,7 @@ interface Flags {
   repetitionPenalty?: string;
   seed?: string;
   ignoreEos?: boolean;
+  stop?: string[];
   json?: boolean;
 }
 
@@ -25,7 +26,7 @@ export function addGenerate(program: Command): void {
   program
     .command('generate')
     .description('Continue a prompt, or rows of token ids.')
-    .requiredOption('--model <M>', 'a folder or file, or zoo:NAME')
+    .requiredOption('--model <M>', 'a folder or file, zoo:NAME, or org/name of the hub')
     .option('--prompt <P>', 'the text to continue')
     .option('--ids <F>', 'a JSON file of token ids: an array, or an array of arrays')
     .requiredOption('--max-tokens <N>', 'tokens to add, at most')
@@ -34,6 +35,7 @@ export function addGenerate(program: Command): void {
     .option('--top-p <P>', 'only among the likeliest that together have probability P')
     .option('--repetition-penalty <R>', 'above 1: make what stands there already less likely')
     .option('--seed <S>', 'for the same choice again')
+    .option('--stop <TEXT...>', 'end where one of these texts comes up; it is left out')
     .option('--ignore-eos', 'go on past the end-of-sequence token')
     .option('--json', 'as JSON, with ids')
     .action(async (flags: Flags) => {
@@ -47,6 +49,7 @@ export function addGenerate(program: Command): void {
       );
       const prompts = rows.map((row) => row.ids);
       const { model, tokenizer } = loaded;
+      if (flags.stop) Object.assign(options, { stopStrings: flags.stop, tokenizer: requireTokenizer(loaded) });
       process.once('SIGINT', () => interrupt.abort());
       if (flags.json) {
         const sequences = await generateAll(model, prompts, options);
@@ -56,10 +59,10 @@ export function addGenerate(program: Command): void {
         const sequences = await generateAll(model, prompts, options);
         for (const tokens of sequences) process.stdout.write(`${tokenizer ? tokenizer.decode(tokens) : JSON.stringify(tokens)}\n`);
       } else {
-        const decoder = requireTokenizer(loaded).decoder();
+        requireTokenizer(loaded);
         if (flags.prompt !== undefined) process.stdout.write(flags.prompt);
-        for await (const { id } of generate(model, prompts, options)) process.stdout.write(decoder.push(id));
-        process.stdout.write(`${decoder.end()}\n`);
+        for await (const { text } of generate(model, prompts, { ...options, tokenizer })) process.stdout.write(text!);
+        process.stdout.write('\n');
       }
     });
 }

@@ -6,7 +6,7 @@ import { resolveModel } from '../models.js';
 export function addInspect(program: Command): void {
   program
     .command('inspect')
-    .argument('<M>', 'a folder or file, or zoo:NAME')
+    .argument('<M>', 'a folder or file, zoo:NAME, or org/name of the hub')
     .description('Say what a model is: family, sizes, parameters, sites, number of attention maps, memory of each view.')
     .option('--json', 'as JSON')
     .option('--length <N>', 'the length for which memory is computed', '1024')

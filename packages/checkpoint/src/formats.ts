@@ -1,12 +1,19 @@
 import { open } from 'node:fs/promises';
 import { named, type TensorFile } from './file-reading.js';
+import { elementBytes } from './dtypes.js';
+import { architectures } from './gguf/architectures.js';
+import { ggufTypes } from './gguf/types.js';
 import { readGguf } from './gguf/read.js';
 import { readPyTorch } from './pytorch.js';
+import { storageTypeNames } from './pytorch-tensors.js';
 import { readSafetensors } from './safetensors.js';
 
 /** A file format of weights. */
 export interface WeightFormat {
   name: string;
+  /** element types that are read, and those that are written, by what */
+  reads: readonly string[];
+  writes?: { types: readonly string[]; by: string };
   /** names that such files have in a model folder, in the order in which they are looked for */
   files: readonly string[];
   /** whether a file is of this format, by its first 8 bytes */
@@ -18,18 +25,23 @@ export interface WeightFormat {
 export const weightFormats: readonly WeightFormat[] = [
   {
     name: 'GGUF',
+    reads: ggufTypes.map(({ name }) => name),
+    writes: { types: ['F32', 'F16', 'Q8_0'], by: 'convert --to gguf' },
     files: ['model.gguf'],
     begins: ([a, b, c, d]) => a === 0x47 && b === 0x47 && c === 0x55 && d === 0x46,
     open: readGguf,
   },
   {
     name: 'PyTorch',
+    reads: storageTypeNames,
     files: ['pytorch_model.bin', 'pytorch_model.bin.index.json'],
     begins: ([a, b, c]) => (a === 0x50 && b === 0x4b) || (a === 0x80 && b! >= 2 && b! <= 5 && c !== 0),
     open: readPyTorch,
   },
   {
     name: 'safetensors',
+    reads: Object.keys(elementBytes),
+    writes: { types: ['F32', 'F16', 'BF16'], by: 'convert --to safetensors' },
     files: ['model.safetensors', 'model.safetensors.index.json'],
     begins: () => true,
     open: readSafetensors,
@@ -46,3 +58,6 @@ export async function openTensorFile(path: string): Promise<TensorFile> {
   });
   return weightFormats.find((format) => format.begins(first))!.open(path);
 }
+
+/** Families that GGUF files are read and written of. */
+export const ggufFamilies: readonly string[] = architectures.flatMap(({ families }) => families);

@@ -7,7 +7,7 @@ export { readGguf } from './gguf/read.js';
 export { writeGguf, type GgufDType } from './gguf/write.js';
 export { downloadModel, isHubId, type HubOptions, type HubProgress } from './hub.js';
 export { readPyTorch } from './pytorch.js';
-export { openTensorFile } from './formats.js';
+export { ggufFamilies, openTensorFile, weightFormats, type WeightFormat } from './formats.js';
 export { saveModel, type SaveDType, type SaveOptions } from './save.js';
 export { byteTokenizer } from './byte-tokenizer.js';
 export { loadTokenizer, requireTokenizer, tokenizerFor, type Encoded, type Tokenizer } from './tokenizer.js';

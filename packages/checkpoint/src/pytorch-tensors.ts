@@ -41,6 +41,9 @@ const storageTypes: Readonly<Record<string, StoredDType>> = {
   BoolStorage: 'BOOL',
 };
 
+/** Element types of PyTorch files that are read, by their names in safetensors files. */
+export const storageTypeNames: readonly string[] = Object.values(storageTypes);
+
 function rebuildTensor([storage, offset, shape, strides]: readonly Value[]): StridedTensor {
   const sizes = (value: Value | undefined): number[] => {
     if (!(value instanceof Tuple) || !value.items.every((size) => Number.isSafeInteger(size) && (size as number) >= 0))

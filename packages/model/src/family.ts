@@ -92,6 +92,8 @@ export interface BlockParts extends Dynamics {
 export interface ModelFamily<Config extends ModelConfig = ModelConfig> {
   /** `model_type` of config.json */
   name: string;
+  /** what people call it, with its source: for lists of families */
+  title?: string;
   /** Reads config.json; throws ModelError naming the field, the value and what it must be. */
   parseConfig(json: unknown): Config;
   /** All parameters, by the names that Hugging Face checkpoints use. */

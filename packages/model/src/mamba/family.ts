@@ -47,6 +47,7 @@ const backbone: Backbone<MambaConfig> = { layerSites, block: mambaBlock, initial
 /** Mamba-1 (Gu and Dao 2023), `model_type: "mamba"`: MambaForCausalLM and MambaForSequenceClassification. */
 export const mamba: ModelFamily<MambaConfig> = {
   name: 'mamba',
+  title: 'Mamba (Gu and Dao 2023)',
   parseConfig: parseMambaConfig,
   parameters: mambaParameters,
   sites: (config) => backboneSites(config, layerSites),
@@ -59,4 +60,9 @@ export const mamba: ModelFamily<MambaConfig> = {
 };
 
 /** Falcon-Mamba (Zuo et al. 2024), `model_type: "falcon_mamba"`: Mamba-1 with weightless norms on Δr, B and C. */
-export const falconMamba: ModelFamily<MambaConfig> = { ...mamba, name: 'falcon_mamba', parseConfig: parseFalconMambaConfig };
+export const falconMamba: ModelFamily<MambaConfig> = {
+  ...mamba,
+  name: 'falcon_mamba',
+  title: 'Falcon-Mamba (Zuo et al. 2024)',
+  parseConfig: parseFalconMambaConfig,
+};

@@ -64,6 +64,7 @@ function gateOf({ config }: Model<Mamba2Config>, scan: Tensor, z: Tensor, weight
 /** Mamba-2 (Dao and Gu 2024), `model_type: "mamba2"`. */
 export const mamba2: ModelFamily<Mamba2Config> = {
   name: 'mamba2',
+  title: 'Mamba-2 (Dao and Gu 2024)',
   parseConfig: parseMamba2Config,
   parameters: mamba2Parameters,
   sites: (config) => backboneSites(config, layerSites),

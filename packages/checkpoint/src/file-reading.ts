@@ -14,6 +14,8 @@ export interface StoredTensor<T extends StoredDType = StoredDType> {
   shape: readonly number[];
   /** The numbers, row-major; F16 and BF16 widened to Float32. Throws CheckpointError when the file was cut short meanwhile. */
   read(): Promise<ArrayOfDType[T]>;
+  /** F16 and BF16: the numbers as they are stored; absent where they cannot be had so */
+  readBits?(): Promise<Uint16Array<ArrayBuffer>>;
 }
 
 /** An open file of tensors; close it (or use `await using`) when they are read. */
@@ -70,6 +72,13 @@ async function readWidened(file: FileHandle, dtype: 'F16' | 'BF16', numbers: Flo
     await readAt(file, bytesOf(part), position + 2 * start);
     widen(dtype, part, numbers.subarray(start, start + part.length));
   }
+}
+
+/** `count` numbers of 16 bits, as they are stored. */
+export async function readHalves(file: FileHandle, position: number, count: number): Promise<Uint16Array<ArrayBuffer>> {
+  const bits = new Uint16Array(count);
+  await readAt(file, bytesOf(bits), position);
+  return bits;
 }
 
 /** The bytes of an array. */

@@ -3,10 +3,12 @@ import { dirname, join } from 'node:path';
 import { getFamily, Model, type ModelConfig, type ParameterSpec } from '@hidden-attention/model';
 import { formatShape, openDevice, Tensor, type Device, type Float } from '@hidden-attention/tensor';
 import { readConfig } from './config-json.js';
+import { widen } from './dtypes.js';
 import { downloadModel, isHubId, type HubOptions } from './hub.js';
 import { fromOriginal, isOriginal } from './original-config.js';
 import { CheckpointError, fileTrouble } from './errors.js';
 import type { StoredTensor } from './file-reading.js';
+import { narrow } from './narrow.js';
 import { parseTokenizer } from './tokenizer-json.js';
 import { tokenizerFor, type Tokenizer } from './tokenizer.js';
 import { openFolderWeights, openWeights, type Weights } from './weights.js';
@@ -59,10 +61,12 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const parameters = new Map<string, Tensor<Float>>();
   const model = new Model(family, config, json, parameters, options.device ?? openDevice());
   try {
-    for (const [name, { shape }] of Object.entries(specs)) {
-      const numbers = await readFloats(weights.tensors.get(name)!);
-      if (!options.allowNonFinite) refuseNonFinite(weights, name, numbers);
-      parameters.set(name, parameterOf(numbers, specs[name]!, heldAs(options.dtype, weights.tensors.get(name)!), model.device));
+    for (const name of Object.keys(specs)) {
+      const stored = weights.tensors.get(name)!;
+      const tensor = await parameterOf(stored, specs[name]!, heldAs(options.dtype, stored), model.device, (numbers) => {
+        if (!options.allowNonFinite) refuseNonFinite(weights, name, numbers);
+      });
+      parameters.set(name, tensor);
     }
     const unused = await unusedNames(weights, specs, config);
     const tokenizer = weights.tokenizer
@@ -87,12 +91,34 @@ function heldAs(dtype: LoadOptions['dtype'] = 'f32', stored: StoredTensor): Floa
   return dtype === 'stored' ? (storedTypes[stored.dtype] ?? 'f32') : dtype;
 }
 
-function parameterOf(numbers: Float32Array, { shape, exact }: ParameterSpec, dtype: Float, device: Device): Tensor<Float> {
-  const wide = Tensor.from(numbers, shape, device);
-  if (exact || dtype === 'f32') return wide;
-  const narrow = wide.as(dtype);
-  wide.dispose();
-  return narrow;
+/** A parameter on the device: of 16 bits as it is stored where that is what is wanted, else by way of f32; `check` sees its numbers. */
+async function parameterOf(
+  stored: StoredTensor,
+  { shape, exact }: ParameterSpec,
+  dtype: Float,
+  device: Device,
+  check: (numbers: Float32Array) => void,
+): Promise<Tensor<Float>> {
+  if (exact || dtype === 'f32') {
+    const numbers = await readFloats(stored);
+    check(numbers);
+    return Tensor.from(numbers, shape, device);
+  }
+  let bits: Uint16Array;
+  if (stored.readBits && storedTypes[stored.dtype] === dtype) {
+    bits = await stored.readBits();
+    const piece = new Float32Array(Math.min(bits.length, 1 << 16));
+    for (let start = 0; start < bits.length; start += piece.length) {
+      const part = bits.subarray(start, start + piece.length);
+      widen(stored.dtype as 'F16' | 'BF16', part, piece);
+      check(piece.subarray(0, part.length));
+    }
+  } else {
+    const numbers = await readFloats(stored);
+    check(numbers);
+    bits = narrow(dtype === 'f16' ? 'F16' : 'BF16', numbers);
+  }
+  return Tensor.fromBits(bits, dtype, shape, device);
 }
 
 async function readFloats(tensor: StoredTensor): Promise<Float32Array> {

@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { writeAll, writeAtomically } from './atomic.js';
 import { elementBytes, holds, type StoredDType } from './dtypes.js';
 import { CheckpointError, fileTrouble } from './errors.js';
-import { bytesOf, ContentError, named, readAt, readNumbers, type StoredTensor, type TensorFile } from './file-reading.js';
+import { bytesOf, ContentError, named, readAt, readHalves, readNumbers, type StoredTensor, type TensorFile } from './file-reading.js';
 import { headerLimit, parseHeader } from './safetensors-header.js';
 
 /** An open safetensors file. */
@@ -24,6 +24,9 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
           dtype,
           shape,
           read: () => named(path, 'safetensors', () => readNumbers(file, dtype, dataStart + begin, (end - begin) / elementBytes[dtype])),
+          ...(dtype === 'F16' || dtype === 'BF16'
+            ? { readBits: () => named(path, 'safetensors', () => readHalves(file, dataStart + begin, (end - begin) / 2)) }
+            : {}),
         },
       ]),
     );

@@ -29,8 +29,8 @@ export interface Checkpoint {
   progress: Progress;
   /** a checkpoint is itself a model folder; these are the weights that training goes on from */
   model: Model;
-  /** running means of the optimiser, of the weights, and the weights of the best evaluation */
-  weights: { m: Weights; v: Weights; average?: Weights | undefined; best?: Weights | undefined };
+  /** running means of the optimiser, of the weights, and the weights of the best evaluation: of what is trained; adapters, if these are */
+  weights: { m: Weights; v: Weights; average?: Weights | undefined; best?: Weights | undefined; adapters?: Weights | undefined };
 }
 
 /** The file whose presence says that a checkpoint is whole. */

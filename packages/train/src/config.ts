@@ -8,8 +8,14 @@ const share = z.number().min(0).lt(1);
 export interface TrainConfig {
   /** what is learnt: the next token of texts, or the label of a text */
   task: 'language-modelling' | 'classification';
-  /** the content of the model's config.json */
+  /** the content of the model's config.json; that of the model that training starts from, where there is one */
   model: Record<string, unknown>;
+  /** SHA-256 of the weights that training starts from; set by `train` */
+  startsFrom?: string | undefined;
+  /** parameters that stay as they are: names or patterns with * */
+  freeze?: string[] | undefined;
+  /** train low-rank adapters beside these weights, and nothing else; merged into them when the model is saved */
+  lora?: { rank: number; alpha?: number | undefined; targets?: string[] | undefined } | undefined;
   /** 'byte', or the path of a tokenizer.json */
   tokenizer: string;
   /** of the first weights, the order of the data and what is drawn at random */
@@ -57,6 +63,11 @@ export interface TrainConfig {
 const fields = {
   task: z.enum(['language-modelling', 'classification']),
   model: z.record(z.string(), z.unknown()),
+  startsFrom: z.string().optional(),
+  freeze: z.array(z.string().min(1)).optional(),
+  lora: z
+    .strictObject({ rank: count, alpha: z.number().positive().optional(), targets: z.array(z.string().min(1)).min(1).optional() })
+    .optional(),
   tokenizer: z.string().min(1).default('byte'),
   seed: z.number().int().min(0).max(0x7fffffff).default(0),
   steps: count.optional(),
@@ -89,6 +100,7 @@ const schema: z.ZodType<TrainConfig> = z.strictObject(fields).check((context) =>
   const refuse = (field: keyof typeof recipe, message: string): void =>
     void context.issues.push({ code: 'custom', input: recipe[field], path: [field], message });
   if ((recipe.steps === undefined) === (recipe.epochs === undefined)) refuse('steps', 'give either steps or epochs');
+  if (recipe.lora && recipe.freeze) refuse('freeze', 'with lora everything else is frozen already');
   if (recipe.task === 'language-modelling') {
     for (const field of ['cropStart', 'labelSmoothing'] as const) if (recipe[field] > 0) refuse(field, 'it is for classification only');
   }

@@ -11,3 +11,4 @@ export { lossCurve, type LogLine } from './log.js';
 export { type Summary } from './prepare.js';
 export { type Weights } from './weights.js';
 export { TrainError } from './errors.js';
+export { Trained } from './trained.js';

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { saveModel, type Tokenizer } from '@hidden-attention/checkpoint';
-import { scope } from '@hidden-attention/tensor';
+import type { Model } from '@hidden-attention/model';
+import { scope, type Tensor } from '@hidden-attention/tensor';
 import writeFileAtomic from 'write-file-atomic';
 import { removeCheckpoints, writeCheckpoint, type Checkpoint } from './checkpoint.js';
 import type { Data, Sample } from './data/data.js';
@@ -14,7 +15,8 @@ import { purposes, randomFor } from './random.js';
 import { learningRateAt } from './schedule.js';
 import { Speed } from './speed.js';
 import type { TrainOptions, TrainResult } from './train.js';
-import { copyWeights, disposeWeights, updateAverage, withWeights } from './weights.js';
+import { Trained } from './trained.js';
+import { copyWeights, disposeWeights, updateAverage } from './weights.js';
 
 /** What a loop is made of. */
 export interface LoopParts {
@@ -32,6 +34,7 @@ const logEvery = 10;
 /** One training from where it stands to its end or its interruption. */
 export class Loop {
   readonly #parts: LoopParts;
+  readonly #trained: Trained;
   readonly #optimizer: Optimizer;
   readonly #speed = new Speed();
   /** since when `progress.seconds` does not count */
@@ -39,7 +42,9 @@ export class Loop {
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
-    this.#optimizer = new Optimizer(parts.state.model, parts.state.weights);
+    const { model, progress, weights } = parts.state;
+    this.#trained = new Trained(model, progress.config, weights.adapters);
+    this.#optimizer = new Optimizer(this.#trained, weights);
   }
 
   /** Steps, evaluates and writes checkpoints in turn; what comes next depends on the state alone, so resuming leaves nothing out. */
@@ -64,7 +69,7 @@ export class Loop {
     const { config, step } = state.progress;
     const begun = performance.now();
     const samples = this.#samples(step);
-    const { loss: lossTensor, gradients } = lossAndGradients(state.model, samples, config);
+    const { loss: lossTensor, gradients } = lossAndGradients(this.#trained, samples, config);
     const figures = lossAndSquares(lossTensor, gradients);
     try {
       const numbers = await figures.read();
@@ -73,7 +78,7 @@ export class Loop {
       this.#refuseDiverged(loss, norm);
       const learningRate = learningRateAt(step, steps, config);
       this.#optimizer.update(gradients, { step: step + 1, learningRate, gradientScale: clipFactor(norm, config.clipNorm) }, config);
-      if (state.weights.average) updateAverage(state.weights.average, state.model.parameters, config.averageWeights!, step + 1);
+      if (state.weights.average) updateAverage(state.weights.average, this.#trained.weights, config.averageWeights!, step + 1);
       state.progress.step++;
       const tokens = samples.reduce((total, { rows }) => total + rows.reduce((sum, row) => sum + row.length, 0), 0);
       state.progress.tokens += tokens;
@@ -114,9 +119,9 @@ export class Loop {
   /** Evaluates the weights that would be kept, and keeps them if they are the best; undefined when interrupted. */
   async #evaluate(): Promise<Evaluation | undefined> {
     const { data, state, log, options } = this.#parts;
-    const { progress, weights, model } = state;
-    const kept = weights.average ?? model.parameters;
-    const evaluation = await evaluate(withWeights(model, kept), data.heldOut!, {
+    const { progress, weights } = state;
+    const kept = weights.average ?? this.#trained.weights;
+    const evaluation = await evaluate(() => this.#trained.with(kept), data.heldOut!, {
       limit: progress.config.evaluationBatches,
       signal: options.signal,
     });
@@ -162,15 +167,17 @@ export class Loop {
   async #finish(): Promise<TrainResult> {
     const { options, data, tokenizer, state, log } = this.#parts;
     const { progress, weights, model } = state;
-    const kept = withWeights(model, weights.best ?? weights.average ?? model.parameters);
+    const keptWeights = weights.best ?? weights.average ?? this.#trained.weights;
+    const kept = scope(() => keep(this.#trained.with(keptWeights), [...model.parameters.values(), ...keptWeights.values()]));
     let evaluation = progress.best?.evaluation ?? null;
     if (data.heldOut && progress.config.evaluationBatches !== undefined) {
-      const complete = await evaluate(kept, data.heldOut, { signal: options.signal });
+      const complete = await evaluate(kept.model, data.heldOut, { signal: options.signal });
       if (!complete) return this.#interrupt();
       evaluation = complete;
     }
     this.#countSeconds();
-    await saveModel(options.out, kept, { tokenizer });
+    await saveModel(options.out, kept.model, { tokenizer });
+    for (const tensor of kept.made) tensor.dispose();
     await log.draw();
     const { config, files, step, tokens, seconds, best } = progress;
     const summary: Summary = {
@@ -193,4 +200,9 @@ export class Loop {
     this.#parts.state.progress.seconds += (now - this.#since) / 1000;
     this.#since = now;
   }
+}
+
+/** A model, and those of its tensors that were made for it: to be freed after use. In an array, so that a scope keeps them. */
+function keep(model: Model, held: readonly Tensor[]): { model: Model; made: Tensor[] } {
+  return { model, made: [...model.parameters.values()].filter((tensor) => !held.includes(tensor)) };
 }

@@ -2,6 +2,7 @@ import { inPrecision, type Model } from '@hidden-attention/model';
 import { add, affine, crossEntropy, gradient, reshape, scope, sum, Tensor, type Float } from '@hidden-attention/tensor';
 import type { TrainConfig } from './config.js';
 import type { HeldOutData, Sample } from './data/data.js';
+import { Trained } from './trained.js';
 
 /** What held-out data say of a model. */
 export interface Evaluation {
@@ -44,20 +45,21 @@ export function totalLoss(
 }
 
 /**
- * The mean loss of samples taken together (1), and its gradients by parameter; queued, not waited for. Cutting a sample in
+ * The mean loss of samples taken together (1), and its gradients by trained weight, all parameters where a model is given; queued, not waited for. Cutting a sample in
  * two gives the same, and takes less memory.
  */
 export function lossAndGradients(
-  model: Model,
+  trained: Trained | Model,
   samples: readonly Sample[],
   options: LossOptions = {},
 ): { loss: Tensor<Float>; gradients: Tensor<Float>[] } {
-  const parameters = [...model.parameters.values()];
+  const parameters = [...(trained instanceof Trained ? trained.weights : trained.parameters).values()];
+  const model = (): Model => (trained instanceof Trained ? trained.with() : trained);
   const predictions = samples.reduce((count, { labels }) => count + labels.length, 0);
   return scope(() => {
     let total: LossAndGradients | undefined;
     for (const sample of samples) {
-      const own = scope(() => gradient(() => affine(totalLoss(model, sample, options), 1 / predictions), parameters));
+      const own = scope(() => gradient(() => affine(totalLoss(model(), sample, options), 1 / predictions), parameters));
       total = total ? sumOf(total, own) : own;
     }
     return { loss: total!.value, gradients: total!.gradients };
@@ -78,27 +80,31 @@ function sumOf(a: LossAndGradients, b: LossAndGradients): LossAndGradients {
 }
 
 /**
- * Runs a model over held-out data.
+ * Runs a model over held-out data; a function makes it anew for each batch, out of what is trained.
  * @param options.limit number of batches, spread over the data; default: all
  * @returns undefined when `options.signal` was aborted before the end
  */
 export async function evaluate(
-  model: Model,
+  model: Model | (() => Model),
   data: HeldOutData,
   options: { limit?: number | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<Evaluation | undefined> {
-  const classifier = model.config.head.kind === 'classifier';
+  const make = typeof model === 'function' ? model : (): Model => model;
+  const classifier = scope(() => make().config.head.kind) === 'classifier';
   let [loss, right, predictions] = [0, 0, 0];
   for (const sample of data.batches(options.limit)) {
     if (options.signal?.aborted) return undefined;
     predictions += sample.labels.length;
     if (classifier) {
-      using logits = scope(() => model.forward(model.batch(sample.rows)).logits!);
+      using logits = scope(() => {
+        const own = make();
+        return own.forward(own.batch(sample.rows)).logits!;
+      });
       const scored = scoreRows(await logits.read(), sample.labels);
       loss += scored.loss;
       right += scored.right;
     } else {
-      using total = scope(() => totalLoss(model, sample));
+      using total = scope(() => totalLoss(make(), sample));
       loss += await total.item();
     }
   }

@@ -1,6 +1,6 @@
-import type { Model } from '@hidden-attention/model';
 import { adamw, concat, scope, sumLast, type Tensor, type Float } from '@hidden-attention/tensor';
 import type { TrainConfig } from './config.js';
+import type { Trained } from './trained.js';
 import type { Weights } from './weights.js';
 
 /** The loss (1) and Σ g² of every gradient in one tensor (1 + parameters): all that a step waits for. */
@@ -13,23 +13,20 @@ export function clipFactor(norm: number, limit: number): number {
   return Math.min(1, limit / (norm + 1e-6));
 }
 
-/** AdamW over all parameters of a model; weight decay where the family's ParameterSpec says so (not on A_log, D, biases, norms). */
+/** AdamW over all that is trained of a model; weight decay where the family's ParameterSpec says so (not on A_log, D, biases, norms). */
 export class Optimizer {
-  readonly #model: Model;
-  readonly #decays: ReadonlyMap<string, boolean>;
+  readonly #trained: Trained;
   readonly #moments: { m: Weights; v: Weights };
 
   /** @param moments running means of the gradients and of their squares, which it changes; zeros at first */
-  constructor(model: Model, moments: { m: Weights; v: Weights }) {
-    const specs = model.family.parameters(model.config);
-    this.#model = model;
-    this.#decays = new Map([...model.parameters.keys()].map((name) => [name, specs[name]!.decay]));
+  constructor(trained: Trained, moments: { m: Weights; v: Weights }) {
+    this.#trained = trained;
     this.#moments = moments;
   }
 
   /**
    * One update of all parameters in place.
-   * @param gradients in the order of the model's parameters
+   * @param gradients in the order of the trained weights
    * @param at `step` counts from 1; the gradients are multiplied by `gradientScale`
    */
   update(
@@ -38,8 +35,8 @@ export class Optimizer {
     { beta1, beta2, epsilon, weightDecay }: Pick<TrainConfig, 'beta1' | 'beta2' | 'epsilon' | 'weightDecay'>,
   ): void {
     const { m, v } = this.#moments;
-    const parameters = [...this.#model.parameters].map(([name, parameter], i) => {
-      return { parameter, gradient: gradients[i]!, m: m.get(name)!, v: v.get(name)!, decay: this.#decays.get(name) ? weightDecay : 0 };
+    const parameters = [...this.#trained.weights].map(([name, parameter], i) => {
+      return { parameter, gradient: gradients[i]!, m: m.get(name)!, v: v.get(name)!, decay: this.#trained.decays(name) ? weightDecay : 0 };
     });
     adamw(parameters, { ...at, beta1, beta2, epsilon, decay: weightDecay });
   }

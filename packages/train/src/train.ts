@@ -1,5 +1,7 @@
-import { createModel, type Model } from '@hidden-attention/model';
-import { openDevice, type Device } from '@hidden-attention/tensor';
+import { createHash } from 'node:crypto';
+import type { Tokenizer } from '@hidden-attention/checkpoint';
+import { createModel, Model } from '@hidden-attention/model';
+import { openDevice, scope, type Device, type Float, type Tensor } from '@hidden-attention/tensor';
 import { readCheckpoint, refuseOther, type Checkpoint } from './checkpoint.js';
 import { parseTrainConfig, type TrainConfig } from './config.js';
 import type { DataFile } from './data/data.js';
@@ -7,6 +9,8 @@ import { Log } from './log.js';
 import { Loop } from './loop.js';
 import type { Evaluation } from './objective.js';
 import { checkTask, openData, openFolder, openTokenizer } from './prepare.js';
+import { TrainError } from './errors.js';
+import { Trained } from './trained.js';
 import { copyWeights, disposeWeights, zeroWeights } from './weights.js';
 
 /** How far a training is. */
@@ -23,8 +27,10 @@ export interface TrainProgress {
 }
 
 export interface TrainOptions {
-  /** the recipe, as JSON (see `parseTrainConfig`) */
+  /** the recipe, as JSON (see `parseTrainConfig`); without `model` where it starts from one */
   config: unknown;
+  /** fine-tuning: the model, and its tokenizer, that training starts from; left as they are */
+  from?: { model: Model; tokenizer: Tokenizer | null };
   /** text files, or JSON lines {"text", "label"} */
   data: readonly string[];
   /** folder for the model, its checkpoints, log and curve */
@@ -53,12 +59,13 @@ export interface TrainResult {
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { out, resume = false, device = openDevice() } = options;
-  const config = parseTrainConfig(options.config);
-  const fresh = createModel(config.model, { seed: config.seed, device });
+  const { from } = options;
+  const config = parseTrainConfig(from ? await startingFrom(from.model, options.config) : options.config);
+  const fresh = from ? copyOf(from.model, device) : createModel(config.model, { seed: config.seed, device });
   let start: Checkpoint | undefined;
   try {
     checkTask(config, fresh);
-    const tokenizer = await openTokenizer(config, fresh);
+    const tokenizer = from?.tokenizer ?? (await openTokenizer(config, fresh));
     const data = await openData(config, options.data, tokenizer, fresh);
     const { finished, checkpoint } = await openFolder(out, resume);
     if (finished) {
@@ -76,12 +83,28 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
+/** The recipe with the configuration and the mark of the model that it starts from. */
+async function startingFrom(model: Model, config: unknown): Promise<unknown> {
+  const recipe = typeof config === 'object' && config !== null ? config : {};
+  if ('model' in recipe) throw new TrainError('the recipe has a field model, and training starts from a model; leave the field out');
+  const hash = createHash('sha256');
+  for (const [name, tensor] of model.parameters) hash.update(name).update(await tensor.read());
+  return { ...recipe, model: { ...model.json }, startsFrom: hash.digest('hex') };
+}
+
+/** A model whose weights may be changed, in f32. */
+function copyOf({ family, config, json, parameters }: Model, device: Device): Model {
+  const copies = scope(() => new Map([...parameters].map(([name, tensor]): [string, Tensor<Float>] => [name, tensor.as('f32')])));
+  return new Model(family, config, json, copies, device);
+}
+
 /** The state before the first step. */
 function beginning(config: TrainConfig, files: readonly DataFile[], model: Model): Checkpoint {
-  const average = config.averageWeights === undefined ? undefined : copyWeights(model.parameters);
+  const { weights } = new Trained(model, config);
+  const average = config.averageWeights === undefined ? undefined : copyWeights(weights);
   return {
     progress: { config, files, step: 0, seconds: 0, tokens: 0, last: null, best: null },
     model,
-    weights: { m: zeroWeights(model.parameters), v: zeroWeights(model.parameters), average },
+    weights: { m: zeroWeights(weights), v: zeroWeights(weights), average, adapters: config.lora ? new Map(weights) : undefined },
   };
 }

@@ -3,7 +3,8 @@ import { add, affine, scope, Tensor, type Float } from '@hidden-attention/tensor
 
 /** Numbers on the device under their parameters' names. */
 export type Weights = Map<string, Tensor<Float>>;
-type ReadonlyWeights = ReadonlyMap<string, Tensor<Float>>;
+/** The same, not to be changed. */
+export type ReadonlyWeights = ReadonlyMap<string, Tensor<Float>>;
 
 /** Copies with memory of their own. */
 export function copyWeights(weights: ReadonlyWeights): Weights {

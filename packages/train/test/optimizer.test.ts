@@ -1,7 +1,7 @@
 import { createModel } from '@hidden-attention/model';
 import { Tensor } from '@hidden-attention/tensor';
 import { describe, expect, test } from 'vitest';
-import { clipFactor, lossAndGradients, lossAndSquares, Optimizer, type Sample } from '../src/index.js';
+import { clipFactor, lossAndGradients, lossAndSquares, Optimizer, Trained, type Sample } from '../src/index.js';
 import { updateAverage, zeroWeights } from '../src/weights.js';
 import { smallClassifier, smallModel } from './support.js';
 
@@ -60,7 +60,7 @@ describe('Optimizer', () => {
       await Promise.all([...model.parameters].map(async ([name, tensor]) => [name, [...(await tensor.read())]] as const)),
     );
     const gradients = [...zeroWeights(model.parameters).values()];
-    new Optimizer(model, { m: zeroWeights(model.parameters), v: zeroWeights(model.parameters) }).update(
+    new Optimizer(new Trained(model, { seed: 0 }), { m: zeroWeights(model.parameters), v: zeroWeights(model.parameters) }).update(
       gradients,
       { step: 1, learningRate: 0.5, gradientScale: 1 },
       { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.2 },
@@ -89,7 +89,7 @@ describe('Optimizer', () => {
     const model = createModel(smallModel, { seed: 1 });
     const before = await model.parameter('backbone.norm_f.weight').read();
     const gradients = [...model.parameters.values()].map((tensor) => Tensor.full(tensor.shape, -3));
-    new Optimizer(model, { m: zeroWeights(model.parameters), v: zeroWeights(model.parameters) }).update(
+    new Optimizer(new Trained(model, { seed: 0 }), { m: zeroWeights(model.parameters), v: zeroWeights(model.parameters) }).update(
       gradients,
       { step: 1, learningRate: 0.01, gradientScale: 0.1 },
       { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 },

@@ -3,12 +3,14 @@ import { train } from '@hidden-attention/train';
 import { openDevice } from '@hidden-attention/native';
 import { MultiBar, Presets } from 'cli-progress';
 import type { Command } from 'commander';
+import { resolveModel } from '../models.js';
 import { repeated } from '../options.js';
 
 interface Flags {
   config: string;
   data: string[];
   out: string;
+  model?: string;
   resume?: boolean;
 }
 
@@ -20,9 +22,12 @@ export function addTrain(program: Command): void {
     .requiredOption('--config <FILE>', 'the recipe, a JSON file')
     .addOption(repeated('--data <FILE>', 'training data; may be given several times').makeOptionMandatory())
     .requiredOption('--out <DIR>', 'the folder for the model, its checkpoints, log and loss curve')
+    .option('--model <M>', 'start from this model (a folder or file, zoo:NAME, or org/name of the hub); the recipe then has no field model')
     .option('--resume', 'go on from the checkpoint in --out')
     .action(async (flags: Flags) => {
       const config = await readRecipe(flags.config);
+      const { device } = program.opts<{ device?: string }>();
+      const from = flags.model === undefined ? undefined : await resolveModel(flags.model, device);
       const interrupt = new AbortController();
       const onInterrupt = (): void => {
         if (interrupt.signal.aborted) process.exit(130);
@@ -34,10 +39,11 @@ export function addTrain(program: Command): void {
       try {
         const result = await train({
           config,
+          ...(from ? { from } : {}),
           data: flags.data,
           out: flags.out,
           resume: flags.resume ?? false,
-          device: openDevice(program.opts<{ device?: string }>().device),
+          device: openDevice(device),
           signal: interrupt.signal,
           onProgress: screen.update,
         });

@@ -4,6 +4,7 @@ export { type ChannelChoice, type Reduce } from './channels.js';
 export { edges, edgeSums, throughEdges, type Clamp, type EdgeOptions } from './edges.js';
 export { type RolloutReport } from './guard.js';
 export { attentionLayer, type AttentionLayer, type TopRows, type Operator } from './layer.js';
+export { LiveAttention, type LiveAttentionOptions, type LiveRow } from './live.js';
 export { checkFits, formatBytes } from './memory.js';
 export { type Position, type RowRange } from './positions.js';
 export { multiplyLayers, rollout, rolloutMatrix, type Normalize, type Rollout, type RolloutOptions } from './rollout.js';

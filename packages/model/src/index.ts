@@ -15,7 +15,7 @@ export {
 export { getFamily, listFamilies, registerFamily } from './registry.js';
 export { inPrecision } from './precision.js';
 export { runLayer } from './recompute.js';
-export { expandSites, Sites, type PatchValue } from './sites.js';
+export { expandSites, Sites, type PassObserver, type PatchValue } from './sites.js';
 export { disposeState, forkState, joinRows, selectRows, type ModelState } from './state.js';
 export { endOfSequence, headFields, headOf, parseFields, tokenFields } from './config-fields.js';
 export { falconMamba, mamba } from './mamba/family.js';

@@ -4,6 +4,14 @@ import { ModelError, nearestNames } from './errors.js';
 /** What a patch puts in a site's place: a tensor of the same shape, or a function of the value computed. */
 export type PatchValue = Tensor | ((value: Tensor) => Tensor);
 
+/** Somebody who looks at every pass over a growing text: generation, chunk by chunk or step by step. */
+export interface PassObserver {
+  /** what to capture */
+  sites: readonly string[];
+  /** The values of a pass over further positions; they are freed when this returns. */
+  see(captured: Readonly<Record<string, Tensor>>): void;
+}
+
 /**
  * The site names that a pattern stands for; `*` is any run of characters without a dot.
  * @throws ModelError naming the nearest sites when it stands for none

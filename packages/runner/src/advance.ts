@@ -1,4 +1,4 @@
-import { disposeState, joinRows, selectRows, type Model, type ModelState } from '@hidden-attention/model';
+import { disposeState, joinRows, selectRows, type Model, type ModelState, type PassObserver } from '@hidden-attention/model';
 import { scope, type Tensor, type Float } from '@hidden-attention/tensor';
 
 /** Where rows stand after their last ids. */
@@ -16,12 +16,14 @@ const positionsPerPass = 2048;
  * Reads ids into rows, any number into each: through the scan, in passes of a few thousand positions, so that memory does not
  * grow with the length and a signal is heard between passes. With one id a row it is a step of generation.
  * @param state of the rows before; left as it is. Undefined at the beginning
+ * @param observer sees each pass
  */
 export async function advance(
   model: Model,
   rows: readonly ArrayLike<number>[],
   state?: ModelState,
   signal?: AbortSignal,
+  observer?: PassObserver,
 ): Promise<Advanced> {
   const logits: Float32Array[] = [];
   const done: { rows: number[]; state: ModelState }[] = [];
@@ -33,7 +35,7 @@ export async function advance(
       const end = start + Math.max(1, Math.floor(positionsPerPass / active.length));
       const finished = active.filter((row) => rows[row]!.length <= end);
       const pieces = active.map((row) => Array.prototype.slice.call(rows[row]!, start, end) as number[]);
-      const pass = forward(model, pieces, current, finished.length > 0);
+      const pass = forward(model, pieces, current, finished.length > 0, observer);
       if (current !== state) disposeState(current!);
       current = pass.state;
       await collect(model, pass.logits, active, finished, logits);
@@ -64,9 +66,12 @@ function forward(
   rows: readonly ArrayLike<number>[],
   state: ModelState | undefined,
   wanted: boolean,
+  observer?: PassObserver,
 ): { logits: Tensor<Float> | undefined; state: ModelState } {
   return scope(() => {
-    const result = model.forward(model.batch(rows), { logits: wanted ? 'last' : 'none', ...(state ? { state } : {}) });
+    const capture = observer?.sites ?? [];
+    const result = model.forward(model.batch(rows), { logits: wanted ? 'last' : 'none', capture, ...(state ? { state } : {}) });
+    observer?.see(result.captured);
     return { logits: result.logits, state: result.state };
   });
 }

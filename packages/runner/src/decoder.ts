@@ -1,4 +1,4 @@
-import { disposeState, type Model, type ModelState } from '@hidden-attention/model';
+import { disposeState, type Model, type ModelState, type PassObserver } from '@hidden-attention/model';
 import { assign, scope, Tensor, type Device } from '@hidden-attention/tensor';
 
 /**
@@ -9,25 +9,35 @@ export class Decoder implements Disposable {
   readonly #device: Device;
   readonly #ids: Tensor<'i32'>;
   readonly #logits: Tensor<'f32'>;
+  readonly #observer: PassObserver | undefined;
+  readonly #captured: Record<string, Tensor>;
   readonly #recording: ReturnType<Device['record']>;
 
-  /** @param state of the rows before; taken over, and changed in place by every step */
+  /**
+   * @param state of the rows before; taken over, and changed in place by every step
+   * @param observer sees each step
+   */
   constructor(
     model: Model,
     readonly state: ModelState,
+    observer?: PassObserver,
   ) {
     const rows = state.layers[0]!.scan.shape[0]!;
     this.#device = model.device;
+    const sites = observer?.sites ?? [];
+    this.#observer = observer;
     const made = scope(() => ({
+      captured: shapesOf(model, state, sites),
       ids: Tensor.from(new Int32Array(rows), [rows, 1], model.device),
       logits: Tensor.empty([rows, model.config.vocabSize], model.device),
     }));
-    ({ ids: this.#ids, logits: this.#logits } = made);
+    ({ ids: this.#ids, logits: this.#logits, captured: this.#captured } = made);
     this.#recording = this.#device.record(() =>
       scope(() => {
         const batch = { ids: made.ids, lengths: new Array<number>(rows).fill(1), lengthsTensor: undefined };
-        const next = model.forward(batch, { logits: 'last', state });
+        const next = model.forward(batch, { logits: 'last', state, capture: sites });
         assign(made.logits, next.logits!);
+        for (const [name, tensor] of Object.entries(next.captured)) assign(made.captured[name]!, tensor);
         next.state.layers.forEach((layer, i) => {
           for (const [name, tensor] of Object.entries(layer)) assign(state.layers[i]![name as keyof typeof layer], tensor);
         });
@@ -39,6 +49,7 @@ export class Decoder implements Disposable {
   async step(ids: readonly number[]): Promise<Float32Array[]> {
     this.#device.write(this.#ids.handle, Int32Array.from(ids));
     this.#recording.replay();
+    this.#observer?.see(this.#captured);
     const all = await this.#logits.read();
     const size = all.length / ids.length;
     return ids.map((_, row) => all.subarray(row * size, (row + 1) * size));
@@ -49,10 +60,20 @@ export class Decoder implements Disposable {
     this.#recording.dispose();
     this.#ids.dispose();
     this.#logits.dispose();
+    for (const tensor of Object.values(this.#captured)) tensor.dispose();
     disposeState(this.state);
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** Tensors to hold what a step captures at some sites, as one step shows them. */
+function shapesOf(model: Model, state: ModelState, sites: readonly string[]): Record<string, Tensor> {
+  if (sites.length === 0) return {};
+  const rows = state.layers[0]!.scan.shape[0]!;
+  const one = model.batch(Array.from({ length: rows }, () => [0]));
+  const { captured } = model.forward(one, { state, capture: sites, logits: 'none' });
+  return Object.fromEntries(Object.entries(captured).map(([name, tensor]) => [name, Tensor.like(tensor)]));
 }

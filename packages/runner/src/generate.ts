@@ -2,6 +2,7 @@ import { disposeState, selectRows, type Model } from '@hidden-attention/model';
 import { scope } from '@hidden-attention/tensor';
 import { advance } from './advance.js';
 import { Decoder } from './decoder.js';
+import { RunnerError } from './errors.js';
 import { checkOptions, type GenerateOptions } from './options.js';
 import { Row, type GeneratedToken } from './row.js';
 
@@ -18,6 +19,7 @@ export function generate(
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedToken, void> {
   checkOptions(model, options);
+  if (options.observer && prompts.length !== 1) throw new RunnerError(`an observer follows one row; ${prompts.length} prompts were given`);
   scope(() => void model.batch(prompts)); // refuses bad ids now rather than at the first token
   return stream(model, prompts, options);
 }
@@ -29,7 +31,7 @@ async function* stream(
 ): AsyncGenerator<GeneratedToken, void> {
   const { signal } = options;
   let rows = prompts.map((prompt, row) => new Row(row, model, Array.from(prompt), options));
-  const prefill = await advance(model, prompts, undefined, signal);
+  const prefill = await advance(model, prompts, undefined, signal, options.observer);
   let { logits } = prefill;
   let decoder: Decoder | undefined;
   let state = prefill.state;
@@ -48,7 +50,7 @@ async function* stream(
         decoder = undefined;
         rows = going.map((i) => rows[i]!);
       }
-      decoder ??= new Decoder(model, state);
+      decoder ??= new Decoder(model, state, options.observer);
       logits = await decoder.step(going.map((i) => tokens[i]!.id));
     }
   } finally {

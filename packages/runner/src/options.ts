@@ -1,5 +1,5 @@
 import type { Tokenizer } from '@hidden-attention/checkpoint';
-import type { Model } from '@hidden-attention/model';
+import type { Model, PassObserver } from '@hidden-attention/model';
 import { RunnerError } from './errors.js';
 import type { SamplingOptions } from './sample.js';
 
@@ -22,6 +22,8 @@ export interface GenerateOptions extends SamplingOptions {
   stopStrings?: readonly string[];
   /** gives each token its log-probability, and this many of the likeliest ids in its place (0 for none) */
   logProbabilities?: number;
+  /** sees what every pass captures, before the token that follows it is given: live attention. For one prompt */
+  observer?: PassObserver;
   /** adds the text to each token, as far as it makes whole characters */
   tokenizer?: Pick<Tokenizer, 'decoder'>;
   /** ends the stream with the signal's reason, between two steps */

@@ -1,5 +1,6 @@
+import { LiveAttention } from '@hidden-attention/attention';
+import { requireTokenizer, type LoadedModel } from '@hidden-attention/checkpoint';
 import { generate, generateAll, type GenerateOptions } from '@hidden-attention/runner';
-import { requireTokenizer } from '@hidden-attention/checkpoint';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { readInput } from '../input.js';
@@ -18,6 +19,7 @@ interface Flags {
   seed?: string;
   ignoreEos?: boolean;
   stop?: string[];
+  live?: string;
   json?: boolean;
 }
 
@@ -37,6 +39,7 @@ export function addGenerate(program: Command): void {
     .option('--seed <S>', 'for the same choice again')
     .option('--stop <TEXT...>', 'end where one of these texts comes up; it is left out')
     .option('--ignore-eos', 'go on past the end-of-sequence token')
+    .option('--live <K>', 'with every token, the K earlier positions of each layer that it drew on most')
     .option('--json', 'as JSON, with ids')
     .action(async (flags: Flags) => {
       if ((flags.prompt === undefined) === (flags.ids === undefined)) throw new UsageError('exactly one of --prompt P, --ids F is needed');
@@ -51,6 +54,8 @@ export function addGenerate(program: Command): void {
       const { model, tokenizer } = loaded;
       if (flags.stop) Object.assign(options, { stopStrings: flags.stop, tokenizer: requireTokenizer(loaded) });
       process.once('SIGINT', () => interrupt.abort());
+      if (flags.live !== undefined)
+        return streamLive(loaded, rows[0]!, { ...options, ...(tokenizer ? { tokenizer } : {}) }, liveCount(flags.live), rows.length);
       if (flags.json) {
         const sequences = await generateAll(model, prompts, options);
         const report = { sequences: sequences.map((tokens) => ({ tokens, text: tokenizer ? tokenizer.decode(tokens) : null })) };
@@ -65,6 +70,32 @@ export function addGenerate(program: Command): void {
         process.stdout.write('\n');
       }
     });
+}
+
+const liveCount = (text: string): number => parseNumber('--live', text, { integer: true, minimum: 1 });
+
+/** One line a token: the token, then what it drew on in each layer, with the share of the row that these hold. */
+async function streamLive(
+  loaded: LoadedModel,
+  { ids }: { ids: number[] },
+  options: GenerateOptions,
+  k: number,
+  rows: number,
+): Promise<void> {
+  if (rows !== 1) throw new UsageError(`--live follows one text; ${rows} rows were given`);
+  const { model, tokenizer } = loaded;
+  const name = (id: number): string => (tokenizer ? JSON.stringify(tokenizer.tokenText(id)).slice(1, -1) : String(id));
+  const text = [...ids];
+  using live = new LiveAttention(model, { k });
+  for await (const { id } of generate(model, [ids], { ...options, observer: live })) {
+    const drawn = await live.rows();
+    process.stdout.write(`${name(id)}\n`);
+    for (const { layer, top, share, reach } of drawn) {
+      const entries = top.map(({ position, value }) => `${position} ${name(text[position]!)} ${value.toPrecision(3)}`);
+      process.stdout.write(`  layer ${layer}: ${entries.join(' · ')}  (${(100 * share).toFixed(0)} % of the row, back to ${reach})\n`);
+    }
+    text.push(id);
+  }
 }
 
 function samplingOf(flags: Flags): GenerateOptions {

@@ -12,4 +12,5 @@
 #include "reduce/reduce.h"
 #include "rms_norm/rms_norm.h"
 #include "selective_scan/selective_scan.h"
+#include "softmax_attention/softmax_attention.h"
 #include "top_k/top_k.h"

@@ -24,6 +24,12 @@ export { crossEntropy } from './ops/cross-entropy.js';
 export { sum, sumLast, sumLeading, weightedSum } from './ops/reduce.js';
 export { assign, concat, reshape, slice, split, transpose } from './ops/layout.js';
 export { attentionMatrix, attentionMatrixReduced, type AttentionMatrixInputs, type AttentionRows } from './ops/attention-matrix.js';
+export {
+  softmaxAttention,
+  softmaxAttentionMatrix,
+  type SoftmaxAttentionInputs,
+  type SoftmaxAttentionOptions,
+} from './ops/softmax-attention.js';
 export { topK, type TopK, type TopKOptions } from './ops/top-k.js';
 export { matmul, type MatmulOptions } from './ops/matmul.js';
 export { adamw, type AdamwInputs, type AdamwOptions } from './ops/adamw.js';

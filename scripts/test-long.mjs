@@ -1,5 +1,6 @@
 // npm run test:long: what takes longer. The other instruction-set levels, the sanitizers, 10,000 fuzz cases a parser, and
 // the kill-and-restart tests. `--minutes N` leaves out what would start later than that, and says so.
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Counts } from './counts.mjs';
 import { root, setUp } from './setup.mjs';
@@ -14,6 +15,20 @@ function part(name, body) {
   else body();
 }
 const native = join(root, 'native');
+/** Tests whose kernels take the race detector a minute at most each. */
+const raceTests = [
+  'adamw',
+  'attentionMatrixLong',
+  'attentionMatrixDecays',
+  'castRounds',
+  'operandsOf16Bits',
+  'crossEntropyRange',
+  'embedding',
+  'reduceNaN',
+  'selectiveScanStep',
+  'softmax',
+  'topK',
+];
 function sanitized(name, sanitize, env, playedEnv) {
   part(`C++ tests under ${name}`, () => {
     const build = `build-${sanitize.split(',')[0]}`;
@@ -56,6 +71,19 @@ sanitized('the address and undefined-behaviour sanitizers', 'address,undefined',
   NATIVE_TEST_LEVELS: 'best',
 });
 sanitized('the thread sanitizer', 'thread', { NATIVE_TEST_LEVELS: 'best', NATIVE_TEST_ONLY: 'queue,pool,memory' });
+// every GPU thread is watched: small shapes, one order
+part('played CUDA kernels under the race detector', () =>
+  counts.native('played CUDA kernels under the race detector', join(native, 'build-thread/RelWithDebInfo/simt_test'), {
+    env: { NATIVE_TEST_SCHEDULES: '1', NATIVE_TEST_ONLY: raceTests.join(',') },
+  }),
+);
+part('the CUDA library for all architectures', () => {
+  if (spawnSync('nvcc', ['--version']).status !== 0)
+    return console.log('nvcc is not here: the CUDA library was not built for all architectures');
+  const build = join(native, 'build-all');
+  if (counts.step('configure for all architectures', 'cmake', ['-S', native, '-B', build, '-DNO_ADDON=ON', '-DCUDA_ARCHITECTURES=all']))
+    counts.step('build for all architectures', 'cmake', ['--build', build, '--target', 'hidden_attention_cuda', '--parallel', '2']);
+});
 for (const level of ['v3', 'v2']) {
   part(`TypeScript tests on ${level}`, () =>
     counts.vitest(

@@ -1,8 +1,10 @@
 // A local server that speaks the hub's routes: commits, file lists, ranges, redirects, tokens, connections that break.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createModel } from '@hidden-attention/model';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CheckpointError, downloadModel, isHubId, loadModel, saveModel, writeGguf, type HubProgress } from '../src/index.js';
@@ -18,6 +20,7 @@ let broken = 0; // connections that end after a part of a large file
 let damaged = false;
 let requests: { method: string; url: string; range: string | undefined; token: string | undefined }[] = [];
 
+let source = ''; // a folder that lives as long as the server
 let server: Server;
 let endpoint = '';
 
@@ -72,19 +75,23 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
 }
 
 beforeAll(async () => {
-  const own = folder.path('source');
+  source = mkdtempSync(join(tmpdir(), 'hub-'));
+  const own = join(source, 'model');
   await saveModel(own, model);
   const files = Object.fromEntries(readdirSync(own).map((name) => [name, readFileSync(`${own}/${name}`)]));
   models['org/tiny'] = { ...files, 'README.md': Buffer.from('not wanted'), 'pytorch_model.bin': Buffer.from('not wanted either') };
   models['org/secret'] = files;
-  await writeGguf(folder.path('x.gguf'), model, { dtype: 'f32' });
-  models['org/gguf'] = { 'tiny-f32.gguf': readFileSync(folder.path('x.gguf')) };
+  await writeGguf(join(source, 'x.gguf'), model, { dtype: 'f32' });
+  models['org/gguf'] = { 'tiny-f32.gguf': readFileSync(join(source, 'x.gguf')) };
   models['org/none'] = { 'README.md': Buffer.from('nothing') };
   server = createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
-afterAll(() => new Promise((resolve) => server.close(resolve)));
+afterAll(async () => {
+  rmSync(source, { recursive: true });
+  await new Promise((resolve) => server.close(resolve));
+});
 let cache = '';
 let count = 0;
 beforeEach(() => {

@@ -28,6 +28,13 @@ namespace {
 /// One row of a backend: the kernel itself, behind the widening of operands of 16 bits.
 template <class Arguments, void (*kernel)(Context&, const Arguments&), void (*cast)(Context&, const Cast&)>
 void row(Context& context, const Arguments& arguments) {
+  // what moves numbers without looking at them, and the weights that decoding waits for, is read as it is
+  if constexpr (std::is_same_v<Arguments, Embedding>)
+    if (arguments.table.dtype == arguments.y.dtype) return kernel(context, arguments);
+  if constexpr (std::is_same_v<Arguments, CopyBlocks>)
+    if (arguments.source.dtype == arguments.target.dtype) return kernel(context, arguments);
+  if constexpr (std::is_same_v<Arguments, Matmul>)
+    if (readsNarrowWeight(arguments)) return widened(context, cast, kernel, arguments, &Matmul::b);
   if constexpr (!std::is_same_v<Arguments, Cast>)
     if (anyNarrow(arguments)) return widened(context, cast, kernel, arguments);
   kernel(context, arguments);

@@ -34,6 +34,12 @@ HA_INLINE vf splat(float x) { return x - (vf){}; }
 HA_INLINE vf load(const float* p) { return *(const vfu*)p; }
 HA_INLINE void store(float* p, vf v) { *(vfu*)p = v; }
 
+/// The bits of a bfloat16, the upper half of an f32.
+typedef uint16_t bf16;
+typedef uint16_t vhu __attribute__((vector_size(W * 2), aligned(2), may_alias));
+typedef uint32_t vu __attribute__((vector_size(W * 4)));
+HA_INLINE vf load(const bf16* p) { return (vf)(__builtin_convertvector(*(const vhu*)p, vu) << 16); }
+
 /// The first `lanes` numbers, zeros behind them; `lanes` in 0…W.
 HA_INLINE vf loadPart(const float* p, int lanes) {
 #if defined(__AVX512F__)
@@ -47,6 +53,12 @@ HA_INLINE vf loadPart(const float* p, int lanes) {
   for (int i = 0; i < lanes; i++) t[i] = p[i];
   return load(t);
 #endif
+}
+HA_INLINE vf loadPart(const bf16* p, int lanes) {
+  if (lanes == W) return load(p);
+  bf16 t[W] = {};
+  for (int i = 0; i < lanes; i++) t[i] = p[i];
+  return load(t);
 }
 HA_INLINE void storePart(float* p, vf v, int lanes) {
 #if defined(__AVX512F__)

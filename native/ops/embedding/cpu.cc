@@ -14,7 +14,8 @@ HA_INLINE void checkIds(const char* op, const int32_t* ids, int64_t count, int64
 void embedding(Context& context, const Embedding& o) {
   checkIds("embedding", o.ids, o.count, o.vocabulary);
   parallelParts(context, o.count, 0.2 * o.width + 5, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; i++) memcpy(o.y + i * o.width, o.table + o.ids[i] * o.width, o.width * sizeof(float));
+    const int64_t row = o.width * bytesOf(o.table.dtype);  // table and y have one type
+    for (int64_t i = first; i < last; i++) memcpy((char*)o.y.data + i * row, (const char*)o.table.data + o.ids[i] * row, row);
   });
 }
 

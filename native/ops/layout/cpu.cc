@@ -19,8 +19,18 @@ HA_INLINE void copyRun(float* target, const float* source, int64_t count) {
   else memcpy(target, source, count * sizeof(float));
 }
 
+/// Numbers of 16 bits, source and target of one type.
+static void copyNarrowBlocks(Context& context, const CopyBlocks& o) {
+  const bf16* source = (const bf16*)o.source.data + o.sourceOffset;
+  bf16* target = (bf16*)o.target.data + o.targetOffset;
+  parallelParts(context, o.blocks, 0.1 * o.run + 4, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; i++) memcpy(target + i * o.targetStride, source + i * o.sourceStride, o.run * sizeof(bf16));
+  });
+}
+
 void copyBlocks(Context& context, const CopyBlocks& o) {
   if (o.blocks * o.run == 0) return;
+  if (o.source.dtype != DType::f32) return copyNarrowBlocks(context, o);
   const float* source = o.source + o.sourceOffset;
   float* target = o.target + o.targetOffset;
   if (o.run == 1)

@@ -232,29 +232,32 @@ static void multiplyInTiles(Context& context, const Matmul& o) {
 
 // --- dot products
 
-/// out(s,h) (+)= streamed_s·held_h + bias: `streamed` has many rows, `held` few; both run along k.
+/// out(s,h) (+)= streamed_s·held_h + bias: `streamed` has many rows, of T, `held` few; both run along k.
+template <class T>
 struct Dots {
   int64_t k;
-  const float *streamed, *held;
+  const T* streamed;
+  const float* held;
   float* out;
   int64_t outStreamed, outHeld;                // strides of out
   const float *biasOfStreamed, *biasOfHeld;  // one of them, or none
   bool add;
 };
 
-template <int S, int H>
-static void dotTile(const Dots& t, int64_t firstStreamed, int64_t firstHeld) {
+template <int S, int H, class T>
+static void dotTile(const Dots<T>& t, int64_t firstStreamed, int64_t firstHeld) {
   constexpr int kChains = S * H <= 4 ? 2 : 1;
   const int64_t ahead = S * t.k <= 8192 ? S * t.k : 16 * W;  // prefetch the next tile, or this one where rows are long
   vf sums[kChains][S][H] = {};
-  const float *streamed = t.streamed + firstStreamed * t.k, *held = t.held + firstHeld * t.k;
+  const T* streamed = t.streamed + firstStreamed * t.k;
+  const float* held = t.held + firstHeld * t.k;
   const auto step = [&](int64_t p, int lanes, int chain) HA_INLINED {
     vf x[H];
 #pragma GCC unroll 6
     for (int h = 0; h < H; h++) x[h] = loadPart(held + h * t.k + p, lanes);
 #pragma GCC unroll 4
     for (int s = 0; s < S; s++) {
-      const float* row = streamed + s * t.k + p;
+      const T* row = streamed + s * t.k + p;
       __builtin_prefetch(row + ahead);
       const vf w = loadPart(row, lanes);
 #pragma GCC unroll 6
@@ -280,8 +283,8 @@ static void dotTile(const Dots& t, int64_t firstStreamed, int64_t firstHeld) {
 
 constexpr int kStreamed = 4, kHeld = W == 16 ? 6 : 3;  // of a tile of dot products
 
-template <int S>
-HA_INLINE void dotPanel(const Dots& t, int64_t streamed, int64_t held, int64_t count) {
+template <int S, class T>
+HA_INLINE void dotPanel(const Dots<T>& t, int64_t streamed, int64_t held, int64_t count) {
   switch (count) {
     case 1: return dotTile<S, 1>(t, streamed, held);
     case 2: return dotTile<S, 2>(t, streamed, held);
@@ -292,13 +295,11 @@ HA_INLINE void dotPanel(const Dots& t, int64_t streamed, int64_t held, int64_t c
   }
 }
 
-static void multiplyByDots(Context& context, const Matmul& o) {
-  const bool streamB = o.n >= o.m;
-  Dots t{o.k, o.b, o.a, o.c, 1, o.n, o.bias, nullptr, o.accumulate};
-  if (!streamB) t = {o.k, o.a, o.b, o.c, o.n, 1, nullptr, o.bias, o.accumulate};
-  const int64_t streamed = streamB ? o.n : o.m, held = streamB ? o.m : o.n, panels = (held + kHeld - 1) / kHeld;
-  const double cost = maximum(1, held) * kNanoseconds * 1.5 + 0.08;
-  parallelParts(context, (streamed + kStreamed - 1) / kStreamed, cost * o.k * kStreamed, [&](int64_t first, int64_t last) {
+template <class T>
+static void multiplyDots(Context& context, const Dots<T>& t, int64_t streamed, int64_t held) {
+  const int64_t panels = (held + kHeld - 1) / kHeld;
+  const double cost = maximum(1, held) * kNanoseconds * 1.5 + 0.02 * sizeof(T);
+  parallelParts(context, (streamed + kStreamed - 1) / kStreamed, cost * t.k * kStreamed, [&](int64_t first, int64_t last) {
     const int64_t end = minimum(streamed, last * kStreamed);
     for (int64_t s = first * kStreamed; s < end; s += kStreamed)
       for (int64_t i = 0; i < panels; i++) {
@@ -308,6 +309,12 @@ static void multiplyByDots(Context& context, const Matmul& o) {
           for (int64_t one = s; one < end; one++) dotPanel<1>(t, one, panel.first, panel.last - panel.first);
       }
   });
+}
+
+static void multiplyByDots(Context& context, const Matmul& o) {
+  if (readsNarrowWeight(o)) multiplyDots<bf16>(context, {o.k, (const bf16*)o.b.data, o.a, o.c, 1, o.n, o.bias, nullptr, o.accumulate}, o.n, o.m);
+  else if (o.n >= o.m) multiplyDots<float>(context, {o.k, o.b, o.a, o.c, 1, o.n, o.bias, nullptr, o.accumulate}, o.n, o.m);
+  else multiplyDots<float>(context, {o.k, o.a, o.b, o.c, o.n, 1, nullptr, o.bias, o.accumulate}, o.m, o.n);
 }
 
 void matmul(Context& context, const Matmul& call) {

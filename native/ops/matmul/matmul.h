@@ -18,4 +18,10 @@ struct Matmul {
   }
 };
 
+/// Whether b is a weight that few rows are multiplied with: then the processor reads it in bf16 as it is, since it is the reading
+/// that takes the time.
+inline bool readsNarrowWeight(const Matmul& o) {
+  return o.b.dtype == DType::bf16 && o.transposeB && !o.transposeA && o.m <= 8 && o.m <= o.n && 8 * o.m <= o.k;
+}
+
 }  // namespace ha

@@ -71,4 +71,24 @@ TEST(matmulNaN) {
   }
 }
 
+TEST(matmulOf16Bits) {
+  // a weight in bf16 gives what its numbers in f32 give
+  const struct { int64_t m, n, k; } shapes[] = {{1, 5, 8}, {1, 130, 300}, {3, 70, 129}, {8, 40, 64}, {9, 40, 100}, {1, 1, 9}, {5, 3, 200}};
+  for (auto [m, n, k] : shapes)
+    for (DType dtype : {DType::bf16, DType::f16}) {
+      check.label = std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + " " + nameOf(dtype);
+      const Floats a = check.normal(m * k), weight = check.normal(n * k), bias = check.normal(n);
+      std::vector<uint16_t> narrow(static_cast<size_t>(n * k)), result(static_cast<size_t>(m * n));
+      Floats wide(n * k), c(m * n), want(m * n), read(m * n);
+      check.op.cast(check.context, {n * k, weight.data(), {narrow.data(), dtype}});
+      check.op.cast(check.context, {n * k, {narrow.data(), dtype}, wide.data()});
+      check.op.matmul(check.context, {m, n, k, false, true, false, a.data(), {narrow.data(), dtype}, bias.data(), c.data()});
+      check.op.matmul(check.context, {m, n, k, false, true, false, a.data(), wide.data(), bias.data(), want.data()});
+      check.close("c", c, Doubles(want.begin(), want.end()), 2e-6);
+      check.op.matmul(check.context, {m, n, k, false, true, false, a.data(), {narrow.data(), dtype}, bias.data(), {result.data(), dtype}});
+      check.op.cast(check.context, {m * n, {result.data(), dtype}, read.data()});
+      check.close("c in 16 bits", read, Doubles(want.begin(), want.end()), dtype == DType::bf16 ? 5e-3 : 6e-4);
+    }
+}
+
 }  // namespace

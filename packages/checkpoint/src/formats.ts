@@ -4,7 +4,7 @@ import { elementBytes } from './dtypes.js';
 import { architectures } from './gguf/architectures.js';
 import { ggufTypes } from './gguf/types.js';
 import { readGguf } from './gguf/read.js';
-import { readPyTorch } from './pytorch.js';
+import { beginsAsPyTorch, readPyTorch } from './pytorch.js';
 import { storageTypeNames } from './pytorch-tensors.js';
 import { readSafetensors } from './safetensors.js';
 
@@ -35,7 +35,7 @@ export const weightFormats: readonly WeightFormat[] = [
     name: 'PyTorch',
     reads: storageTypeNames,
     files: ['pytorch_model.bin', 'pytorch_model.bin.index.json'],
-    begins: ([a, b, c]) => (a === 0x50 && b === 0x4b) || (a === 0x80 && b! >= 2 && b! <= 5 && c !== 0),
+    begins: beginsAsPyTorch,
     open: readPyTorch,
   },
   {

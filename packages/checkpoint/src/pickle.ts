@@ -79,9 +79,30 @@ export class Cursor {
   }
 }
 
+/** Instructions that one pickle may have: 40 or so make a tensor. What they leave in memory stays far below a GiB. */
+const mostInstructions = 4_000_000;
+
+/** A value of a pickle for an error message: a text, a number, or what kind of thing it is; never more than a line. */
+export function show(value: Value | undefined): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (value instanceof Global) return shortened(value.name);
+  if (value === null || typeof value !== 'object') return String(value);
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (value instanceof Tuple) return `a tuple of ${value.items.length}`;
+  return value instanceof Map ? 'a dictionary' : 'an object';
+}
+
+const shortened = (name: string): string => (name.length > 80 ? `${name.slice(0, 80)}…` : name);
 const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 const utf8 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 const mark = Symbol('mark');
+
+/** The text of protocol 0's UNICODE: Latin-1, all else as \uXXXX or \UXXXXXXXX. */
+const unescaped = (line: string): string =>
+  line.replace(/\\u([0-9a-f]{4})|\\U00(0[0-9a-f]{5}|10[0-9a-f]{4})/gi, (_, short: string | undefined, long: string) =>
+    String.fromCodePoint(Number.parseInt(short ?? long, 16)),
+  );
 
 /** A little-endian two's complement number of any length. */
 function longOf(bytes: Uint8Array): number | bigint {
@@ -126,12 +147,12 @@ export function readPickle(cursor: Cursor, makers: Makers): Value {
     const full = `${module}.${name}`;
     if (!Object.hasOwn(makers.calls, full) && !makers.names(full))
       throw new ContentError(
-        `its pickle imports ${full}, which could run anything; only tensors are read. Save the tensors alone, or as safetensors`,
+        `its pickle imports ${shortened(full)}, which could run anything; only tensors are read. Save the tensors alone, or as safetensors`,
       );
     return new Global(full);
   };
   const call = (callable: Value, args: Value): Value => {
-    if (!(callable instanceof Global)) throw damaged('it calls something that is no name');
+    if (!(callable instanceof Global)) throw damaged(`it calls ${show(callable)}, which is no name`);
     if (!(args instanceof Tuple)) throw damaged(`the arguments of ${callable.name} are no tuple`);
     const make = Object.hasOwn(makers.calls, callable.name) ? makers.calls[callable.name] : undefined;
     if (!make) throw new ContentError(`its pickle calls ${callable.name}; only tensors are read`);
@@ -143,7 +164,11 @@ export function readPickle(cursor: Cursor, makers: Makers): Value {
   };
   const setItems = (target: Value, items: readonly Value[]): void => {
     if (!(target instanceof Map) || items.length % 2 !== 0) throw damaged('a dictionary and pairs are needed');
-    for (let i = 0; i < items.length; i += 2) target.set(items[i]!, items[i + 1]!);
+    for (let i = 0; i < items.length; i += 2) {
+      if (target.has(items[i]!))
+        throw new ContentError(`${show(items[i])} stands twice in a dictionary of its pickle; each name must be its own`);
+      target.set(items[i]!, items[i + 1]!);
+    }
   };
   const recall = (index: number): Value => {
     const value = memo.get(index);
@@ -179,7 +204,7 @@ export function readPickle(cursor: Cursor, makers: Makers): Value {
     0x53: () => stack.push(cursor.line().replace(/^(['"])(.*)\1$/s, '$2')),
     0x54: () => stack.push(latin1(cursor.take(cursor.u32()))),
     0x55: () => stack.push(latin1(cursor.take(cursor.u8()))),
-    0x56: () => stack.push(cursor.line()),
+    0x56: () => stack.push(unescaped(cursor.line())),
     0x58: () => stack.push(utf8(cursor.take(cursor.u32()))),
     0x8c: () => stack.push(utf8(cursor.take(cursor.u8()))),
     0x8d: () => stack.push(utf8(cursor.take(cursor.u64()))),
@@ -223,6 +248,10 @@ export function readPickle(cursor: Cursor, makers: Makers): Value {
       setItems(top(), items);
     },
     0x63: () => stack.push(named(cursor.line(), cursor.line())),
+    0x69: () => {
+      const { name } = named(cursor.line(), cursor.line());
+      throw new ContentError(`its pickle makes an object of ${name}; only tensors are read`);
+    },
     0x93: () => {
       const name = text(pop());
       stack.push(named(text(pop()), name));
@@ -245,7 +274,9 @@ export function readPickle(cursor: Cursor, makers: Makers): Value {
     0x70: () => void memo.set(Number(cursor.line()), top()),
     0x94: () => void memo.set(memo.size, top()),
   };
-  for (;;) {
+  for (let count = 0; ; count++) {
+    if (count >= mostInstructions)
+      throw new ContentError(`a pickle has more than ${mostInstructions} instructions, the most that are read; save the weights alone`);
     const code = cursor.u8();
     if (code === 0x2e) return pop();
     const instruction = instructions[code];

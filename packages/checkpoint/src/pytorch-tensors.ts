@@ -1,7 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
-import { arrayFor, elementBytes, type ArrayOfDType, type StoredDType } from './dtypes.js';
-import { ContentError, named, readNumbers, type StoredTensor } from './file-reading.js';
-import { Global, Tuple, type Makers, type Value } from './pickle.js';
+import { elementBytes, type StoredDType } from './dtypes.js';
+import { ContentError, named, readHalves, type StoredTensor } from './file-reading.js';
+import { Global, show, Tuple, type Makers, type Value } from './pickle.js';
+import { isContiguous, readStrided } from './strided.js';
 
 /** Numbers in a file that several tensors may share. */
 export class Storage {
@@ -39,20 +40,28 @@ const storageTypes: Readonly<Record<string, StoredDType>> = {
   CharStorage: 'I8',
   ByteStorage: 'U8',
   BoolStorage: 'BOOL',
+  'storage.UntypedStorage': 'U8',
 };
 
 /** Element types of PyTorch files that are read, by their names in safetensors files. */
-export const storageTypeNames: readonly string[] = Object.values(storageTypes);
+export const storageTypeNames: readonly string[] = [...new Set(Object.values(storageTypes))];
+
+/** Element types that a saved object may mention, as one of its settings: `torch.bfloat16`. */
+const mentioned = /^torch\.(?:b?float|double|half|complex|u?int|long|short|bool)\d*$/;
+
+/** The most axes that a tensor has: torch's own limit. */
+const mostAxes = 64;
 
 function rebuildTensor([storage, offset, shape, strides]: readonly Value[]): StridedTensor {
   const sizes = (value: Value | undefined): number[] => {
+    if (value instanceof Tuple && value.items.length > mostAxes)
+      throw new ContentError(`a tensor has ${value.items.length} axes; at most ${mostAxes} are possible`);
     if (!(value instanceof Tuple) || !value.items.every((size) => Number.isSafeInteger(size) && (size as number) >= 0))
       throw new ContentError('a tensor has a shape or strides that are not whole numbers ≥ 0');
     return value.items as number[];
   };
   if (!(storage instanceof Storage)) throw new ContentError('a tensor has no storage');
-  if (!Number.isSafeInteger(offset) || (offset as number) < 0)
-    throw new ContentError(`a tensor begins at ${String(offset)} of its storage`);
+  if (!Number.isSafeInteger(offset) || (offset as number) < 0) throw new ContentError(`a tensor begins at ${show(offset)} of its storage`);
   const tensor = new StridedTensor(storage, offset as number, sizes(shape), sizes(strides));
   checkFits(tensor);
   return tensor;
@@ -64,20 +73,30 @@ function checkFits({ storage, offset, shape, strides }: StridedTensor): void {
   if (shape.includes(0)) return;
   const count = shape.reduce((product, size) => product * size, 1);
   const last = shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, offset);
-  if (!(last < storage.count) || !(count <= storage.count)) {
-    throw new ContentError(
-      `a tensor of shape [${shape}], strides [${strides}], from ${offset} on does not lie in its storage of ${storage.count} numbers; the file is damaged`,
-    );
-  }
+  const what = `a tensor of shape [${shape}], strides [${strides}], from ${offset} on`;
+  if (!(last < storage.count))
+    throw new ContentError(`${what} does not lie in its storage of ${storage.count} numbers; the file is damaged`);
+  if (!(count <= storage.count))
+    throw new ContentError(`${what} repeats the ${storage.count} numbers of its storage; save it after .contiguous()`);
 }
 
-/** What pickles of tensors may make; storages that they name are collected in `storages` by key. */
-export function tensorMakers(storages: Map<string, Storage>): Makers {
-  const map = ([items]: readonly Value[]): Map<Value, Value> => {
-    const pairs = items === undefined ? [] : (items as Value[]);
-    if (!Array.isArray(pairs) || !pairs.every((pair) => pair instanceof Tuple && pair.items.length === 2))
-      throw new ContentError('an ordered dictionary is not made of pairs');
-    return new Map(pairs.map((pair) => (pair as Tuple).items as unknown as [Value, Value]));
+/**
+ * What pickles of tensors may make; storages that they name are collected in `storages` by key.
+ * @param size bytes of the file: a pickle that makes dictionaries of the same pairs again and again gets no further than that
+ */
+export function tensorMakers(storages: Map<string, Storage>, size: number): Makers {
+  let pairsMade = 0;
+  const map = ([pairs = []]: readonly Value[]): Map<Value, Value> => {
+    if (!Array.isArray(pairs)) throw new ContentError(`an ordered dictionary is made of ${show(pairs)}, not of pairs`);
+    if ((pairsMade += pairs.length) > size) throw new ContentError('its dictionaries have more entries than it has bytes; it is damaged');
+    const made = new Map<Value, Value>();
+    for (const pair of pairs as Value[]) {
+      const [key, value, ...more] = pair instanceof Tuple ? pair.items : Array.isArray(pair) ? (pair as Value[]) : [];
+      if (key === undefined || value === undefined || more.length > 0) throw new ContentError('an ordered dictionary is not made of pairs');
+      if (made.has(key)) throw new ContentError(`${show(key)} stands twice in a dictionary of its pickle; each name must be its own`);
+      made.set(key, value);
+    }
+    return made;
   };
   return {
     calls: {
@@ -89,18 +108,25 @@ export function tensorMakers(storages: Map<string, Storage>): Makers {
         return tensor;
       },
       'torch.Size': ([items]) => items ?? new Tuple([]),
+      'torch.device': ([type]) => type ?? null,
     },
-    names: (name) => name.startsWith('torch.') && Object.hasOwn(storageTypes, name.slice('torch.'.length)),
+    names: (name) => mentioned.test(name) || (name.startsWith('torch.') && Object.hasOwn(storageTypes, name.slice('torch.'.length))),
     persistent(id) {
-      const [kind, type, key, , count] = id instanceof Tuple ? id.items : [];
+      const [kind, type, key, , count, view] = id instanceof Tuple ? id.items : [];
       if (kind !== 'storage' || !(type instanceof Global) || (typeof key !== 'string' && typeof key !== 'number'))
         throw new ContentError('its pickle refers to something that is no storage');
-      const dtype = storageTypes[type.name.slice('torch.'.length)];
-      if (!dtype) throw new ContentError(`a storage of type ${type.name} is not known; known: ${Object.keys(storageTypes).join(', ')}`);
-      if (!Number.isSafeInteger(count) || (count as number) < 0) throw new ContentError(`storage ${key} claims ${String(count)} numbers`);
+      const typeName = type.name.slice('torch.'.length);
+      const dtype = Object.hasOwn(storageTypes, typeName) ? storageTypes[typeName] : undefined;
+      if (!dtype) throw new ContentError(`a storage of type ${show(type)} is not known; known: ${Object.keys(storageTypes).join(', ')}`);
+      if (!Number.isSafeInteger(count) || (count as number) < 0)
+        throw new ContentError(`storage ${show(key)} claims ${show(count)} numbers; a whole number ≥ 0 is needed`);
+      if (view !== undefined && view !== null)
+        throw new ContentError(
+          `storage ${show(key)} is a view of another one, as torch before 0.4 wrote them; save it again with a later torch`,
+        );
       const known = storages.get(String(key));
       if (known && (known.dtype !== dtype || known.count !== count))
-        throw new ContentError(`storage ${key} is described twice, and differently; the file is damaged`);
+        throw new ContentError(`storage ${show(key)} is described twice, and differently; the file is damaged`);
       const storage = known ?? new Storage(String(key), dtype, count as number);
       storages.set(String(key), storage);
       return storage;
@@ -110,17 +136,18 @@ export function tensorMakers(storages: Map<string, Storage>): Makers {
 
 /** Depth to which dictionaries may lie in one another. */
 const deepest = 32;
-/** Tensors that one file may name. */
-const most = 1_000_000;
 
-/** The tensors in a value, their names joined by dots where dictionaries or lists lie in one another; other values are passed over. */
-export function tensorsIn(value: Value): Map<string, StridedTensor> {
+/**
+ * The tensors in a value, their names joined by dots where dictionaries or lists lie in one another; other values are passed over.
+ * @param size bytes of the file: each value takes one at least, unless dictionaries that hold each other multiply them
+ */
+export function tensorsIn(value: Value, size: number): Map<string, StridedTensor> {
   const found = new Map<string, StridedTensor>();
   let seen = 0;
   const visit = (item: Value, name: string, depth: number): void => {
-    if (++seen > most) throw new ContentError(`it names more than ${most} values; it is damaged`);
+    if (++seen > size) throw new ContentError('its dictionaries hold one another more often than it has bytes; it is damaged');
     if (item instanceof StridedTensor) {
-      if (found.has(name)) throw new ContentError(`the name "${name}" stands twice in it; each tensor must be stored once`);
+      if (found.has(name)) throw new ContentError(`the name ${show(name)} stands twice in it; each tensor must be stored once`);
       found.set(name, item);
     } else if (item instanceof Map || Array.isArray(item) || item instanceof Tuple) {
       if (depth >= deepest) throw new ContentError(`its dictionaries lie more than ${deepest} deep in one another; it is damaged`);
@@ -148,42 +175,16 @@ export function weightsIn(value: Value): Value {
 
 /** A tensor to be read from an open file. */
 export function storedTensor(path: string, file: FileHandle, name: string, tensor: StridedTensor): StoredTensor {
-  const { storage, shape } = tensor;
+  const { storage, offset, shape } = tensor;
+  const { dtype } = storage;
+  const read = <R>(use: () => Promise<R>): Promise<R> => named(path, 'a PyTorch file', use);
+  const count = shape.reduce((product, size) => product * size, 1);
+  const halves = (dtype === 'F16' || dtype === 'BF16') && isContiguous(tensor);
   return {
     name,
-    dtype: storage.dtype,
+    dtype,
     shape,
-    read: () => named(path, 'a PyTorch file', () => readStrided(file, tensor)),
+    read: () => read(() => readStrided(file, tensor, dtype, storage.position!)),
+    ...(halves ? { readBits: () => read(() => readHalves(file, storage.position! + 2 * offset, count)) } : {}),
   };
-}
-
-async function readStrided(file: FileHandle, { storage, offset, shape, strides }: StridedTensor): Promise<ArrayOfDType[StoredDType]> {
-  const { dtype, position } = storage;
-  if (shape.includes(0)) return arrayFor(dtype, 0);
-  const each = elementBytes[dtype];
-  const count = shape.reduce((product, size) => product * size, 1);
-  let inner = 1;
-  const contiguous = shape
-    .map((size, axis) => ({ size, stride: strides[axis]! }))
-    .reverse()
-    .every(({ size, stride }) => {
-      const fits = size === 1 || stride === inner;
-      inner *= size;
-      return fits;
-    });
-  if (contiguous) return readNumbers(file, dtype, position! + offset * each, count);
-  const span = 1 + shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 0);
-  const all = await readNumbers(file, dtype, position! + offset * each, span);
-  const numbers = arrayFor(dtype, count);
-  const index = shape.map(() => 0);
-  for (let i = 0, from = 0; i < count; i++) {
-    numbers[i] = all[from]!;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      from += strides[axis]!;
-      if (++index[axis]! < shape[axis]!) break;
-      from -= index[axis]! * strides[axis]!;
-      index[axis] = 0;
-    }
-  }
-  return numbers;
 }

@@ -1,6 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { ContentError, named, readAt, type TensorFile } from './file-reading.js';
-import { Cursor, readPickle, type Value } from './pickle.js';
+import { Cursor, readPickle, show, type Value } from './pickle.js';
+import { headerLimit } from './safetensors-header.js';
 import { storedTensor, tensorMakers, tensorsIn, weightsIn, type Storage } from './pytorch-tensors.js';
 import { readZipEntries } from './zip-entries.js';
 
@@ -11,6 +12,21 @@ const longestPickles = 64 * 2 ** 20;
 
 /** What the first pickle of the older form holds. */
 const magic = 0x1950a86a20f9469cfc6cn;
+
+/** A zip file begins with its first entry, which torch never leaves out. */
+const beginsAsZip = ([a, b, c, d]: Uint8Array): boolean => a === 0x50 && b === 0x4b && c === 3 && d === 4;
+
+/**
+ * Whether a file is one of PyTorch's, by its first 8 bytes: a zip file, or a pickle of protocol 2 to 5 or of 0 and 1 that holds the
+ * magic number. Safetensors files begin with the length of their header, whose first bytes may be any; no such length is as
+ * large as the pickle's bytes read as one.
+ */
+export function beginsAsPyTorch(first: Uint8Array): boolean {
+  if (beginsAsZip(first)) return true;
+  if (new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true) <= headerLimit) return false;
+  const pickled = first[0] === 0x80 && first[1]! >= 2 && first[1]! <= 5;
+  return pickled || Buffer.from(first).toString('latin1') === `L${magic}`.slice(0, 8);
+}
 
 /**
  * Opens what `torch.save` wrote (`.bin`, `.pt`, `.pth`), in the zip form or the older one: its pickles are read by a parser that
@@ -23,11 +39,11 @@ export async function readPyTorch(path: string): Promise<TensorFile> {
   try {
     const value = await named(path, format, async () => {
       const first = new Uint8Array(4);
-      const { bytesRead } = await file.read(first, 0, 4, 0);
-      const zip = bytesRead === 4 && first[0] === 0x50 && first[1] === 0x4b && first[2]! <= 8;
-      return zip ? readZipForm(path, file) : readOldForm(file);
+      await file.read(first, 0, 4, 0);
+      return beginsAsZip(first) ? readZipForm(path, file) : readOldForm(file);
     });
-    const found = await named(path, format, async () => tensorsIn(weightsIn(value)));
+    const { size } = await file.stat();
+    const found = await named(path, format, async () => tensorsIn(weightsIn(value), size));
     const tensors = new Map([...found].map(([name, tensor]) => [name, storedTensor(path, file, name, tensor)]));
     const close = (): Promise<void> => file.close();
     return { metadata: {}, tensors, close, [Symbol.asyncDispose]: close };
@@ -55,12 +71,12 @@ async function readZipForm(path: string, file: FileHandle): Promise<Value> {
   const pickle = new Uint8Array(bytes);
   await readAt(file, pickle, position);
   const storages = new Map<string, Storage>();
-  const value = readPickle(new Cursor(pickle), tensorMakers(storages));
+  const value = readPickle(new Cursor(pickle), tensorMakers(storages, bytes));
   for (const [key, storage] of storages) {
     const entry = entries.get(`${folder}data/${key}`);
-    if (!entry) throw new ContentError(`storage ${key} has no entry data/${key}; the file is damaged`);
+    if (!entry) throw new ContentError(`storage ${show(key)} has no entry of its name under data/; the file is damaged`);
     if (entry.bytes < storage.bytes)
-      throw new ContentError(`storage ${key} needs ${storage.bytes} bytes; its entry data/${key} has ${entry.bytes}`);
+      throw new ContentError(`storage ${show(key)} needs ${storage.bytes} bytes; its entry has ${entry.bytes}`);
     storage.position = entry.position;
   }
   return value;
@@ -73,10 +89,10 @@ async function readOldForm(file: FileHandle): Promise<Value> {
   await readAt(file, front, 0);
   const cursor = new Cursor(front, front.length < size);
   const storages = new Map<string, Storage>();
-  const makers = tensorMakers(storages);
+  const makers = tensorMakers(storages, size);
   if (readPickle(cursor, makers) !== magic) throw new ContentError('it does not begin as a file of torch.save does');
   const protocol = readPickle(cursor, makers);
-  if (protocol !== 1001) throw new ContentError(`its protocol is ${String(protocol)}; 1001 is known`);
+  if (protocol !== 1001) throw new ContentError(`its protocol is ${show(protocol)}; 1001 is known`);
   const system = readPickle(cursor, makers);
   if (system instanceof Map && system.get('little_endian') === false)
     throw new ContentError('its numbers are big-endian; save it again on a little-endian machine');
@@ -86,19 +102,18 @@ async function readOldForm(file: FileHandle): Promise<Value> {
   let position = cursor.at;
   const length = new Uint8Array(8);
   for (const key of keys as Value[]) {
-    const storage = storages.get(String(key));
-    if (!storage || storage.position !== undefined)
-      throw new ContentError(`storage ${String(key)} is listed twice or belongs to no tensor`);
+    const storage = typeof key === 'string' || typeof key === 'number' ? storages.get(String(key)) : undefined;
+    if (!storage || storage.position !== undefined) throw new ContentError(`storage ${show(key)} is listed twice or belongs to no tensor`);
     await readAt(file, length, position);
     const count = new DataView(length.buffer).getBigInt64(0, true);
     if (count !== BigInt(storage.count))
-      throw new ContentError(`storage ${storage.key} has ${count} numbers; its tensors say ${storage.count}`);
+      throw new ContentError(`storage ${show(storage.key)} has ${count} numbers; its tensors say ${storage.count}`);
     storage.position = position + 8;
     position = storage.position + storage.bytes;
     if (position > size)
-      throw new ContentError(`storage ${storage.key} ends at byte ${position}; the file has ${size}: it is truncated or damaged`);
+      throw new ContentError(`storage ${show(storage.key)} ends at byte ${position}; the file has ${size}: it is truncated or damaged`);
   }
   const lost = [...storages.values()].find((storage) => storage.position === undefined);
-  if (lost) throw new ContentError(`storage ${lost.key} is not in the file; it is damaged`);
+  if (lost) throw new ContentError(`storage ${show(lost.key)} is not in the file; it is damaged`);
   return value;
 }

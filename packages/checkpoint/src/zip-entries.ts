@@ -8,6 +8,9 @@ export interface ZipEntry {
   bytes: number;
 }
 
+/** Entries that a file may have: more than any model has tensors. */
+const mostEntries = 100_000;
+
 /**
  * The entries of a zip file by name, for reading their bytes in place.
  * @throws ContentError for entries that are compressed, encrypted, called twice, called by a path that leads elsewhere, or that
@@ -21,6 +24,7 @@ export async function readZipEntries(path: string, file: FileHandle): Promise<Ma
     ),
   );
   try {
+    if (zip.entryCount > mostEntries) throw new ContentError(`it has ${zip.entryCount} entries; at most ${mostEntries} are read`);
     const entries = new Map<string, ZipEntry>();
     await new Promise<void>((resolve, reject) => {
       zip.on('error', (error: Error) => reject(wrong(error)));

@@ -90,7 +90,8 @@ async function readOldForm(file: FileHandle): Promise<Value> {
   const cursor = new Cursor(front, front.length < size);
   const storages = new Map<string, Storage>();
   const makers = tensorMakers(storages, size);
-  if (readPickle(cursor, makers) !== magic) throw new ContentError('it does not begin as a file of torch.save does');
+  const pickled = front[0] === 0x80 || front[0] === 0x4c; // a protocol, or the number itself in protocols 0 and 1
+  if (!pickled || readPickle(cursor, makers) !== magic) throw new ContentError('it does not begin as a file of torch.save does');
   const protocol = readPickle(cursor, makers);
   if (protocol !== 1001) throw new ContentError(`its protocol is ${show(protocol)}; 1001 is known`);
   const system = readPickle(cursor, makers);

@@ -23,7 +23,7 @@ const raceTests = [
   'castRounds',
   'operandsOf16Bits',
   'crossEntropyRange',
-  'embedding',
+  'embeddingRange',
   'reduceNaN',
   'selectiveScanStep',
   'softmax',

@@ -1,0 +1,149 @@
+// llama.cpp as the judge: it computes what we compute from every kind of file that is written, and decodes blocks as we do.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createModel, Model } from '@hidden-attention/model';
+import { Tensor } from '@hidden-attention/tensor';
+import { getLlama, LlamaLogLevel, type Llama, type LlamaModel } from 'node-llama-cpp';
+import { afterAll, describe, expect, test } from 'vitest';
+import { byteTokenizer, loadModel, writeGguf, type GgufDType } from '../src/index.js';
+import { ggufTypes } from '../src/gguf/types.js';
+import { toHalf } from '../src/narrow.js';
+import { temporaryFolder } from './fixtures/temporary.js';
+
+const folder = temporaryFolder();
+const options = { gpu: false, build: 'never', progressLogs: false, logLevel: LlamaLogLevel.fatal, maxThreads: 2 } as const;
+const llama: Llama | undefined = await getLlama(options).catch((error: unknown) => {
+  console.log(`tests against llama.cpp are skipped: node-llama-cpp has nothing to run here (${(error as Error).message})`);
+  return undefined;
+});
+afterAll(() => llama?.dispose());
+
+/** Numbers from −1 to 1, always the same (Knuth's linear congruential generator). */
+function numbers(seed: bigint): () => number {
+  let state = seed;
+  return () => {
+    state = BigInt.asUintN(64, state * 6364136223846793005n + 1442695040888963407n);
+    return Number(state >> 32n) / 2 ** 31 - 1;
+  };
+}
+
+/** A model none of whose parameters is left at 0 or 1, so that a forgotten or exchanged one shows. */
+async function drawn(json: object): Promise<Model> {
+  const fresh = createModel(json, { seed: 4 });
+  const next = numbers(7n);
+  const parameters = new Map<string, Tensor>();
+  for (const [name, tensor] of fresh.parameters) {
+    const values = (await tensor.read()).map((value) => value + 0.2 * next());
+    parameters.set(name, Tensor.from(values, tensor.shape, fresh.device));
+  }
+  return new Model(fresh.family, fresh.config, fresh.json, parameters, fresh.device);
+}
+
+async function opened<R>(path: string, use: (theirs: LlamaModel) => Promise<R>): Promise<R> {
+  const theirs = await llama!.loadModel({ modelPath: path, gpuLayers: 0 });
+  try {
+    return await use(theirs);
+  } finally {
+    await theirs.dispose();
+  }
+}
+
+/** Log-probabilities of what follows `ids`, by llama.cpp. */
+const theirAnswer = (path: string, ids: readonly number[]): Promise<Map<number, number>> =>
+  opened(path, async (theirs) => {
+    const context = await theirs.createContext({ contextSize: 256, threads: 2 });
+    const sequence = context.getSequence();
+    type Input = Parameters<typeof sequence.controlledEvaluate>[0];
+    const asked = [...ids.slice(0, -1), [ids.at(-1)!, { generateNext: { probabilities: true } }]] as unknown as Input;
+    const { probabilities } = (await sequence.controlledEvaluate(asked)).at(-1)!.next;
+    return new Map([...probabilities!].map(([id, probability]) => [id, Math.log(probability)]));
+  });
+
+/** The same by the file as we read it. */
+async function ourAnswer(path: string, ids: readonly number[]): Promise<number[]> {
+  const { model } = await loadModel(path);
+  const logits = await model.forward(model.batch([ids]), { logits: 'last' }).logits!.read();
+  model.dispose();
+  const largest = Math.max(...logits);
+  const total = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
+  return Array.from(logits, (logit) => logit - largest - total);
+}
+
+async function expectAgreement(path: string, ids: readonly number[], within: number): Promise<void> {
+  const [ours, theirs] = [await ourAnswer(path, ids), await theirAnswer(path, ids)];
+  expect(theirs.size).toBe(ours.length);
+  expect(Math.max(...ours) - Math.min(...ours)).toBeGreaterThan(2); // an answer, not a flat line
+  const apart = ours.map((own, id) => Math.abs(own - theirs.get(id)!));
+  expect(Math.max(...apart)).toBeLessThan(within);
+}
+
+const text = 'In 12345 words — naïve 🐍, "quoted"; isn\'t it?';
+const ids = [...Buffer.from(text)];
+const sizes = { vocab_size: 256, hidden_size: 64, num_hidden_layers: 2, state_size: 16, eos_token_id: 3 };
+const heads = { num_heads: 8, head_dim: 16 };
+
+describe.skipIf(!llama).each(
+  Object.entries({
+    'mamba, tied': { ...sizes, model_type: 'mamba', tie_word_embeddings: true },
+    'mamba, untied': { ...sizes, model_type: 'mamba', tie_word_embeddings: false },
+    // with the norms' own epsilon, which is all that llama.cpp has
+    falcon_mamba: { ...sizes, model_type: 'falcon_mamba', mixer_rms_eps: 1e-5 },
+    'mamba2, tied': { ...sizes, ...heads, model_type: 'mamba2', n_groups: 1, tie_word_embeddings: true },
+    'mamba2 in 4 groups': { ...sizes, ...heads, model_type: 'mamba2', n_groups: 4, norm_groups: 4 },
+  }),
+)('%s', (name, json) => {
+  // rounding in f32; of activations to 16 bits in the products; of activations to 8 bits
+  test.each<[GgufDType, number]>([
+    ['f32', 2e-5],
+    ['f16', 1e-2],
+    ['q8_0', 0.2],
+  ])('as %s: llama.cpp gives the same log-probabilities within %s, and one id a byte', async (dtype, within) => {
+    const path = folder.path('model.gguf');
+    const model = await drawn(json);
+    await writeGguf(path, model, { dtype, tokenizer: byteTokenizer(256) });
+    expect(await opened(path, async (theirs) => [...theirs.tokenize(text)])).toEqual(ids);
+    await expectAgreement(path, ids, within);
+    model.dispose();
+  });
+});
+
+/** Where the half-precision scales of a block stand: random bits would make some of them infinite. */
+const scales: Readonly<Record<string, readonly number[]>> = {
+  Q4_0: [0],
+  Q4_1: [0, 2],
+  Q5_0: [0],
+  Q5_1: [0, 2],
+  Q8_0: [0],
+  Q4_K: [0, 2],
+  Q5_K: [0, 2],
+  Q6_K: [208],
+};
+
+/** A GGUF file that ends in its embeddings in f32, with random blocks of a type in their place. */
+function withEmbeddings(file: Buffer, type: (typeof ggufTypes)[number], count: number): Buffer {
+  const next = numbers(11n);
+  const blocks = Buffer.alloc((count / type.block) * type.bytes);
+  for (let i = 0; i < blocks.length; i++) blocks[i] = Math.floor((next() + 1) * 128);
+  for (let at = 0; at < blocks.length; at += type.bytes)
+    for (const scale of scales[type.name] ?? []) blocks.writeUInt16LE(toHalf(0.01 * next()), at + scale);
+  const whole = Buffer.concat([file.subarray(0, file.length - 4 * count), blocks]);
+  const name = 'token_embd.weight';
+  whole.writeUInt32LE(type.code, whole.indexOf(name) + name.length + 4 + 2 * 8); // after the number of axes and two sizes
+  return whole;
+}
+
+describe.skipIf(!llama)('blocks that llama.cpp decodes too', () => {
+  const decoded = ggufTypes.filter(({ decode }) => decode);
+  test('every type that is decoded is tried', () => expect(decoded.map(({ name }) => name)).toEqual(Object.keys(scales)));
+
+  test.each(decoded.map((type) => [type.name, type] as const))('%s', async (_, type) => {
+    const json = { ...sizes, model_type: 'mamba', hidden_size: 256, num_hidden_layers: 1, tie_word_embeddings: false };
+    const { family, config, parameters, device } = await drawn(json);
+    const [embeddings, ...others] = parameters;
+    const model = new Model(family, config, json, new Map([...others, embeddings!]), device);
+    const path = folder.path('blocks.gguf');
+    await writeGguf(path, model, { dtype: 'f32', tokenizer: byteTokenizer(256) });
+    writeFileSync(path, withEmbeddings(readFileSync(path), type, 256 * 256));
+    await expectAgreement(path, ids, 5e-5);
+    model.dispose();
+  });
+});

@@ -70,7 +70,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   });
   if (broken > 0 && part.length > 10_000) {
     broken--;
-    response.write(part.subarray(0, Math.floor(part.length / 20)), () => response.destroy());
+    response.write(part.subarray(0, Math.floor(part.length / 20)), () => setTimeout(() => response.destroy(), 50));
   } else response.end(part);
 }
 

@@ -4,9 +4,10 @@ import { createModel, Model } from '@hidden-attention/model';
 import { Tensor } from '@hidden-attention/tensor';
 import { getLlama, LlamaLogLevel, type Llama, type LlamaModel } from 'node-llama-cpp';
 import { afterAll, describe, expect, test } from 'vitest';
-import { byteTokenizer, loadModel, writeGguf, type GgufDType } from '../src/index.js';
+import { byteTokenizer, loadModel, loadTokenizer, writeGguf, type GgufDType } from '../src/index.js';
 import { ggufTypes } from '../src/gguf/types.js';
 import { toHalf } from '../src/narrow.js';
+import { gpt2Tokenizer } from './fixtures/gpt2.js';
 import { temporaryFolder } from './fixtures/temporary.js';
 
 const folder = temporaryFolder();
@@ -105,6 +106,18 @@ describe.skipIf(!llama).each(
     model.dispose();
     read.dispose();
   });
+});
+
+test.skipIf(!llama)('a byte-level BPE vocabulary gives the same ids in llama.cpp', async () => {
+  writeFileSync(folder.path('tokenizer.json'), gpt2Tokenizer(8000));
+  const tokenizer = await loadTokenizer(folder.path('tokenizer.json'));
+  const tiny = { model_type: 'mamba', vocab_size: tokenizer.vocabSize, hidden_size: 16, num_hidden_layers: 1, state_size: 4 };
+  const model = createModel(tiny, { seed: 1 });
+  await writeGguf(folder.path('bpe.gguf'), model, { tokenizer });
+  const texts = [text, 'On 2024-11-24 x += 1000000; // $$$ ok...', '  two  spaces\n\n\ttab\r\n ', 'Ünï çödé 天地玄黃 ١٢٣ e\u0301 🇩🇪'];
+  const theirs = await opened(folder.path('bpe.gguf'), async (read) => texts.map((one) => [...read.tokenize(one)]));
+  expect(theirs).toEqual(texts.map((one) => tokenizer.encode(one).ids));
+  model.dispose();
 });
 
 /** Where the half-precision scales of a block stand: random bits would make some of them infinite. */

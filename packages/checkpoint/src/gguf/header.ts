@@ -1,8 +1,21 @@
 import { ContentError } from '../file-reading.js';
 import { ggufTypes, typeByCode, type GgufType } from './types.js';
 
+/** Numbers of an array in a file's metadata; booleans as 0 and 1. */
+export type GgufNumbers =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | BigUint64Array
+  | BigInt64Array
+  | Float64Array;
+
 /** A value of a file's metadata. */
-export type GgufValue = number | bigint | boolean | string | readonly GgufValue[];
+export type GgufValue = number | bigint | boolean | string | GgufNumbers | readonly GgufValue[];
 
 /** A tensor's place in the file. */
 export interface GgufPlace {
@@ -24,19 +37,25 @@ export interface GgufHeader {
 /** The bytes given end inside of the header, and the file has more. */
 export class MoreNeeded extends Error {}
 
-/** Types of metadata, by number; 9 is an array. */
-const valueTypes: Readonly<Record<number, { bytes: number; read: (view: DataView, at: number) => number | bigint | boolean }>> = {
-  0: { bytes: 1, read: (view, at) => view.getUint8(at) },
-  1: { bytes: 1, read: (view, at) => view.getInt8(at) },
-  2: { bytes: 2, read: (view, at) => view.getUint16(at, true) },
-  3: { bytes: 2, read: (view, at) => view.getInt16(at, true) },
-  4: { bytes: 4, read: (view, at) => view.getUint32(at, true) },
-  5: { bytes: 4, read: (view, at) => view.getInt32(at, true) },
-  6: { bytes: 4, read: (view, at) => view.getFloat32(at, true) },
-  7: { bytes: 1, read: (view, at) => view.getUint8(at) !== 0 },
-  10: { bytes: 8, read: (view, at) => view.getBigUint64(at, true) },
-  11: { bytes: 8, read: (view, at) => view.getBigInt64(at, true) },
-  12: { bytes: 8, read: (view, at) => view.getFloat64(at, true) },
+/** A type of metadata: how one value is read, and the array that holds many as they are in the file. */
+interface ValueType {
+  array: { new (buffer: ArrayBuffer): GgufNumbers; readonly BYTES_PER_ELEMENT: number };
+  read(view: DataView, at: number): number | bigint | boolean;
+}
+
+/** Types of metadata, by number; 8 is a text and 9 an array. */
+const valueTypes: Readonly<Record<number, ValueType>> = {
+  0: { array: Uint8Array, read: (view, at) => view.getUint8(at) },
+  1: { array: Int8Array, read: (view, at) => view.getInt8(at) },
+  2: { array: Uint16Array, read: (view, at) => view.getUint16(at, true) },
+  3: { array: Int16Array, read: (view, at) => view.getInt16(at, true) },
+  4: { array: Uint32Array, read: (view, at) => view.getUint32(at, true) },
+  5: { array: Int32Array, read: (view, at) => view.getInt32(at, true) },
+  6: { array: Float32Array, read: (view, at) => view.getFloat32(at, true) },
+  7: { array: Uint8Array, read: (view, at) => view.getUint8(at) !== 0 },
+  10: { array: BigUint64Array, read: (view, at) => view.getBigUint64(at, true) },
+  11: { array: BigInt64Array, read: (view, at) => view.getBigInt64(at, true) },
+  12: { array: Float64Array, read: (view, at) => view.getFloat64(at, true) },
 };
 const text = 8;
 const array = 9;
@@ -81,8 +100,10 @@ class Reader {
       const count = this.length('the length of an array');
       const each = valueTypes[inner];
       if (each) {
-        const start = this.take(count * each.bytes);
-        return Array.from({ length: count }, (_, i) => each.read(this.#view, start + i * each.bytes));
+        const bytes = count * each.array.BYTES_PER_ELEMENT;
+        const start = this.bytes.byteOffset + this.take(bytes);
+        // a copy, since it may stand at any byte; a list of JavaScript's would take many times the bytes of the file
+        return new each.array((this.bytes.buffer as ArrayBuffer).slice(start, start + bytes));
       }
       const items: GgufValue[] = [];
       for (let i = 0; i < count; i++) items.push(this.value(inner, depth + 1));
@@ -90,7 +111,7 @@ class Reader {
     }
     const known = valueTypes[type];
     if (!known) throw new ContentError(`its metadata has a value of type ${type}, which is not known; it is damaged`);
-    return known.read(this.#view, this.take(known.bytes));
+    return known.read(this.#view, this.take(known.array.BYTES_PER_ELEMENT));
   }
 }
 

@@ -7,7 +7,7 @@ import { tokenizerOf } from './vocabulary.js';
 const format = 'GGUF';
 
 /** Bytes of a header that are read at most: vocabularies stand in it. */
-const longestHeader = 512 * 2 ** 20;
+const longestHeader = 128 * 2 ** 20;
 
 /**
  * Opens a GGUF file of a Mamba model (architectures `mamba`, `mamba2`): its tensors under our names, their blocks decoded when
@@ -19,16 +19,23 @@ export async function readGguf(path: string): Promise<TensorFile> {
   try {
     return await named(path, format, async () => {
       const header = await readHeader(file);
-      const name = String(header.metadata.get('general.architecture'));
+      const name = header.metadata.get('general.architecture');
       const architecture = architectures.find((known) => known.name === name);
       if (!architecture)
-        throw new ContentError(`its architecture is "${name}"; read are ${architectures.map((known) => known.name).join(', ')}`);
-      const tensors = new Map(header.places.map((place) => stored(path, file, architecture, place)));
+        throw new ContentError(
+          `its ${name === undefined ? 'metadata lack general.architecture' : `architecture is ${JSON.stringify(String(name))}`}; read are ${architectures.map((known) => known.name).join(', ')}`,
+        );
+      const tensors = new Map<string, StoredTensor>();
+      for (const place of header.places) {
+        const [ours, tensor] = stored(path, file, architecture, place);
+        if (tensors.has(ours)) throw new ContentError(`tensor ${JSON.stringify(place.name)}: another is ${ours} already`);
+        tensors.set(ours, tensor);
+      }
       const tokenizer = tokenizerOf(header);
       const close = (): Promise<void> => file.close();
       return {
         metadata: Object.fromEntries(
-          [...header.metadata].flatMap(([key, value]) => (Array.isArray(value) ? [] : [[key, String(value)]])),
+          [...header.metadata].flatMap(([key, value]) => (typeof value === 'object' ? [] : [[key, String(value)]])),
         ) as Record<string, string>,
         tensors,
         config: architecture.config(header),

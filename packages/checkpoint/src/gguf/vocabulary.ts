@@ -6,8 +6,8 @@ import type { GgufHeader, GgufValue } from './header.js';
 const control = 3;
 const userDefined = 4;
 
-/** Pre-tokenizers that cut a text as GPT-2 did. */
-const likeGpt2 = ['default', 'gpt-2', 'gpt2', 'olmo', 'mpt', 'jais', 'phi-2', 'exaone', 'trillion'];
+/** Pre-tokenizers that cut a text as GPT-2 did; `default` is what old files of such models say, or nothing. */
+const likeGpt2 = ['default', 'gpt-2', 'gpt2', 'olmo', 'mpt', 'jais', 'phi-2', 'trillion'];
 
 /** The 256 characters of byte-level vocabularies, in the order of their bytes. */
 const byteTokens = Array.from({ length: 256 }, (_, byte) => characterOfByte(byte));
@@ -39,7 +39,17 @@ export function tokenizerOf({ metadata }: GgufHeader): object | undefined {
   };
 }
 
-/** Metadata of a model's vocabulary: byte-level BPE, or one token a byte; undefined for a tokenizer that the format can't hold. */
+/** Whether a pre-tokenizer does what `gpt-2` stands for. */
+function cutsLikeGpt2(part: unknown): boolean {
+  const step = part as { type?: string; add_prefix_space?: boolean; use_regex?: boolean; pretokenizers?: unknown[] } | null | undefined;
+  if (step?.type === 'Sequence') return step.pretokenizers?.length === 1 && cutsLikeGpt2(step.pretokenizers[0]);
+  return step?.type === 'ByteLevel' && step.use_regex !== false && !step.add_prefix_space;
+}
+
+/**
+ * Metadata of a model's vocabulary: byte-level BPE that cuts a text as GPT-2 did, or one token a byte; undefined for a tokenizer
+ * that the format can't hold. That a text is composed (NFC) first is lost: the format has no place for it, and readers do not do it.
+ */
 export function vocabularyOf(
   tokenizer: Tokenizer | null,
   vocabSize: number,
@@ -51,7 +61,7 @@ export function vocabularyOf(
     const tokens = filled([...byteTokens, ...Array.from({ length: vocabSize - 256 }, (_, i) => tokenizer.tokenText(256 + i))]);
     return {
       'tokenizer.ggml.model': 'gpt2',
-      'tokenizer.ggml.pre': 'default',
+      'tokenizer.ggml.pre': 'gpt-2',
       'tokenizer.ggml.tokens': tokens,
       'tokenizer.ggml.token_type': tokens.map((_, id) => (id < 256 ? 1 : control)),
       'tokenizer.ggml.merges': [],
@@ -64,15 +74,17 @@ export function vocabularyOf(
     added_tokens?: { id: number; content: string; special: boolean }[];
     model: { type?: string; vocab: Record<string, number>; merges?: (string | [string, string])[] };
     pre_tokenizer: unknown;
+    normalizer?: { type?: string } | null;
   };
-  if (json.model.type !== 'BPE' || !JSON.stringify(json.pre_tokenizer ?? null).includes('ByteLevel')) return undefined;
+  if (json.model.type !== 'BPE' || !cutsLikeGpt2(json.pre_tokenizer)) return undefined;
+  if (json.normalizer && json.normalizer.type !== 'NFC') return undefined;
   const tokens: string[] = [];
   const types: number[] = Array.from({ length: vocabSize }, () => 5); // unused
   for (const [token, id] of Object.entries(json.model.vocab)) [tokens[id], types[id]] = [token, 1];
   for (const { id, content, special } of json.added_tokens ?? []) [tokens[id], types[id]] = [content, special ? control : userDefined];
   return {
     'tokenizer.ggml.model': 'gpt2',
-    'tokenizer.ggml.pre': 'default',
+    'tokenizer.ggml.pre': 'gpt-2',
     'tokenizer.ggml.tokens': filled(tokens),
     'tokenizer.ggml.token_type': types,
     'tokenizer.ggml.merges': (json.model.merges ?? []).map((merge) => (typeof merge === 'string' ? merge : merge.join(' '))),

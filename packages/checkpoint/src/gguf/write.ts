@@ -50,7 +50,10 @@ export async function writeGguf(
     throw new CheckpointError(`cannot write ${path}: ${error.message}`, { cause: error });
   }
   const vocabulary = vocabularyOf(tokenizer, model.config.vocabSize, model.config.endOfSequence);
-  if (!vocabulary) throw new CheckpointError(`cannot write ${path}: its tokenizer is not byte-level BPE, which is all that is written`);
+  if (!vocabulary)
+    throw new CheckpointError(
+      `cannot write ${path}: its tokenizer is not byte-level BPE that cuts texts as GPT-2 did, which is all that is written`,
+    );
   const entries = entriesOf(model, architecture.tensors, dtype);
   const header = headerOf(
     {

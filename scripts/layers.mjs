@@ -25,7 +25,7 @@ for (const [name, below] of Object.entries(allowed)) {
   for (const file of readdirSync(join(folder, 'src'), { recursive: true, withFileTypes: true })) {
     if (!file.isFile() || !/\.tsx?$/.test(file.name)) continue;
     const path = join(file.parentPath ?? file.path, file.name);
-    for (const [, specifier] of readFileSync(path, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([^'.][^']*)'/g)) {
+    for (const [, specifier] of readFileSync(path, 'utf8').matchAll(/(?:\bfrom\s+|\bimport\s*\(?\s*)'([^'.][^']*)'/g)) {
       if (specifier.startsWith('node:')) continue;
       const imported = /^@hidden-attention\/([^/]+)/.exec(specifier)?.[1] ?? (specifier === 'hidden-attention' ? 'cli' : undefined);
       const packageName = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0];

@@ -40,7 +40,7 @@ export async function readPyTorch(path: string): Promise<TensorFile> {
     const value = await named(path, format, async () => {
       const first = new Uint8Array(4);
       await file.read(first, 0, 4, 0);
-      return beginsAsZip(first) ? readZipForm(path, file) : readOldForm(file);
+      return beginsAsZip(first) ? readZipForm(file) : readOldForm(file);
     });
     const { size } = await file.stat();
     const found = await named(path, format, async () => tensorsIn(weightsIn(value), size));
@@ -54,8 +54,8 @@ export async function readPyTorch(path: string): Promise<TensorFile> {
 }
 
 /** A zip file whose entries are stored as they are: NAME/data.pkl, and the numbers of storage K in NAME/data/K. */
-async function readZipForm(path: string, file: FileHandle): Promise<Value> {
-  const entries = await readZipEntries(path, file);
+async function readZipForm(file: FileHandle): Promise<Value> {
+  const entries = await readZipEntries(file);
   const pickles = [...entries.keys()].filter((name) => name.endsWith('/data.pkl') || name === 'data.pkl');
   if (pickles.length !== 1) throw new ContentError(`it has ${pickles.length} entries called data.pkl; one is needed`);
   const folder = pickles[0]!.slice(0, -'data.pkl'.length);

@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { CheckpointError, loadModel, readPyTorch, readSafetensors } from '../src/index.js';
+import { dictionary, floats, newFile, tensor } from './fixtures/pytorch.js';
 import { temporaryFolder } from './fixtures/temporary.js';
 
 const golden = fileURLToPath(new URL('./golden/mamba1-original/', import.meta.url));
@@ -59,10 +60,11 @@ test(`${cases} damaged files: each is read or refused by name, in time and withi
     return below === 0 ? 0 : Number(state >> 33n) % below;
   };
   const path = folder.path('damaged.bin');
-  const wholes = Object.values(files).map((name) => readFileSync(`${golden}${name}`));
+  const wide = newFile(dictionary(['w', tensor({ count: 6, shape: [2, 2], strides: [1, 3] })]), { 0: floats(1, 2, 3, 4, 5, 6) }, [], true);
+  const wholes = [...Object.values(files).map((name) => readFileSync(`${golden}${name}`)), wide];
   let accepted = 0;
   for (let i = 0; i < cases; i++) {
-    let bytes = Buffer.from(wholes[i % 2]!);
+    let bytes = Buffer.from(wholes[i % 3]!);
     for (let rounds = 1 + next(3); rounds > 0; rounds--) {
       // mostly where the structure is: the pickles in front, the directory at the end
       const place = next(3);

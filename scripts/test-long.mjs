@@ -48,12 +48,14 @@ function sanitized(name, sanitize, env, playedEnv) {
         '--target',
         'native_test',
         'simt_test',
+        'simt_bugs',
         '--parallel',
         '2',
       ])
     )
       return;
     counts.native(`C++ tests under ${name}`, join(native, build, 'RelWithDebInfo/native_test'), { env });
+    counts.native(`planted mistakes under ${name}`, join(native, build, 'RelWithDebInfo/simt_bugs'), { env });
     counts.native(`played CUDA kernels under ${name}`, join(native, build, 'RelWithDebInfo/simt_test'), { env: { ...env, ...playedEnv } });
   });
 }

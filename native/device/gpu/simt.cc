@@ -60,7 +60,7 @@ struct Random {
 struct Index { size_t i; };
 struct Limit { const void* kernel; size_t bytes; };
 struct Block;
-struct Copy { void* to; const void* from; size_t bytes; int group; };
+struct Copy { void* to; const void* from; size_t bytes; int group; Site site; };
 struct Fiber : Thread {
   char* stack = nullptr;
 #ifdef SIMT_UCONTEXT
@@ -82,7 +82,7 @@ struct Fiber : Thread {
   void* asan_fake = nullptr;
 };
 struct Meeting { uint32_t mask = 0, arrived = 0; unsigned generation = 0; const char* op = ""; Site site; uint64_t value[2][32]; char order[2]; };
-struct Named { const void* key; size_t offset, bytes; };
+struct Named { const void* key; const char* name; Site site; size_t offset, bytes; };
 struct Block {
   std::vector<Fiber> fibers;
   int alive = 0, arrived = 0, sum = 0, sums[2];
@@ -169,6 +169,7 @@ void leave() {                        // the fiber's last act
   if (b.arrived) fail("it exits while %d threads wait at the barrier %s", b.arrived, place(b.site).c_str());
   for (auto& m : b.warps[f.index / 32])
     if (m.arrived && m.mask >> (f.index & 31) & 1) fail("it exits while its warp waits for it at %s %s", m.op, place(m.site).c_str());
+  if (!f.copies.empty()) fail("it exits without having waited for the copy that it began at %s", place(f.copies[0].site).c_str());
   b.alive--;
   f.done = true;
   release(f.stack);
@@ -241,17 +242,19 @@ void start(Block& b, dim3 where) {
   }
 }
 void finish(Block& b) {
-  for (auto& n : b.named) {
-#ifndef __SANITIZE_ADDRESS__
-    for (size_t i = 0; i < red_zone; i++)
-      if (b.arena[n.offset + n.bytes + i] != char(0xa5) || b.arena[n.offset - 1 - i] != char(0xa5)) {
-        error = "block (" + std::to_string(b.fibers[0].block.x) + ",...) wrote outside a shared array of " + std::to_string(n.bytes) + " bytes";
-        return;
-      }
+#ifdef __SANITIZE_ADDRESS__           // the sanitizer has watched the red zones itself
+  __asan_unpoison_memory_region(b.arena, arena_bytes);
 #else
-    __asan_unpoison_memory_region(b.arena, arena_bytes);
+  for (auto& n : b.named)
+    for (size_t i = 0; i < red_zone; i++) {
+      const bool before = b.arena[n.offset - 1 - i] != char(0xa5), after = b.arena[n.offset + n.bytes + i] != char(0xa5);
+      if (!before && !after) continue;
+      const dim3 at = b.fibers[0].block;
+      error = "block (" + std::to_string(at.x) + "," + std::to_string(at.y) + "," + std::to_string(at.z) + ") wrote " +
+              (after ? "past the end" : "before the start") + " of the shared array " + n.name + " (" + std::to_string(n.bytes) + " bytes, " + place(n.site) + ")";
+      return;
+    }
 #endif
-  }
 #ifdef SIMT_TSAN
   for (auto& f : b.fibers) __tsan_destroy_fiber(f.race_fiber);
 #endif
@@ -264,7 +267,7 @@ void describe_deadlock() {
       if (!f.done && shown++ < 6) {
         char m[16];
         snprintf(m, sizeof m, " %08x", f.mask);
-        error += "\n  " + who(f) + " waits at " + f.at + (f.mask ? m : "") + " " + (f.at[0] == 'a' ? std::string() : place(f.site));
+        error += "\n  " + who(f) + " waits at " + f.at + (f.mask ? m : "") + " " + place(f.site);
       }
   if (shown > 6) error += "\n  and " + std::to_string(shown - 6) + " more";
 }
@@ -281,7 +284,7 @@ void fail(const char* format, ...) {
   std::abort();
 }
 uint32_t lane() { return uint32_t(current->index) & 31; }
-void yield() { yields++; current->at = "a spin on a flag", current->mask = 0; to_host(); }
+void yield(Site site) { yields++; current->at = "a spin on a flag", current->mask = 0, current->site = site; to_host(); }
 void maybe_yield() { if (options.order == Order::shuffle && random() & 1) to_host(); }
 
 int barrier_sum(int value, Site site) {
@@ -332,7 +335,7 @@ const uint64_t* meet(const char* op, uint32_t mask, uint64_t value, Site site) {
   acquire(&m->order[g]);
   return m->value[g];
 }
-void* shared(const void* key, size_t bytes, size_t align) {
+void* shared(const void* key, const char* name, size_t bytes, size_t align, Site site) {
   Block& b = *current->in;
   for (auto& n : b.named) if (n.key == key) return b.arena + n.offset;
   align = std::max<size_t>(align, 16);
@@ -347,14 +350,14 @@ void* shared(const void* key, size_t bytes, size_t align) {
 #endif
   poison(b.arena + at + bytes, red_zone);
   b.used = at + bytes + red_zone;
-  b.named.push_back({key, at, bytes});
+  b.named.push_back({key, name, site, at, bytes});
   return b.arena + at;
 }
 namespace { size_t dynamic_bytes; }
-void* shared_dynamic() { return shared(&dynamic_bytes, dynamic_bytes, 128); }
-void copy_async(void* to, const void* from, size_t bytes) {
-  if ((bytes != 4 && bytes != 8 && bytes != 16) || (uintptr_t(to) | uintptr_t(from)) % bytes) fail("cp.async of %zu bytes, misaligned or not 4, 8, 16", bytes);
-  if (options.late_copies) current->copies.push_back({to, from, bytes, current->group});
+void* shared_dynamic(const char* name, Site site) { return shared(&dynamic_bytes, name, dynamic_bytes, 128, site); }
+void copy_async(void* to, const void* from, size_t bytes, Site site) {
+  if ((bytes != 4 && bytes != 8 && bytes != 16) || (uintptr_t(to) | uintptr_t(from)) % bytes) fail("cp.async of %zu bytes, misaligned or not 4, 8, 16 (%s)", bytes, place(site).c_str());
+  if (options.late_copies) current->copies.push_back({to, from, bytes, current->group, site});
   else std::memcpy(to, from, bytes);
 }
 void copy_commit() { current->group++; }

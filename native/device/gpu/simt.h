@@ -54,11 +54,11 @@ void barrier(Site site);
 int barrier_sum(int value, Site site);
 const uint64_t* meet(const char* op, uint32_t mask, uint64_t value, Site site);  // all lanes of mask, the values they brought
 uint32_t lane();
-void yield();                                     // another thread may run now
+void yield(Site site);                            // another thread may run now
 void maybe_yield();                               // the same, by chance, under Order::shuffle
-void* shared(const void* key, size_t bytes, size_t align);
-void* shared_dynamic();
-void copy_async(void* to, const void* from, size_t bytes);
+void* shared(const void* key, const char* name, size_t bytes, size_t align, Site site = Site::current());
+void* shared_dynamic(const char* name, Site site = Site::current());
+void copy_async(void* to, const void* from, size_t bytes, Site site);
 void copy_commit();
 void copy_wait(int newest);
 void allow_dynamic(const void* kernel, size_t bytes);
@@ -76,8 +76,8 @@ template <class T> SIMT_QUIET T unpack(uint64_t u) { T v; __builtin_memcpy(&v, &
 template <class T> using ha_type = T;
 #define SHARED(name, ...)           \
   static const char name##_key = 0; \
-  auto& name = *static_cast<ha_type<__VA_ARGS__>*>(simt::shared(&name##_key, sizeof(ha_type<__VA_ARGS__>), alignof(ha_type<__VA_ARGS__>)))
-#define SHARED_DYNAMIC(T, name) T* name = static_cast<T*>(simt::shared_dynamic())
+  auto& name = *static_cast<ha_type<__VA_ARGS__>*>(simt::shared(&name##_key, #name, sizeof(ha_type<__VA_ARGS__>), alignof(ha_type<__VA_ARGS__>)))
+#define SHARED_DYNAMIC(T, name) T* name = static_cast<T*>(simt::shared_dynamic(#name))
 #define LAUNCH(kernel, grid, block, bytes, stream, ...) ((void)(stream), simt::launch(kernel, grid, block, bytes, __VA_ARGS__))
 #define threadIdx (simt::self->thread)
 #define blockIdx (simt::self->block)
@@ -116,11 +116,11 @@ SIMT_SHUFFLE(__shfl_down_sync, unsigned n, l + int(n), f < base + w)
 SIMT_SHUFFLE(__shfl_xor_sync, int x, l ^ x, f < base + w)
 
 // --- memory order: spins must go through load_acquire (it yields); a volatile loop would hang here ---
-inline int load_acquire(const int* p) { simt::yield(); return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+inline int load_acquire(const int* p, simt::Site s = simt::Site::current()) { simt::yield(s); return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 inline void store_release(int* p, int v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); simt::maybe_yield(); }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
-inline void __nanosleep(unsigned) { simt::yield(); }
+inline void __nanosleep(unsigned, simt::Site s = simt::Site::current()) { simt::yield(s); }
 template <class T, class F> T simt_rmw(T* p, F f) {
   simt::maybe_yield();
   T old, now;
@@ -163,7 +163,7 @@ inline float2 __bfloat1622float2(__nv_bfloat162 b) { return {__bfloat162float(b.
 inline __half __float2half(float f) { return __half(f); }
 inline float __half2float(__half h) { return float(h); }
 
-inline void __pipeline_memcpy_async(void* to, const void* from, size_t n) { simt::copy_async(to, from, n); }
+inline void __pipeline_memcpy_async(void* to, const void* from, size_t n, simt::Site s = simt::Site::current()) { simt::copy_async(to, from, n, s); }
 inline void __pipeline_commit() { simt::copy_commit(); }
 inline void __pipeline_wait_prior(int n) { simt::copy_wait(n); }
 

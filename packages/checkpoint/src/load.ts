@@ -22,8 +22,6 @@ export interface LoadOptions {
   dtype?: Float | 'stored';
   /** where `path` is no file or folder but a model of the hub, `org/name`: its revision, progress and so on */
   hub?: HubOptions;
-  /** load weights that are NaN or infinite all the same */
-  allowNonFinite?: boolean;
 }
 
 /** A model as it was found on disk. */
@@ -34,14 +32,16 @@ export interface LoadedModel {
   folder: string;
   /** names in the file that the model has no use for */
   unused: string[];
+  /** what is suspicious about the weights, a line each: parameters with numbers that are NaN or infinite */
+  warnings: string[];
 }
 
 /**
  * Loads a model from a folder (config.json in Hugging Face's fields or those of state-spaces; weights as safetensors or as
  * PyTorch wrote them, in one file or several; tokenizer.json if any), from a GGUF file, from the hub (`org/name`), or from the path of its weight file.
- * Weights are read one tensor at a time.
- * @throws CheckpointError for a missing or damaged file, missing or misshapen parameters (all of them named, with both
- * shapes), and weights that are NaN or infinite; ModelError for a config.json that its family refuses
+ * Weights are read one tensor at a time. Those that are NaN or infinite are loaded as they are, and named in `warnings`.
+ * @throws CheckpointError for a missing or damaged file, and for missing or misshapen parameters (all of them named, with both
+ * shapes); ModelError for a config.json that its family refuses
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<LoadedModel> {
   const found = await stat(path).catch((error: unknown) => {
@@ -61,18 +61,25 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const parameters = new Map<string, Tensor<Float>>();
   const model = new Model(family, config, json, parameters, options.device ?? openDevice());
   try {
+    const warnings: string[] = [];
     for (const name of Object.keys(specs)) {
       const stored = weights.tensors.get(name)!;
+      let [notFinite, total] = [0, 0];
       const tensor = await parameterOf(stored, specs[name]!, heldAs(options.dtype, stored), model.device, (numbers) => {
-        if (!options.allowNonFinite) refuseNonFinite(weights, name, numbers);
+        for (const number of numbers) if (!Number.isFinite(number)) notFinite++;
+        total += numbers.length;
       });
       parameters.set(name, tensor);
+      if (notFinite > 0)
+        warnings.push(
+          `${weights.path}: ${notFinite} of the ${total} numbers of ${name} are NaN or infinite; the file is damaged or its training diverged`,
+        );
     }
     const unused = await unusedNames(weights, specs, config);
     const tokenizer = weights.tokenizer
       ? parseTokenizer(`the vocabulary of ${weights.path}`, JSON.stringify(weights.tokenizer))
       : await tokenizerFor(folder, model);
-    return { model, tokenizer, folder, unused };
+    return { model, tokenizer, folder, unused, warnings };
   } catch (error) {
     model.dispose();
     throw error;
@@ -91,17 +98,17 @@ function heldAs(dtype: LoadOptions['dtype'] = 'f32', stored: StoredTensor): Floa
   return dtype === 'stored' ? (storedTypes[stored.dtype] ?? 'f32') : dtype;
 }
 
-/** A parameter on the device: of 16 bits as it is stored where that is what is wanted, else by way of f32; `check` sees its numbers. */
+/** A parameter on the device: of 16 bits as it is stored where that is what is wanted, else by way of f32; `look` sees its numbers, in pieces. */
 async function parameterOf(
   stored: StoredTensor,
   { shape, exact }: ParameterSpec,
   dtype: Float,
   device: Device,
-  check: (numbers: Float32Array) => void,
+  look: (numbers: Float32Array) => void,
 ): Promise<Tensor<Float>> {
   if (exact || dtype === 'f32') {
     const numbers = await readFloats(stored);
-    check(numbers);
+    look(numbers);
     return Tensor.from(numbers, shape, device);
   }
   let bits: Uint16Array;
@@ -111,11 +118,11 @@ async function parameterOf(
     for (let start = 0; start < bits.length; start += piece.length) {
       const part = bits.subarray(start, start + piece.length);
       widen(stored.dtype as 'F16' | 'BF16', part, piece);
-      check(piece.subarray(0, part.length));
+      look(piece.subarray(0, part.length));
     }
   } else {
     const numbers = await readFloats(stored);
-    check(numbers);
+    look(numbers);
     bits = narrow(dtype === 'f16' ? 'F16' : 'BF16', numbers);
   }
   return Tensor.fromBits(bits, dtype, shape, device);
@@ -139,15 +146,6 @@ function checkParameters({ path, tensors }: Weights, specs: Record<string, Param
   throw new CheckpointError(`the weights of ${path} are not those of its config.json: ${problems.join('; ')}`);
 }
 
-function refuseNonFinite({ path }: Weights, name: string, numbers: Float32Array): void {
-  let count = 0;
-  for (const number of numbers) if (!Number.isFinite(number)) count++;
-  if (count === 0) return;
-  throw new CheckpointError(
-    `${path}: ${count} of the ${numbers.length} numbers of ${name} are NaN or infinite; the file is damaged or its training diverged (allowNonFinite loads it all the same)`,
-  );
-}
-
 /** Names that the model has no use for. The head of a tied model counts as used where it holds what the embeddings hold. */
 async function unusedNames({ tensors }: Weights, specs: Record<string, ParameterSpec>, { head }: ModelConfig): Promise<string[]> {
   const unused = [...tensors.keys()].filter((name) => !Object.hasOwn(specs, name));
@@ -159,5 +157,5 @@ async function unusedNames({ tensors }: Weights, specs: Record<string, Parameter
 async function sameNumbers(a: StoredTensor, b: StoredTensor): Promise<boolean> {
   if (formatShape(a.shape) !== formatShape(b.shape)) return false;
   const [left, right] = await Promise.all([a.read(), b.read()]);
-  return left.every((number: number | bigint, i: number) => number === right[i]);
+  return left.every((number: number | bigint, i: number) => Object.is(number, right[i]));
 }

@@ -155,12 +155,30 @@ describe('loadModel', () => {
     expect(error.message).toMatch(/norm_f\.weight \(8\) is missing/);
   });
 
-  test('refuses weights that are not finite, unless told otherwise', async () => {
-    const path = await saved((tensors) => (tensors.get(skip)!.data as Float32Array).set([NaN, -Infinity], 3));
-    const error = await fails(path);
-    expect(error.message).toMatch(/2 of the 16 numbers of backbone\.layers\.0\.mixer\.D are NaN or infinite/);
-    const { model } = await loadModel(path, { allowNonFinite: true });
-    expect((await model.parameter(skip).read())[3]).toBeNaN();
+  test('loads weights that are not finite, and names each such parameter', async () => {
+    const norm = 'backbone.norm_f.weight';
+    const path = await saved((tensors) => {
+      (tensors.get(skip)!.data as Float32Array).set([NaN, -Infinity], 3);
+      (tensors.get(embeddings)!.data as Float32Array)[100] = Infinity;
+      tensors.set('lm_head.weight', { ...tensors.get(embeddings)!, name: 'lm_head.weight' });
+    });
+    const { model, warnings, unused } = await loadModel(path);
+    expect(warnings).toEqual([
+      expect.stringMatching(/model\.safetensors: 1 of the 2048 numbers of backbone\.embeddings\.weight are NaN or infinite/),
+      expect.stringMatching(
+        /model\.safetensors: 2 of the 16 numbers of backbone\.layers\.0\.mixer\.D are NaN or infinite; the file is damaged/,
+      ),
+    ]);
+    expect(unused).toEqual([]);
+    expect([...(await model.parameter(skip).read())].slice(3, 5)).toEqual([NaN, -Infinity]);
+    expect((await loadModel(await saved())).warnings).toEqual([]);
+
+    // in 16 bits as they are stored, a piece at a time: counted once, over all pieces
+    const wide = await saved((tensors) => (tensors.get(norm)!.data as Float32Array).fill(NaN, 2), { hidden_size: 8 });
+    const own = (await loadModel(wide)).model;
+    await saveModel(folder.path('half'), own, { dtype: 'bf16' });
+    const half = await loadModel(folder.path('half'), { dtype: 'stored' });
+    expect(half.warnings).toEqual([expect.stringMatching(/6 of the 8 numbers of backbone\.norm_f\.weight/)]);
   });
 
   test('lists what it has no use for; the head of a tied model counts only where it differs', async () => {

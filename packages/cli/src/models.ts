@@ -6,9 +6,16 @@ import { progressBar } from './progress.js';
 
 /**
  * The model that `--model` names: an existing path, `zoo:NAME`, or a hub id, `org/name` or `org/name@revision`, in this order.
+ * Warnings about its weights go to standard error.
  * @throws Error that says what was looked for and what there is
  */
 export async function resolveModel(name: string, device?: string): Promise<LoadedModel> {
+  const loaded = await findModel(name, device);
+  for (const warning of loaded.warnings) process.stderr.write(`hidden-attention: warning: ${warning}\n`);
+  return loaded;
+}
+
+async function findModel(name: string, device?: string): Promise<LoadedModel> {
   const options = { device: openDevice(device) };
   if (existsSync(name)) return loadModel(name, options);
   if (name.startsWith('zoo:')) return loadZoo(name.slice(4), options);

@@ -1,8 +1,8 @@
 // The command line from outside, as docs and other programs rely on it: names, shapes, files, exit status.
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cli, fixtures, safetensors, workFolder } from './run.js';
+import { cli, fixtures, root, safetensors, workFolder } from './run.js';
 
 let work: string;
 let ragged: string;
@@ -256,6 +256,18 @@ test('train, then use what was trained; a finished folder is not overwritten', (
   expect(cli('inspect', file('trained'), '--json').status).toBe(0);
   expect(cli('generate', '--model', file('trained'), '--prompt', 'a', '--max-tokens', '3').status).toBe(0);
   expect(cli(...train)).toMatchObject({ status: 1 });
+});
+
+test('weights that are no numbers are named on standard error, and the model is used all the same', () => {
+  const own = file('damaged');
+  cpSync(join(root, 'packages/zoo/models/prose'), own, { recursive: true });
+  const weights = readFileSync(join(own, 'model.safetensors'));
+  weights.writeFloatLE(NaN, weights.length - 4);
+  writeFileSync(join(own, 'model.safetensors'), weights);
+  const { status, stdout, stderr } = cli('inspect', own, '--json');
+  expect(status).toBe(0);
+  expect(stderr).toMatch(/^hidden-attention: warning: .*model\.safetensors: 1 of the \d+ numbers of \S+ are NaN or infinite;[^\n]*\n$/);
+  expect((JSON.parse(stdout) as { warnings: string[] }).warnings).toHaveLength(1);
 });
 
 test('doctor and inspect speak JSON', () => {

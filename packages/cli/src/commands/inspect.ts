@@ -12,7 +12,7 @@ export function addInspect(program: Command): void {
     .option('--length <N>', 'the length for which memory is computed', '1024')
     .action(async (name: string, flags: { json?: boolean; length: string }) => {
       const loaded = await resolveModel(name, program.opts<{ device?: string }>().device);
-      const { model, tokenizer, unused } = loaded;
+      const { model, tokenizer, unused, warnings } = loaded;
       const { config } = model;
       const length = Number(flags.length) || 1024;
       const sizes = config as unknown as { innerSize?: number; stateSize?: number; heads?: number; convKernel?: number };
@@ -42,6 +42,7 @@ export function addInspect(program: Command): void {
         },
         parameterShapes: Object.fromEntries([...model.parameters].map(([key, tensor]) => [key, tensor.shape])),
         unused,
+        warnings,
         sites: model.sites(),
       };
       if (flags.json) return void process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);

@@ -23,6 +23,9 @@ export interface Makers {
   persistent: (id: Value) => Value;
 }
 
+/** A pickle that ends beyond the bytes at hand. */
+export class PickleGoesOn extends ContentError {}
+
 /** Bytes of pickles, read from the front. */
 export class Cursor {
   at = 0;
@@ -36,10 +39,8 @@ export class Cursor {
   }
   take(count: number): Uint8Array {
     if (!(count >= 0) || count > this.bytes.length - this.at) {
-      const reason = this.more
-        ? `its pickles are longer than ${this.bytes.length} bytes, the most that is read`
-        : 'it is truncated or damaged';
-      throw new ContentError(`it ends inside a pickle, at byte ${this.at}, where ${count} bytes are due; ${reason}`);
+      if (this.more) throw new PickleGoesOn(`its pickles are longer than ${this.bytes.length} bytes, the most that is read`);
+      throw new ContentError(`it ends inside a pickle, at byte ${this.at}, where ${count} bytes are due; it is truncated or damaged`);
     }
     this.at += count;
     return this.bytes.subarray(this.at - count, this.at);

@@ -1,6 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { ContentError, named, readAt, type TensorFile } from './file-reading.js';
-import { Cursor, readPickle, show, type Value } from './pickle.js';
+import { Cursor, PickleGoesOn, readPickle, show, type Value } from './pickle.js';
 import { headerLimit } from './safetensors-header.js';
 import { storedTensor, tensorMakers, tensorsIn, weightsIn, type Storage } from './pytorch-tensors.js';
 import { readZipEntries } from './zip-entries.js';
@@ -82,27 +82,23 @@ async function readZipForm(file: FileHandle): Promise<Value> {
   return value;
 }
 
+/** What an older file holds before its storages. */
+interface OldFront {
+  value: Value;
+  /** keys of the storages, in the order in which they lie in the file */
+  keys: readonly Value[];
+  storages: Map<string, Storage>;
+  /** byte at which they begin */
+  end: number;
+}
+
 /** Five pickles (magic number, protocol, system, the object, the keys of its storages), then each storage: its length and numbers. */
 async function readOldForm(file: FileHandle): Promise<Value> {
   const { size } = await file.stat();
-  const front = new Uint8Array(Math.min(size, longestPickles));
-  await readAt(file, front, 0);
-  const cursor = new Cursor(front, front.length < size);
-  const storages = new Map<string, Storage>();
-  const makers = tensorMakers(storages, size);
-  const pickled = front[0] === 0x80 || front[0] === 0x4c; // a protocol, or the number itself in protocols 0 and 1
-  if (!pickled || readPickle(cursor, makers) !== magic) throw new ContentError('it does not begin as a file of torch.save does');
-  const protocol = readPickle(cursor, makers);
-  if (protocol !== 1001) throw new ContentError(`its protocol is ${show(protocol)}; 1001 is known`);
-  const system = readPickle(cursor, makers);
-  if (system instanceof Map && system.get('little_endian') === false)
-    throw new ContentError('its numbers are big-endian; save it again on a little-endian machine');
-  const value = readPickle(cursor, makers);
-  const keys = readPickle(cursor, makers);
-  if (!Array.isArray(keys)) throw new ContentError('its list of storages is no list; the file is damaged');
-  let position = cursor.at;
+  const { value, keys, storages, end } = await readOldFront(file, size);
+  let position = end;
   const length = new Uint8Array(8);
-  for (const key of keys as Value[]) {
+  for (const key of keys) {
     const storage = typeof key === 'string' || typeof key === 'number' ? storages.get(String(key)) : undefined;
     if (!storage || storage.position !== undefined) throw new ContentError(`storage ${show(key)} is listed twice or belongs to no tensor`);
     await readAt(file, length, position);
@@ -117,4 +113,34 @@ async function readOldForm(file: FileHandle): Promise<Value> {
   const lost = [...storages.values()].find((storage) => storage.position === undefined);
   if (lost) throw new ContentError(`storage ${show(lost.key)} is not in the file; it is damaged`);
   return value;
+}
+
+/** Reads as much of a file as its pickles take: how long they are, only they say. */
+async function readOldFront(file: FileHandle, size: number): Promise<OldFront> {
+  for (let length = 2 ** 20; ; length *= 8) {
+    const front = new Uint8Array(Math.min(size, length, longestPickles));
+    await readAt(file, front, 0);
+    try {
+      return parseOldFront(new Cursor(front, front.length < size), size);
+    } catch (error) {
+      if (!(error instanceof PickleGoesOn) || front.length === longestPickles) throw error;
+    }
+  }
+}
+
+function parseOldFront(cursor: Cursor, size: number): OldFront {
+  const storages = new Map<string, Storage>();
+  const makers = tensorMakers(storages, size);
+  const [first] = cursor.bytes; // a protocol, or the magic number itself in protocols 0 and 1
+  if ((first !== 0x80 && first !== 0x4c) || readPickle(cursor, makers) !== magic)
+    throw new ContentError('it does not begin as a file of torch.save does');
+  const protocol = readPickle(cursor, makers);
+  if (protocol !== 1001) throw new ContentError(`its protocol is ${show(protocol)}; 1001 is known`);
+  const system = readPickle(cursor, makers);
+  if (system instanceof Map && system.get('little_endian') === false)
+    throw new ContentError('its numbers are big-endian; save it again on a little-endian machine');
+  const value = readPickle(cursor, makers);
+  const keys = readPickle(cursor, makers);
+  if (!Array.isArray(keys)) throw new ContentError('its list of storages is no list; the file is damaged');
+  return { value, keys, storages, end: cursor.at };
 }

@@ -243,3 +243,12 @@ test('a model in several files', async () => {
   writeFileSync(`${own}/pytorch_model.bin.index.json`, JSON.stringify({ weight_map: { x: '../../secret.bin' } }));
   await expect(loadModel(own)).rejects.toThrow(/weight_map names "\.\.\/\.\.\/secret\.bin"; names of files in the same folder/);
 });
+
+test('an older file whose pickles are long, and one whose pickles are too long', async () => {
+  const object = (length: number): Buffer =>
+    dictionary(['note', pickle('X', lengthOf(length), Buffer.alloc(length, 'x'))], ['w', two('0')]);
+  const lengthOf = (length: number): Buffer => Buffer.from(Uint32Array.of(length).buffer);
+  const storages = { 0: { data: floats(1, 2), each: 4 } };
+  expect(await numbersOf(oldFile(object(3 * 2 ** 20), storages))).toEqual({ w: [1, 2] });
+  await expect(numbersOf(oldFile(object(65 * 2 ** 20), storages))).rejects.toThrow(/pickles are longer than 67108864 bytes/);
+});

@@ -11,3 +11,9 @@ export { ggufFamilies, openTensorFile, weightFormats, type WeightFormat } from '
 export { saveModel, type SaveDType, type SaveOptions } from './save.js';
 export { byteTokenizer } from './byte-tokenizer.js';
 export { loadTokenizer, requireTokenizer, tokenizerFor, type Encoded, type Tokenizer } from './tokenizer.js';
+export { type RgbImage } from './images/image.js';
+export { readImage, type ImageLimits, type ReadImage } from './images/read.js';
+export { encodePng } from './images/encode.js';
+export { parseImageProcessing, readImageProcessing, type ImageProcessing } from './images/processing.js';
+export { denormalize, prepareImage, preparedSize, type PreparedImage } from './images/prepare.js';
+export { readPixels, type Pixels } from './images/pixels.js';

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-const examples = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
+const examples = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code!);
 
 test.each(examples)('the example of the README prints what it says: %#', async (code) => {
   const expected = [...code.matchAll(/^\s*console\.log.*; \/\/ (.*)$/gm)].flatMap(([, text]) => text!.split(' then '));

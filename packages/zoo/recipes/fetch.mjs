@@ -66,7 +66,7 @@ function checkSpec(name, version) {
 }
 
 /** Runs one program; on failure throws one error that says what it was for and what the program said last. */
-async function command(program, args, meaning) {
+export async function command(program, args, meaning) {
   try {
     await run(program, args, { maxBuffer: 1 << 24 });
   } catch (error) {
@@ -80,7 +80,7 @@ async function command(program, args, meaning) {
 }
 
 /** Renames a folder into place; when another process was faster, its copy of the same version stays. */
-async function moveInto(from, to) {
+export async function moveInto(from, to) {
   try {
     await rename(from, to);
   } catch (error) {

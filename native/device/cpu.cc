@@ -33,6 +33,8 @@ void row(Context& context, const Arguments& arguments) {
     if (arguments.table.dtype == arguments.y.dtype) return kernel(context, arguments);
   if constexpr (std::is_same_v<Arguments, CopyBlocks>)
     if (arguments.source.dtype == arguments.target.dtype) return kernel(context, arguments);
+  if constexpr (std::is_same_v<Arguments, AppendPositions>)
+    if (arguments.source.dtype == arguments.cache.dtype && arguments.past.dtype == DType::f32) return kernel(context, arguments);
   if constexpr (std::is_same_v<Arguments, Matmul>)
     if (readsNarrowWeight(arguments)) return widened(context, cast, kernel, arguments, &Matmul::b);
   if constexpr (!std::is_same_v<Arguments, Cast>)

@@ -9,6 +9,7 @@
 #include "embedding/embedding.h"
 #include "layout/layout.h"
 #include "matmul/matmul.h"
+#include "positions/positions.h"
 #include "reduce/reduce.h"
 #include "rms_norm/rms_norm.h"
 #include "selective_scan/selective_scan.h"

@@ -30,6 +30,7 @@ template <> constexpr bool kReads16<UnaryBackward> = true;
 template <> constexpr bool kReads16<Binary> = true;
 template <> constexpr bool kReads16<Embedding> = true;
 template <> constexpr bool kReads16<CopyBlocks> = true;
+template <> constexpr bool kReads16<AppendPositions> = true;
 
 struct Failure {
   std::string text;

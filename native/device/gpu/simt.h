@@ -137,6 +137,10 @@ template <class T> T atomicCAS(T* p, std::type_identity_t<T> e, std::type_identi
 // --- arithmetic ---
 inline float exp2_approx(float x) { return std::exp2(x); }
 inline float log2_approx(float x) { return std::log2(x); }
+inline void sincospif(float x, float* sine, float* cosine) {
+  const double angle = 3.14159265358979323846 * x;
+  *sine = static_cast<float>(std::sin(angle)), *cosine = static_cast<float>(std::cos(angle));
+}
 inline float __expf(float x) { return std::exp(x); }
 inline float __logf(float x) { return std::log(x); }
 inline float __fdividef(float a, float b) { return a / b; }

@@ -7,6 +7,13 @@ namespace {
 constexpr int kThreads = 256;
 unsigned blocksFor(Gpu& gpu, int64_t count) { return gridX(least(divideUp(count, kThreads), gpu.multiprocessors * 32)); }
 
+/// Φ(x), and the share of x that the tanh form of GELU keeps.
+__device__ __forceinline__ float normalDistribution(float x) { return 0.5f * erfcf(-0.70710678f * x); }
+__device__ __forceinline__ float normalDensity(float x) { return 0.3989422804f * expf(-0.5f * x * x); }
+__device__ __forceinline__ float geluTanhShare(float x) { return sigmoid(x * fmaf(x * x, 0.0713548163f, 1.5957691216f)); }
+/// x·share, 0 far below 0, where share is 0 and x may be −∞.
+__device__ __forceinline__ float shareOf(float x, float share) { return x < -1e4f ? 0.f : x * share; }
+
 __device__ __forceinline__ float function(int kind, float x, float scale, float shift) {
   switch (kind) {
     case UnaryKind::kSilu: return silu(x);
@@ -18,6 +25,9 @@ __device__ __forceinline__ float function(int kind, float x, float scale, float 
     case UnaryKind::kAbs: return fabsf(x);
     case UnaryKind::kAffine: return fmaf(x, scale, shift);
     case UnaryKind::kSquare: return x * x;
+    case UnaryKind::kGelu: return shareOf(x, normalDistribution(x));
+    case UnaryKind::kGeluTanh: return shareOf(x, geluTanhShare(x));
+    case UnaryKind::kNormalDistribution: return normalDistribution(x);
     default: return logf(x);
   }
 }
@@ -36,6 +46,12 @@ __device__ __forceinline__ float derivative(int kind, float x, float scale) {
     case UnaryKind::kAbs: return x > 0 ? 1.f : x < 0 ? -1.f : x;
     case UnaryKind::kAffine: return scale;
     case UnaryKind::kSquare: return x + x;
+    case UnaryKind::kGelu: return normalDistribution(x) + (fabsf(x) > 1e4f ? 0.f : x * normalDensity(x));
+    case UnaryKind::kNormalDistribution: return normalDensity(x);
+    case UnaryKind::kGeluTanh: {
+      const float s = geluTanhShare(x);
+      return s + (fabsf(x) > 1e4f ? 0.f : x * s * (1 - s) * fmaf(x * x, 0.2140644489f, 1.5957691216f));
+    }
     default: return 1 / x;
   }
 }

@@ -16,6 +16,9 @@ struct UnaryKind {
     kAffine = 7,    // scale·x + shift
     kSquare = 8,    // x²
     kLog = 9,       // log x
+    kGelu = 10,      // x·Φ(x), Φ the normal distribution function
+    kGeluTanh = 11,  // x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2, its approximation
+    kNormalDistribution = 12,  // Φ(x)
   };
 };
 

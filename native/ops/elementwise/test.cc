@@ -7,9 +7,12 @@ namespace {
 using namespace ha;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr int kKinds = 10;
-const char* const kNames[kKinds] = {"silu", "softplus", "sigmoid", "exp", "negExp", "positive", "abs", "affine", "square", "log"};
+constexpr int kKinds = 13;
+const char* const kNames[kKinds] = {"silu", "softplus", "sigmoid", "exp", "negExp", "positive", "abs", "affine", "square", "log", "gelu", "geluTanh", "normalDistribution"};
 constexpr float kScale = 1.5f, kShift = -0.25f;
+
+/// Whether the derivative goes through 0, where its terms cancel.
+bool crosses(int kind) { return kind == UnaryKind::kSilu || kind == UnaryKind::kGelu || kind == UnaryKind::kGeluTanh; }
 
 double function(int kind, double x) {
   switch (kind) {
@@ -22,6 +25,9 @@ double function(int kind, double x) {
     case UnaryKind::kAbs: return std::fabs(x);
     case UnaryKind::kAffine: return kScale * x + kShift;
     case UnaryKind::kSquare: return x * x;
+    case UnaryKind::kNormalDistribution: return 0.5 * std::erfc(-x / std::sqrt(2.0));
+    case UnaryKind::kGelu: return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case UnaryKind::kGeluTanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
     default: return std::log(x);
   }
 }
@@ -38,6 +44,12 @@ double derivative(int kind, double x) {
     case UnaryKind::kAbs: return (x > 0) - (x < 0);
     case UnaryKind::kAffine: return kScale;
     case UnaryKind::kSquare: return 2 * x;
+    case UnaryKind::kNormalDistribution: return std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0));
+    case UnaryKind::kGelu: return 0.5 * std::erfc(-x / std::sqrt(2.0)) + x * std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0));
+    case UnaryKind::kGeluTanh: {
+      const double c = std::sqrt(2 / std::acos(-1.0)), t = std::tanh(c * (x + 0.044715 * x * x * x));
+      return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x);
+    }
     default: return 1 / x;
   }
 }
@@ -57,7 +69,7 @@ TEST(unaryKinds) {
       for (int64_t i = 0; i < count; i++) {
         const double want = function(kind, x[i]), dWant = dy[i] * derivative(kind, x[i]);
         relative[i] = (float)(1 + (y[i] - want) / std::fmax(std::fabs(want), kind == UnaryKind::kAffine ? 1 : 1e-3));
-        dRelative[i] = (float)(1 + (dx[i] - dWant) / std::fmax(std::fabs(dWant), kind == UnaryKind::kSilu ? std::fabs(dy[i]) : 1e-3));
+        dRelative[i] = (float)(1 + (dx[i] - dWant) / std::fmax(std::fabs(dWant), crosses(kind) ? std::fabs(dy[i]) : 1e-3));
         const double step = 1e-6;
         if (i < 5 && std::fabs(x[i]) > 1e-3) {
           const double slope = (function(kind, x[i] + step) - function(kind, x[i] - step)) / (2 * step);
@@ -85,7 +97,7 @@ TEST(unarySpecial) {
       const auto same = [](float got, float want) {
         return (std::isnan(want) && std::isnan(got)) || got == want || std::fabs(got - want) <= 1e-5 * std::fabs(want) + 1e-30;
       };
-      const bool subtle = std::isinf(x[i]) && kind == UnaryKind::kSilu;  // ∞·0 on the way
+      const bool subtle = std::isinf(x[i]) && crosses(kind);  // ∞·0 on the way
       if (!subtle && !same(y[i], want)) check.that(("value at " + std::to_string(x[i]) + ": " + std::to_string(y[i])).c_str(), false);
       if (!subtle && !same(dx[i], dWant)) check.that(("slope at " + std::to_string(x[i]) + ": " + std::to_string(dx[i])).c_str(), false);
     }

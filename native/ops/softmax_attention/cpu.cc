@@ -18,7 +18,8 @@ struct Head {
   /// How many keys query i sees.
   HA_INLINED inline int64_t seen(int64_t i) const {
     const int64_t length = o.lengths ? minimum(o.lengths[b], o.keys) : o.keys;
-    return maximum(0, o.causal ? minimum(length, i + o.keys - o.queries + 1) : length);
+    const int64_t past = o.past.data ? (int64_t)o.past[b] : o.keys - o.queries;
+    return maximum(0, o.causal ? minimum(length, past + i + 1) : length);
   }
 };
 

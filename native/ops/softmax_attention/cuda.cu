@@ -21,7 +21,7 @@ struct Place {
   __device__ int64_t key(const SoftmaxAttentionShape& o, int64_t j) const { return (b * o.keys + j) * stride + h * o.width; }
   __device__ int64_t seen(const SoftmaxAttentionShape& o, int64_t i) const {
     int64_t count = o.lengths ? min(static_cast<int64_t>(o.lengths[b]), o.keys) : o.keys;
-    if (o.causal) count = min(count, i + o.keys - o.queries + 1);
+    if (o.causal) count = min(count, (o.past.data ? static_cast<int64_t>(static_cast<const float*>(o.past.data)[b]) : o.keys - o.queries) + i + 1);
     return max(count, int64_t{0});
   }
 };

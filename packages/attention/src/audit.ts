@@ -2,6 +2,7 @@ import {
   add,
   causalConv1d,
   multiply,
+  reshape,
   scope,
   selectiveScan,
   slice,
@@ -13,10 +14,12 @@ import {
   type Float,
 } from '@hidden-attention/tensor';
 import { gatedScan } from './block.js';
+import { isCache, type BlockParts, type ScanState, type SoftmaxParts } from '@hidden-attention/model';
 import { attentionLayer } from './layer.js';
 import { oneHot } from './positions.js';
 import { scanOperator } from './scan.js';
-import type { AttentionView } from './view.js';
+import { readOfCache } from './softmax.js';
+import { isSoftmax, type AttentionView } from './view.js';
 
 /** How far one layer is from what its attention view says: ‖actual − said‖ / ‖actual‖ over all positions and channels. */
 export interface LayerAudit {
@@ -44,10 +47,16 @@ export interface Audit {
  */
 export async function audit(view: AttentionView): Promise<Audit> {
   const { model, batch, state } = view;
-  const sites = Array.from({ length: view.layers }, (_, layer) => `layers.${layer}.scan`);
+  const sites = Array.from(
+    { length: view.layers },
+    (_, layer) => `layers.${layer}.${view.layer(layer).kind === 'scan' ? 'scan' : 'attended'}`,
+  );
+  const cacheCounts = await Promise.all(
+    (state?.layers ?? []).map(async (own) => (isCache(own) ? Int32Array.from(await own.past.read()) : undefined)),
+  );
   const compared = scope(() => {
     const { captured } = model.forward(batch, { capture: sites, logits: 'none', ...(state ? { state } : {}) });
-    return sites.map((site, layer) => scope(() => distances(view, captured[site]!, layer)));
+    return sites.map((site, layer) => scope(() => distances(view, captured[site]!, layer, cacheCounts[layer])));
   });
   const layers: LayerAudit[] = [];
   for (const [layer, distances] of compared.entries()) {
@@ -72,12 +81,49 @@ async function share({ apart, size }: Distance): Promise<number> {
   return below === 0 ? Math.sqrt(above) : Math.sqrt(above / below);
 }
 
-function distances(view: AttentionView, scanSite: Tensor, index: number): Distance[] {
+function distances(view: AttentionView, site: Tensor, index: number, counts: Int32Array | undefined): Distance[] {
+  const parts = view.layer(index).parts();
+  return isSoftmax(parts) ? softmaxDistances(view, parts, site, index, counts) : scanDistances(view, parts, site, index);
+}
+
+/** What the heads give beside their probabilities times v: of all positions, and of the last through a row. */
+function softmaxDistances(
+  view: AttentionView,
+  parts: SoftmaxParts,
+  attended: Tensor,
+  index: number,
+  counts: Int32Array | undefined,
+): Distance[] {
+  const { lengths } = view.batch;
+  const cache = view.state?.layers[index];
+  const carried = counts && cache && isCache(cache) ? readOfCache(parts, { ...cache, counts }, lengths) : undefined;
+  const last = lastOf(lengths, attended);
+  const block = view.layer(index).block();
+  const v = reshape(parts.v, block.shape);
+  const plus = (said: Tensor, rest: Tensor | undefined): Tensor => (rest ? add(said, rest) : said);
+  const all = distance(attended, plus(block.apply(v), carried));
+  const read = sumLast(multiply(block.row('last', { channels: 'all' }), transpose(v))); //             (b h·p)
+  const row = distance(weightedSum(attended, last), plus(read, carried && weightedSum(carried, last)));
+  return [all, row, distance(parts.attended, plus(block.apply(v), carried)), all];
+}
+
+/** (b l): 1 at each row's last position. */
+function lastOf(lengths: readonly number[], like: Tensor): Tensor {
+  return Tensor.from(
+    oneHot(
+      lengths.map((length) => length - 1),
+      like.shape[1]!,
+    ),
+    like.shape.slice(0, 2),
+    like.device,
+  );
+}
+
+function scanDistances(view: AttentionView, parts: BlockParts, scanSite: Tensor, index: number): Distance[] {
   const layer = view.layer(index);
-  const parts = layer.parts();
   const { delta, A, B, C, D, u, x, gated, convWeight, convBias } = parts;
   const { lengths, lengthsTensor } = view.batch;
-  const carried = view.state?.layers[index];
+  const carried = view.state?.layers[index] as ScanState | undefined;
   // what a carried state adds to the scan; what it and the biases add to the block
   const zeros = Tensor.full(u.shape, 0, u.device);
   const fromState = selectiveScan({ u: zeros, delta, A, B, C, initialState: carried?.scan }).y;
@@ -90,14 +136,7 @@ function distances(view: AttentionView, scanSite: Tensor, index: number): Distan
   }).y;
   const rest = gatedScan(parts, D, constant, carried?.scan);
 
-  const last = Tensor.from(
-    oneHot(
-      lengths.map((length) => length - 1),
-      u.shape[1]!,
-    ),
-    u.shape.slice(0, 2),
-    u.device,
-  );
+  const last = lastOf(lengths, u);
   const atLast = (value: Tensor): Tensor<Float> => weightedSum(value, last); //                         (b l d) → (b d)
   const scan = attentionLayer(scanOperator(`layer ${index}`, { delta, A, B, C }, lengths)); // a matrix a channel, also where heads share one
   const read = sumLast(multiply(scan.row('last', { channels: 'all' }), transpose(u))); //               (b d)

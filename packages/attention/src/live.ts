@@ -1,10 +1,11 @@
-import type { Dynamics, Model } from '@hidden-attention/model';
+import { layerKindsOf, type Model, type ScanDynamics } from '@hidden-attention/model';
 import { abs, add, affine, concat, scope, slice, sum, sumLast, Tensor, topK, type TopK } from '@hidden-attention/tensor';
 import { sumKinds, type Reduce } from './channels.js';
+import { requireScans } from './pieces.js';
 import { scanTransposedCarried } from './transposed.js';
 
 export interface LiveAttentionOptions {
-  /** layers to watch, negative from the end; default all */
+  /** layers to watch, negative from the end; default all that are scans */
   layers?: readonly number[];
   /** earlier positions to name, at most; default 5 */
   k?: number;
@@ -54,24 +55,27 @@ export class LiveAttention implements Disposable {
   readonly #layers: readonly number[];
   readonly #options: Required<Omit<LiveAttentionOptions, 'layers'>>;
   readonly #histories: Piece[][];
-  #newest: Dynamics[] = [];
+  #newest: ScanDynamics[] = [];
   #length = 0;
 
   /** @throws RangeError for a layer that does not exist, or options out of range */
   constructor(model: Model, { layers, k = 5, reduce = 'mean', cutoff = 1e-3 }: LiveAttentionOptions = {}) {
     const count = model.config.layers;
-    this.#layers = (layers ?? Array.from({ length: count }, (_, layer) => layer)).map((layer) => {
+    const scans = layerKindsOf(model).flatMap((kind, layer) => (kind === 'scan' ? [layer] : []));
+    this.#layers = (layers ?? scans).map((layer) => {
       const found = layer < 0 ? count + layer : layer;
       if (!Number.isInteger(layer) || found < 0 || found >= count)
         throw new RangeError(`layer ${layer} does not exist; the model has layers 0 to ${count - 1}`);
       return found;
     });
+    if (this.#layers.length === 0) throw new RangeError('live attention follows the states of scans; this model has none');
+    requireScans(model, this.#layers, 'live attention');
     if (!Number.isInteger(k) || k < 1) throw new RangeError(`k is ${k}; a whole number of at least 1 is needed`);
     if (!(cutoff >= 0 && cutoff < 1)) throw new RangeError(`cutoff is ${cutoff}; a share from 0 to below 1 is needed`);
     this.#model = model;
     this.#options = { k, reduce, cutoff };
     this.#histories = this.#layers.map(() => []);
-    this.sites = [...new Set(this.#layers.flatMap((layer) => model.family.dynamicsSites(layer)))];
+    this.sites = [...new Set(this.#layers.flatMap((layer) => model.family.dynamicsSites(layer, model.config)))];
   }
 
   /** Positions read so far. */
@@ -87,7 +91,7 @@ export class LiveAttention implements Disposable {
     this.#newest = this.#layers.map((layer, i) => {
       const history = this.#histories[i]!;
       return scope(() => {
-        const { delta, A, B, C } = this.#model.family.dynamics(this.#model, captured as Record<string, Tensor>, layer);
+        const { delta, A, B, C } = this.#model.family.dynamics(this.#model, captured as Record<string, Tensor>, layer) as ScanDynamics;
         for (let at = 0; at < length;) {
           const last = history.at(-1);
           const room = last ? pieceSize - last.delta.shape[1]! : 0;
@@ -156,7 +160,7 @@ function dispose({ delta, B }: Piece): void {
   }
 }
 
-function disposeDynamics(dynamics: Dynamics): void {
+function disposeDynamics(dynamics: ScanDynamics): void {
   for (const tensor of Object.values(dynamics) as Tensor[]) {
     tensor.letGo();
     tensor.dispose();
@@ -166,7 +170,7 @@ function disposeDynamics(dynamics: Dynamics): void {
 /** One layer's way back through its history. */
 class Walk {
   readonly #layer: number;
-  readonly #newest: Dynamics;
+  readonly #newest: ScanDynamics;
   readonly #history: readonly Piece[];
   readonly #options: Required<Omit<LiveAttentionOptions, 'layers'>>;
   #at: number;
@@ -176,7 +180,7 @@ class Walk {
   readonly #asked: Tensor; // Σ|C| over channels and states
   #alive = 1;
 
-  constructor(layer: number, newest: Dynamics, history: readonly Piece[], options: Required<Omit<LiveAttentionOptions, 'layers'>>) {
+  constructor(layer: number, newest: ScanDynamics, history: readonly Piece[], options: Required<Omit<LiveAttentionOptions, 'layers'>>) {
     this.#layer = layer;
     this.#newest = newest;
     this.#history = history;

@@ -1,4 +1,4 @@
-import { disposeState, type Dynamics, type Model, type ModelState } from '@hidden-attention/model';
+import { disposeState, layerKindsOf, type ScanDynamics, type Model, type ModelState } from '@hidden-attention/model';
 import { scope, Tensor } from '@hidden-attention/tensor';
 
 /** A stretch of a text, positions start…end−1, and the model's state before it. */
@@ -30,18 +30,31 @@ export async function walk(model: Model, ids: Int32Array, size: number, visit?: 
   return pieces;
 }
 
-/** The dynamics of some layers over a piece, computed from its state. */
-export function dynamicsOf(model: Model, ids: Int32Array, { start, end, state }: Piece, layers: readonly number[]): Dynamics[] {
+/**
+ * That some layers are scans, whose state carries what earlier positions ask.
+ * @throws RangeError naming the first that is not, and what to do
+ */
+export function requireScans(model: Model, layers: readonly number[], what: string): void {
+  const kinds = layerKindsOf(model);
+  const other = layers.find((layer) => kinds[layer] !== 'scan');
+  if (other !== undefined)
+    throw new RangeError(
+      `${what} follows the states of scans; layer ${other} is softmax attention. Use an attention view, or other layers`,
+    );
+}
+
+/** The dynamics of some layers, all of them scans, over a piece, computed from its state. */
+export function dynamicsOf(model: Model, ids: Int32Array, { start, end, state }: Piece, layers: readonly number[]): ScanDynamics[] {
   const { family } = model;
   return scope(() => {
-    const capture = layers.flatMap((layer) => family.dynamicsSites(layer));
+    const capture = layers.flatMap((layer) => family.dynamicsSites(layer, model.config));
     const { captured } = model.forward(model.batch([ids.subarray(start, end)]), { state, capture, logits: 'none' });
-    return layers.map((layer) => family.dynamics(model, captured, layer));
+    return layers.map((layer) => family.dynamics(model, captured, layer) as ScanDynamics);
   });
 }
 
 /** Frees tensors, wherever they stand in these values. */
-export function disposeAll(values: readonly (Dynamics | Tensor | Piece)[]): void {
+export function disposeAll(values: readonly (ScanDynamics | Tensor | Piece)[]): void {
   for (const value of values) {
     if (value instanceof Tensor) value.dispose();
     else if ('state' in value) disposeState(value.state);

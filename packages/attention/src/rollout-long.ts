@@ -1,8 +1,8 @@
-import type { Dynamics, Model } from '@hidden-attention/model';
+import type { ScanDynamics, Model } from '@hidden-attention/model';
 import { affine, scope, selectiveScan, sumLast, Tensor } from '@hidden-attention/tensor';
 import { exponentOf } from './edges.js';
 import { RolloutGuard } from './guard.js';
-import { disposeAll, dynamicsOf, walk } from './pieces.js';
+import { disposeAll, dynamicsOf, requireScans, walk } from './pieces.js';
 import { inEveryChannel, oneHot, resolvePositions, type Position } from './positions.js';
 import type { Normalize, Rollout } from './rollout.js';
 import { scanTransposedCarried } from './transposed.js';
@@ -27,6 +27,7 @@ export async function rolloutLongRow(model: Model, text: ArrayLike<number>, opti
     throw new RangeError(`startLayer is ${startLayer}; the model has layers 0 to ${model.config.layers - 1}`);
   }
   const layers = Array.from({ length: model.config.layers - startLayer }, (_, i) => startLayer + i);
+  requireScans(model, layers, 'a rollout in pieces');
   const ids = Int32Array.from(text).subarray(0, target + 1);
 
   const sums = normalize === 'rows' ? new RowSums(ids.length, layers.length) : undefined;
@@ -74,7 +75,7 @@ class WayBack {
   #exponent = -Infinity;
 
   /** v (l) → (l), of the piece before the one that came last */
-  async through(dynamics: Dynamics, v: Float64Array): Promise<Float64Array> {
+  async through(dynamics: ScanDynamics, v: Float64Array): Promise<Float64Array> {
     const { delta, A } = dynamics;
     const shape = delta.shape as unknown as [number, number, number];
     const exponent = Math.max(this.#exponent, exponentOf(v));
@@ -116,7 +117,7 @@ class RowSums {
     return this.#sums[layer]!;
   }
 
-  async add(layer: number, dynamics: Dynamics, start: number): Promise<void> {
+  async add(layer: number, dynamics: ScanDynamics, start: number): Promise<void> {
     const { delta } = dynamics;
     const { mean, finalState } = scope(() => {
       const { y, finalState } = selectiveScan({

@@ -1,4 +1,4 @@
-import type { Dynamics } from '@hidden-attention/model';
+import type { ScanDynamics } from '@hidden-attention/model';
 import {
   attentionMatrix,
   attentionMatrixReduced,
@@ -17,7 +17,7 @@ import type { RowRange } from './positions.js';
  * The bare scan as attention: α[d][i,j] = Σ_n C_i[n]·exp(A[d,n]·Σ_{k=j+1..i} Δ_k[d])·Δ_j[d]·B_j[n], without D and gate
  * (math.md section 2; paper eq. 14 to 17). It acts on the scan's input x′.
  */
-export function scanOperator(name: string, dynamics: Dynamics, lengths: readonly number[]): Operator {
+export function scanOperator(name: string, dynamics: ScanDynamics, lengths: readonly number[]): Operator {
   const { delta } = dynamics;
   const shape = delta.shape as unknown as [number, number, number];
   return {
@@ -45,7 +45,7 @@ function shifted(value: Tensor, by: 1 | -1): Tensor<Float> {
  * α as the paper's released code has its rows: the decay of the row's own step is left out, and so is the diagonal
  * (golden/RECIPES.md, `literal`). Row t is row t − 1 of an α whose C is that of the following position, so the same scans do.
  */
-export function literalOperator(name: string, dynamics: Dynamics, lengths: readonly number[]): Operator {
+export function literalOperator(name: string, dynamics: ScanDynamics, lengths: readonly number[]): Operator {
   const exact = scanOperator(name, dynamics, lengths);
   const [rows, length] = exact.shape;
   const next = (): Operator => scanOperator(name, { ...dynamics, C: shifted(dynamics.C, 1) }, lengths); // in the caller's scope

@@ -1,32 +1,35 @@
-import type { Batch, BlockParts, Dynamics, Model, ModelState } from '@hidden-attention/model';
+import type { Batch, BlockParts, Dynamics, LayerKind, LayerParts, Model, ModelState, SoftmaxDynamics } from '@hidden-attention/model';
 import { scope, Tensor } from '@hidden-attention/tensor';
 import { blockOperator } from './block.js';
 import { attentionLayer, type AttentionLayer } from './layer.js';
 import { checkFits } from './memory.js';
 import { literalOperator, scanOperator } from './scan.js';
+import { softmaxBlockOperator, softmaxOperator } from './softmax.js';
 
 /**
  * What of a layer is seen as attention: the bare scan; the whole block, exactly; the block as published, without D and biases;
- * the scan with rows as the paper's released code computes them.
+ * the scan with rows as the paper's released code computes them. Of softmax attention: the probabilities of each head for all of
+ * them, but for the last, which it has not.
  */
 export type Part = 'scan' | 'block' | 'unified' | 'literal';
 
 /** One layer of a view: the bare scan's attention, and the other ways to see the layer. */
 export interface LayerView extends AttentionLayer {
   readonly index: number;
+  readonly kind: LayerKind;
   of(part: Part): AttentionLayer;
   scan(): AttentionLayer;
   block(): AttentionLayer;
   unified(): AttentionLayer;
   readonly dynamics: Dynamics;
   /** what is around the scan; computed, for all layers, when first asked for */
-  parts(): BlockParts;
+  parts(): LayerParts;
 }
 
 /** A model's layers as attention, at one input. It keeps Δ, B and C of every layer: l·(d + 2n) numbers each. */
 export class AttentionView {
   readonly #dynamics: Dynamics[];
-  #parts: BlockParts[] | undefined;
+  #parts: LayerParts[] | undefined;
   readonly #ownsBatch: boolean;
 
   /** Use `attentionView`. */
@@ -39,7 +42,7 @@ export class AttentionView {
   ) {
     this.#ownsBatch = ownsBatch;
     const { family } = model;
-    this.#dynamics = this.#capture(family.dynamicsSites, family.dynamics);
+    this.#dynamics = this.#capture((layer) => family.dynamicsSites(layer, model.config), family.dynamics);
   }
 
   /** Number of layers. */
@@ -57,22 +60,26 @@ export class AttentionView {
       );
     const { lengths } = this.batch;
     const name = `layer ${found}`;
-    const scan = attentionLayer(scanOperator(name, dynamics, lengths));
-    const parts = (): BlockParts => this.#allParts()[found]!;
+    const kind = isSoftmax(dynamics) ? 'softmax' : 'scan';
+    const scan = attentionLayer(isSoftmax(dynamics) ? softmaxOperator(name, dynamics, lengths) : scanOperator(name, dynamics, lengths));
+    const parts = (): LayerParts => this.#allParts()[found]!;
     const of = (part: Part): AttentionLayer => {
       switch (part) {
         case 'scan':
           return scan;
         case 'literal':
+          if (isSoftmax(dynamics))
+            throw new RangeError(`${name} is softmax attention; rows as the released code computes them ('literal') are those of a scan`);
           return attentionLayer(literalOperator(name, dynamics, lengths));
         case 'block':
         case 'unified':
-          return attentionLayer(blockOperator(name, parts(), lengths, { skip: part === 'block' }));
+          if (isSoftmax(dynamics)) return attentionLayer(softmaxBlockOperator(name, dynamics, lengths));
+          return attentionLayer(blockOperator(name, parts() as BlockParts, lengths, { skip: part === 'block' }));
         default:
           throw new RangeError(`a layer has no part '${String(part)}'; it has scan, block, unified, literal`);
       }
     };
-    return { ...scan, index: found, of, scan: () => scan, block: () => of('block'), unified: () => of('unified'), dynamics, parts };
+    return { ...scan, index: found, kind, of, scan: () => scan, block: () => of('block'), unified: () => of('unified'), dynamics, parts };
   }
 
   /** Frees what the view holds. */
@@ -91,8 +98,9 @@ export class AttentionView {
     this.dispose();
   }
 
-  #allParts(): BlockParts[] {
-    return (this.#parts ??= this.#capture(this.model.family.blockSites, this.model.family.blockParts));
+  #allParts(): LayerParts[] {
+    const { family, config } = this.model;
+    return (this.#parts ??= this.#capture((layer) => family.blockSites(layer, config), family.blockParts));
   }
 
   /** Runs the model with the sites of every layer captured, and reads something of each layer out of them. */
@@ -110,6 +118,9 @@ export class AttentionView {
     return held;
   }
 }
+
+/** Whether these are the dynamics of softmax attention. */
+export const isSoftmax = <T extends object>(dynamics: T): dynamics is Extract<T, SoftmaxDynamics> => 'logSumExp' in dynamics;
 
 function tensorsOf(held: readonly object[]): Tensor[] {
   return held.flatMap((values) => Object.values(values).filter((value): value is Tensor => value instanceof Tensor));

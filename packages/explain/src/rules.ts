@@ -8,5 +8,13 @@ export const rules: Readonly<Record<'gradient' | 'decomposition', RuleSet>> = {
   /** true gradients */
   gradient: {},
   /** everything that is not linear is held at this input, so that relevance adds up to the logit exactly */
-  decomposition: { selectiveScan: 'holdDynamics', rmsNorm: 'holdScale', silu: 'holdRatio', gate: 'hold' },
+  decomposition: {
+    selectiveScan: 'holdDynamics',
+    softmaxAttention: 'holdAttention',
+    rmsNorm: 'holdScale',
+    silu: 'holdRatio',
+    gelu: 'holdRatio',
+    geluTanh: 'holdRatio',
+    gate: 'hold',
+  },
 };

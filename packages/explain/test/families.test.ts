@@ -6,3 +6,25 @@ testFamily({ ...sizes, model_type: 'mamba', intermediate_size: 20, time_step_ran
 testFamily({ ...sizes, model_type: 'falcon_mamba', intermediate_size: 20, time_step_rank: 3 });
 testFamily({ ...sizes, model_type: 'mamba2', num_heads: 4, head_dim: 6, n_groups: 2, use_bias: true });
 testFamily({ ...sizes, model_type: 'mamba2', num_heads: 4, head_dim: 6, n_groups: 4, norm_groups: 2, time_step_limit: [0.002, 0.05] });
+const transformer = { vocab_size: 24, hidden_size: 24, num_hidden_layers: 3, num_attention_heads: 4, initializer_range: 0.15 };
+testFamily({ model_type: 'gpt2', vocab_size: 24, n_embd: 24, n_layer: 3, n_head: 4, n_positions: 40, initializer_range: 0.15 });
+testFamily({ ...transformer, model_type: 'gpt_neox', rotary_pct: 0.6 });
+testFamily({
+  ...transformer,
+  model_type: 'gpt_neox',
+  use_parallel_residual: false,
+  attention_bias: false,
+  rotary_pct: 1,
+  hidden_act: 'gelu_new',
+});
+testFamily({
+  ...transformer,
+  model_type: 'jamba',
+  num_key_value_heads: 2,
+  intermediate_size: 20,
+  attn_layer_period: 2,
+  attn_layer_offset: 1,
+  mamba_d_state: 5,
+  mamba_dt_rank: 3,
+  mamba_proj_bias: true,
+});

@@ -1,30 +1,42 @@
 import { cast, embedding, linear, rmsNorm, weightedSum, type Float, type Tensor } from '@hidden-attention/tensor';
+import { mambaNames, type BackboneNames } from './names.js';
 import { maskOf, pickPositions, type Batch } from './batch.js';
 import { ModelError } from './errors.js';
 import type { ForwardOptions, ForwardResult, ModelConfig } from './family.js';
 import type { Model } from './model.js';
 import { runLayer, type LayerResult } from './recompute.js';
 import { Sites } from './sites.js';
-import type { ModelState } from './state.js';
+import { tensorsOf, type LayerState, type ModelState, type ScanState } from './state.js';
 
 /** What a block is given beside its input. */
-export interface BlockContext<Config extends ModelConfig = ModelConfig> {
+export interface BlockContext<Config extends ModelConfig = ModelConfig, State extends LayerState = ScanState> {
   model: Model<Config>;
   layer: number;
   sites: Sites;
   /** what this layer carries in */
-  state: ModelState['layers'][number];
-  /** (b), where rows differ in length */
-  lengths: Tensor | undefined;
+  state: State;
+  /** a cache in it may be written to, and given back */
+  inPlace: boolean;
+  batch: Batch;
   spelledOut: boolean;
+  /** a parameter of this layer, by its name within the layer */
+  parameter(name: string): Tensor<Float>;
+  /** the same, undefined where the model has none: a bias that is switched off */
+  optional(name: string): Tensor<Float> | undefined;
 }
 
-/** A family whose model is embeddings, blocks on a residual stream, a norm and a head, under Hugging Face's names (`backbone.…`). */
+/** A family whose model is embeddings, blocks on a residual stream, a norm and a head. */
 export interface Backbone<Config extends ModelConfig> {
+  /** default: those of Mamba */
+  names?: BackboneNames;
   /** names of a layer's sites, without `layers.K.` */
-  layerSites: readonly string[];
+  layerSites(config: Config, layer: number): readonly string[];
+  /** what is added to the embeddings (b l m): learned positions; default nothing */
+  embed?(embedded: Tensor, model: Model<Config>, batch: Batch, state: ModelState): Tensor;
   /** h (b l m) → h + mixer(norm(h)) (b l m), and the state it leaves */
-  block(h: Tensor, context: BlockContext<Config>): LayerResult;
+  block(h: Tensor, context: BlockContext<Config, LayerState>): LayerResult;
+  /** h (b l m) → (b l m), before the head */
+  finalNorm(h: Tensor, model: Model<Config>): Tensor;
   initialState(model: Model<Config>, rows: number): ModelState;
 }
 
@@ -32,67 +44,98 @@ export interface Backbone<Config extends ModelConfig> {
 export const sitesOfLayer = (layer: number, names: readonly string[]): string[] => names.map((name) => `layers.${layer}.${name}`);
 
 /** All sites of such a model. */
-export function backboneSites({ layers }: ModelConfig, layerSites: readonly string[]): string[] {
-  return ['embeddings', ...Array.from({ length: layers }, (_, layer) => sitesOfLayer(layer, layerSites)).flat(), 'finalNorm', 'logits'];
+export function backboneSites<Config extends ModelConfig>({ layerSites }: Backbone<Config>, config: Config): string[] {
+  const layers = Array.from({ length: config.layers }, (_, layer) => sitesOfLayer(layer, layerSites(config, layer)));
+  return ['embeddings', ...layers.flat(), 'finalNorm', 'logits'];
 }
 
-/** A parameter of one layer, undefined where the model has none (a bias that is switched off). */
+/** A parameter of one layer of a Mamba, undefined where the model has none (a bias that is switched off). */
 export function layerParameter(model: Model, layer: number, name: string): Tensor<Float> | undefined {
-  return model.parameters.get(`backbone.layers.${layer}.${name}`);
+  return model.parameters.get(`${mambaNames.layer(layer)}${name}`);
 }
 
 /** A forward pass: `ModelFamily.forward` of such a family. */
-export function forwardBackbone<Config extends ModelConfig & { epsilon: number }>(
-  { layerSites, block, initialState }: Backbone<Config>,
+export function forwardBackbone<Config extends ModelConfig>(
+  backbone: Backbone<Config>,
   model: Model<Config>,
   batch: Batch,
   options: ForwardOptions,
 ): ForwardResult {
   const { config } = model;
+  const { names = mambaNames } = backbone;
   const { ids, lengthsTensor: lengths } = batch;
-  const state = options.state ?? initialState(model, ids.shape[0]!);
+  const state = options.state ?? backbone.initialState(model, ids.shape[0]!);
   if (state.layers.length !== config.layers)
     throw new ModelError(`the state has ${state.layers.length} layers; the model has ${config.layers}`);
   const mask = lengths && maskOf(batch);
-  const watched = new Sites(backboneSites(config, layerSites), options, mask && (() => mask));
+  const watched = new Sites(backboneSites(backbone, config), options, mask && (() => mask));
 
   // the residual stream is f32, whatever the weights are
-  const embedded = options.embeddings ?? cast(embedding(ids, model.parameter('backbone.embeddings.weight')), 'f32');
+  const embedded = options.embeddings ?? embeddingsOf(backbone, names, model, batch, state);
   let h: Tensor = watched.pass('embeddings', embedded); //                                          (b l m)
-  const layers: ModelState['layers'][number][] = [];
+  const layers: LayerState[] = [];
   for (let layer = 0; layer < config.layers; layer++) {
     const [input, carried] = [h, state.layers[layer]!];
+    const prefix = names.layer(layer);
+    const context: BlockContext<Config, LayerState> = {
+      model,
+      layer,
+      sites: watched,
+      state: carried,
+      inPlace: options.inPlace ?? false,
+      batch,
+      spelledOut: options.spelledOut ?? false,
+      parameter: (name) => model.parameter(prefix + name),
+      optional: (name) => model.parameters.get(prefix + name),
+    };
     const result = runLayer(options, watched, {
       model,
-      prefix: `backbone.layers.${layer}.`,
-      sites: sitesOfLayer(layer, layerSites),
-      inputs: [input, carried.scan, carried.conv, lengths],
-      body: () => block(input, { model, layer, sites: watched, state: carried, lengths, spelledOut: options.spelledOut ?? false }),
+      prefix,
+      sites: sitesOfLayer(layer, backbone.layerSites(config, layer)),
+      inputs: [input, ...Object.values(tensorsOf(carried)), lengths],
+      body: () => backbone.block(input, context),
     });
     h = result.output;
     layers.push(result.state);
   }
-  const logits = headLogits(model, h, batch, options, watched);
+  const logits = headLogits(backbone, names, model, h, batch, options, watched);
   return { ...(logits ? { logits } : {}), state: { layers }, captured: watched.captured };
 }
 
+function embeddingsOf<Config extends ModelConfig>(
+  { embed }: Backbone<Config>,
+  names: BackboneNames,
+  model: Model<Config>,
+  batch: Batch,
+  state: ModelState,
+): Tensor {
+  const embedded = cast(embedding(batch.ids, model.parameter(names.embeddings)), 'f32');
+  return embed ? embed(embedded, model, batch, state) : embedded;
+}
+
 /** The last norm and the head: (b l vocab) for all positions, (b vocab) for chosen ones, (b classes) of a classifier. */
-function headLogits(
-  model: Model<ModelConfig & { epsilon: number }>,
+function headLogits<Config extends ModelConfig>(
+  { finalNorm }: Backbone<Config>,
+  names: BackboneNames,
+  model: Model<Config>,
   h: Tensor,
   batch: Batch,
   options: ForwardOptions,
   watched: Sites,
 ): Tensor<Float> | undefined {
-  const { head, epsilon } = model.config;
+  const { head } = model.config;
   const wanted = options.logits ?? 'all';
   if (wanted === 'none' && watched.quiet('finalNorm', 'logits')) return undefined;
-  const normed = watched.pass('finalNorm', rmsNorm({ x: h, weight: model.parameter('backbone.norm_f.weight') }, { epsilon }).y);
+  const normed = watched.pass('finalNorm', finalNorm(h, model));
   if (head.kind === 'classifier') {
     const pooled = weightedSum(normed, pickPositions(batch, head.pooling));
     return watched.pass('logits', linear(pooled, model.parameter('score.weight')), { perPosition: false });
   }
-  const weight = model.parameter(head.tied ? 'backbone.embeddings.weight' : 'lm_head.weight');
+  const weight = model.parameter(head.tied ? names.embeddings : names.head);
   if (wanted === 'all' || wanted === 'none') return watched.pass('logits', linear(normed, weight, undefined, { dtype: 'f32' }));
   return watched.pass('logits', linear(weightedSum(normed, pickPositions(batch, wanted)), weight), { perPosition: false });
 }
+
+/** The last norm of Mamba models. */
+export const mambaFinalNorm = (h: Tensor, model: Model<ModelConfig & { epsilon: number }>): Tensor =>
+  rmsNorm({ x: h, weight: model.parameter('backbone.norm_f.weight') }, { epsilon: model.config.epsilon }).y;

@@ -14,6 +14,8 @@ export interface ModelConfig {
   head: Head;
   /** ids that end a generated text */
   endOfSequence: readonly number[];
+  /** positions that a text can have, where that is limited: a table of learned positions */
+  maxPositions?: number;
 }
 
 /** What stands on top of the last norm. */
@@ -49,6 +51,8 @@ export interface ForwardOptions {
   recompute?: boolean;
   /** (b l m) to use in place of the embeddings of the ids: for gradients with respect to it */
   embeddings?: Tensor;
+  /** caches of `state` that have room are written to and given back, not copied: for a state that nobody else goes on from */
+  inPlace?: boolean;
 }
 
 export interface ForwardResult {
@@ -60,16 +64,42 @@ export interface ForwardResult {
   captured: Record<string, Tensor>;
 }
 
+/** How a layer mixes positions. */
+export type LayerKind = 'scan' | 'softmax';
+
+/** What makes a layer's attention matrices: of a scan, or of softmax attention. */
+export type Dynamics = ScanDynamics | SoftmaxDynamics;
+
 /** What makes a layer's scan an attention matrix: the dynamics of math.md section 2, shapes (b l d), (d n), (b l g n), (b l g n). */
-export interface Dynamics {
+export interface ScanDynamics {
   delta: Tensor;
   A: Tensor;
   B: Tensor;
   C: Tensor;
 }
 
+/** What makes softmax attention a matrix a head: exp(scale·q_i·k_j − logSumExp_i). */
+export interface SoftmaxDynamics {
+  /** (b l h p) */
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+  /** (b l h) */
+  logSumExp: Tensor;
+  scale: number;
+  causal: boolean;
+}
+
+/** The parts of a layer around its attention: what the certificate compares. */
+export type LayerParts = BlockParts | SoftmaxParts;
+
+/** Of softmax attention: what its heads gave, side by side (b l h·p). */
+export interface SoftmaxParts extends SoftmaxDynamics {
+  attended: Tensor;
+}
+
 /** The parts of a layer around the scan, for the whole block as attention (math.md section 4). */
-export interface BlockParts extends Dynamics {
+export interface BlockParts extends ScanDynamics {
   /** skip (d) */
   D: Tensor;
   /** before and after the convolution (b l d) */
@@ -94,6 +124,8 @@ export interface ModelFamily<Config extends ModelConfig = ModelConfig> {
   name: string;
   /** what people call it, with its source: for lists of families */
   title?: string;
+  /** class names of the field, for config.json's `architectures`; by default the name in capitals with ForCausalLM or ForSequenceClassification */
+  classNames?: { languageModel: string; classifier: string };
   /** Reads config.json; throws ModelError naming the field, the value and what it must be. */
   parseConfig(json: unknown): Config;
   /** All parameters, by the names that Hugging Face checkpoints use. */
@@ -103,10 +135,12 @@ export interface ModelFamily<Config extends ModelConfig = ModelConfig> {
   forward(model: Model<Config>, batch: Batch, options: ForwardOptions): ForwardResult;
   /** The state before the first token, of `rows` sequences. */
   initialState(model: Model<Config>, rows: number): ModelState;
+  /** How each layer mixes positions; by default all by a scan. */
+  layerKinds?(config: Config): readonly LayerKind[];
   /** The sites that `dynamics` reads of layer `layer`, and those that `blockParts` reads. */
-  dynamicsSites(layer: number): string[];
-  blockSites(layer: number): string[];
+  dynamicsSites(layer: number, config: Config): string[];
+  blockSites(layer: number, config: Config): string[];
   /** The attention dynamics of layer `layer` out of a forward's captured sites; new tensors. */
   dynamics(model: Model<Config>, captured: Record<string, Tensor>, layer: number): Dynamics;
-  blockParts(model: Model<Config>, captured: Record<string, Tensor>, layer: number): BlockParts;
+  blockParts(model: Model<Config>, captured: Record<string, Tensor>, layer: number): LayerParts;
 }

@@ -1,9 +1,14 @@
-export { createModel, Model } from './model.js';
+export { createModel, layerKindsOf, Model } from './model.js';
 export { makeBatch, maskOf, pickPositions, type Batch } from './batch.js';
 export { ModelError, nearestNames } from './errors.js';
 export {
   type BlockParts,
   type Dynamics,
+  type LayerKind,
+  type LayerParts,
+  type ScanDynamics,
+  type SoftmaxDynamics,
+  type SoftmaxParts,
   type ForwardOptions,
   type ForwardResult,
   type Head,
@@ -16,11 +21,30 @@ export { getFamily, listFamilies, registerFamily } from './registry.js';
 export { inPrecision } from './precision.js';
 export { runLayer } from './recompute.js';
 export { expandSites, Sites, type PassObserver, type PatchValue } from './sites.js';
-export { disposeState, forkState, joinRows, selectRows, type ModelState } from './state.js';
+export {
+  disposeState,
+  forkState,
+  isCache,
+  joinRows,
+  roomOf,
+  selectRows,
+  tensorsOf,
+  withRoom,
+  type CacheState,
+  type LayerState,
+  type ModelState,
+  type ScanState,
+} from './state.js';
 export { endOfSequence, headFields, headOf, parseFields, tokenFields } from './config-fields.js';
 export { falconMamba, mamba } from './mamba/family.js';
 export { mamba2 } from './mamba2/family.js';
 export { type Mamba2Config } from './mamba2/config.js';
+export { jamba } from './jamba/family.js';
+export { type JambaConfig } from './jamba/config.js';
+export { gpt2 } from './transformer/gpt2.js';
+export { gptNeox } from './transformer/gpt-neox.js';
+export { type TransformerConfig } from './transformer/config.js';
 export { backboneSites, forwardBackbone, layerParameter, sitesOfLayer, type Backbone, type BlockContext } from './backbone.js';
+export { type BackboneNames } from './names.js';
 export { type LayerResult } from './recompute.js';
 export { type MambaConfig } from './mamba/config.js';

@@ -1,4 +1,5 @@
 import type { Head, ParameterSpec } from './family.js';
+import { mambaNames, type BackboneNames } from './names.js';
 
 /** Fills a fresh parameter. */
 export type Fill = ParameterSpec['initialize'];
@@ -38,17 +39,23 @@ export const weight = (shape: number[], initialize: Fill): ParameterSpec => ({ s
 export const free = (shape: number[], initialize: Fill): ParameterSpec => ({ shape, initialize, decay: false });
 export const exact = (shape: number[], initialize: Fill): ParameterSpec => ({ shape, initialize, decay: false, exact: true });
 
-/** Parameters of a whole model: embeddings, those of each block under `backbone.layers.K.`, the last norm and the head. */
+/** Parameters of a whole model: embeddings (and positions), those of each block, the last norm and the head. */
 export function backboneParameters(
   { vocabSize, hiddenSize: m, layers, head }: { vocabSize: number; hiddenSize: number; layers: number; head: Head },
   range: number,
-  block: Record<string, ParameterSpec | undefined>,
+  block: Record<string, ParameterSpec | undefined> | ((layer: number) => Record<string, ParameterSpec | undefined>),
+  {
+    names = mambaNames,
+    positions = {},
+    finalNorm = { 'backbone.norm_f.weight': free([m], constant(1)) },
+  }: { names?: BackboneNames; positions?: Record<string, ParameterSpec>; finalNorm?: Record<string, ParameterSpec> } = {},
 ): Record<string, ParameterSpec> {
-  const all: Record<string, ParameterSpec> = { 'backbone.embeddings.weight': weight([vocabSize, m], normal(range)) };
+  const all: Record<string, ParameterSpec> = { [names.embeddings]: weight([vocabSize, m], normal(range)), ...positions };
   for (let layer = 0; layer < layers; layer++)
-    for (const [name, spec] of Object.entries(block)) if (spec) all[`backbone.layers.${layer}.${name}`] = spec;
-  all['backbone.norm_f.weight'] = free([m], constant(1));
+    for (const [name, spec] of Object.entries(typeof block === 'function' ? block(layer) : block))
+      if (spec) all[names.layer(layer) + name] = spec;
+  Object.assign(all, finalNorm);
   if (head.kind === 'classifier') all['score.weight'] = weight([head.classes, m], normal(range));
-  else if (!head.tied) all['lm_head.weight'] = weight([vocabSize, m], normal(range));
+  else if (!head.tied) all[names.head] = weight([vocabSize, m], normal(range));
   return all;
 }

@@ -2,7 +2,7 @@ import { scope, sizeOf, Tensor, type Device, type Float } from '@hidden-attentio
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { makeBatch, type Batch } from './batch.js';
 import { ModelError, nearestNames } from './errors.js';
-import type { ForwardOptions, ForwardResult, ModelConfig, ModelFamily } from './family.js';
+import type { ForwardOptions, ForwardResult, LayerKind, ModelConfig, ModelFamily } from './family.js';
 import { getFamily } from './registry.js';
 import type { ModelState } from './state.js';
 
@@ -76,4 +76,9 @@ export function createModel(json: Readonly<Record<string, unknown>>, options: { 
   }
   const device = parameters.values().next().value!.device;
   return new Model(family, config, json, parameters, device);
+}
+
+/** How each of a model's layers mixes positions. */
+export function layerKindsOf({ family, config }: Model): readonly LayerKind[] {
+  return family.layerKinds?.(config) ?? new Array<LayerKind>(config.layers).fill('scan');
 }

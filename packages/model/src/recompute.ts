@@ -2,12 +2,12 @@ import { recomputed, type Tensor } from '@hidden-attention/tensor';
 import type { ForwardOptions } from './family.js';
 import type { Model } from './model.js';
 import type { Sites } from './sites.js';
-import type { ModelState } from './state.js';
+import { isCache, tensorsOf, type LayerState } from './state.js';
 
 /** What a layer gives. */
-export interface LayerResult {
+export interface LayerResult<State extends LayerState = LayerState> {
   output: Tensor;
-  state: ModelState['layers'][number];
+  state: State;
 }
 
 /** A layer, and everything that it reads. */
@@ -27,9 +27,11 @@ export function runLayer({ recompute }: ForwardOptions, watched: Sites, { model,
   if (!recompute || !watched.quiet(...sites)) return body();
   const parameters = [...model.parameters].filter(([name]) => name.startsWith(prefix)).map(([, tensor]) => tensor);
   const used = [...inputs.filter((tensor) => tensor !== undefined), ...parameters];
+  let filled: number | undefined;
   const { output, ...state } = recomputed(used, () => {
     const result = body();
-    return { ...result.state, output: result.output };
+    if (isCache(result.state)) ({ filled } = result.state);
+    return { ...tensorsOf(result.state), output: result.output };
   });
-  return { output: output!, state: state as unknown as LayerResult['state'] };
+  return { output: output!, state: { ...state, ...(filled === undefined ? {} : { filled }) } as LayerState };
 }

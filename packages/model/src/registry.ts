@@ -1,7 +1,10 @@
 import { ModelError } from './errors.js';
 import type { ModelConfig, ModelFamily } from './family.js';
 import { falconMamba, mamba } from './mamba/family.js';
+import { jamba } from './jamba/family.js';
 import { mamba2 } from './mamba2/family.js';
+import { gpt2 } from './transformer/gpt2.js';
+import { gptNeox } from './transformer/gpt-neox.js';
 
 const families = new Map<string, ModelFamily>();
 
@@ -35,3 +38,6 @@ export function listFamilies(): string[] {
 registerFamily(mamba);
 registerFamily(falconMamba);
 registerFamily(mamba2);
+registerFamily(gpt2);
+registerFamily(gptNeox);
+registerFamily(jamba);

@@ -2,6 +2,7 @@ import { disposeState, selectRows, type Model } from '@hidden-attention/model';
 import { scope } from '@hidden-attention/tensor';
 import { advance } from './advance.js';
 import { RunnerError } from './errors.js';
+import { checkPositions } from './options.js';
 import { likeliest } from './log-probabilities.js';
 
 export interface BeamOptions {
@@ -38,6 +39,7 @@ export async function beamSearch(model: Model, prompt: ArrayLike<number>, option
     if (!Number.isInteger(value) || value < 1) throw new RunnerError(`${name} is ${value}; a whole number of at least 1 is needed`);
   if (model.config.head.kind !== 'language-model')
     throw new RunnerError('the model is a classifier; beam search needs a language-model head');
+  checkPositions(model, prompt.length, maxTokens - 1);
   const ends = new Set(options.endOfSequence ?? model.config.endOfSequence);
   const scored = (ids: number[], logProbability: number): Beam => ({
     ids,

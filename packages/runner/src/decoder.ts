@@ -1,45 +1,78 @@
-import { disposeState, type Model, type ModelState, type PassObserver } from '@hidden-attention/model';
+import {
+  disposeState,
+  isCache,
+  roomOf,
+  tensorsOf,
+  withRoom,
+  type Model,
+  type ModelState,
+  type PassObserver,
+} from '@hidden-attention/model';
 import { assign, scope, Tensor, type Device } from '@hidden-attention/tensor';
+
+/** Positions that a full cache grows by, and the share of what it holds. */
+const growth = { least: 64, share: 0.5 };
 
 /**
  * Rows that go on by one id each, again and again. The ops of a step are recorded once and replayed on the same memory, so
- * that a step costs JavaScript next to nothing, and a GPU one launch.
+ * that a step costs JavaScript next to nothing, and a GPU one launch. Caches of keys and values are recorded anew where they have to
+ * grow.
  */
 export class Decoder implements Disposable {
+  readonly #model: Model;
   readonly #device: Device;
   readonly #ids: Tensor<'i32'>;
   readonly #logits: Tensor<'f32'>;
   readonly #observer: PassObserver | undefined;
   readonly #captured: Record<string, Tensor>;
-  readonly #recording: ReturnType<Device['record']>;
+  #state: ModelState;
+  #recording: ReturnType<Device['record']>;
 
   /**
    * @param state of the rows before; taken over, and changed in place by every step
    * @param observer sees each step
    */
-  constructor(
-    model: Model,
-    readonly state: ModelState,
-    observer?: PassObserver,
-  ) {
-    const rows = state.layers[0]!.scan.shape[0]!;
+  constructor(model: Model, state: ModelState, observer?: PassObserver) {
+    const rows = rowsOf(state);
+    this.#model = model;
     this.#device = model.device;
-    const sites = observer?.sites ?? [];
     this.#observer = observer;
     const made = scope(() => ({
-      captured: shapesOf(model, state, sites),
+      captured: shapesOf(model, state, observer?.sites ?? []),
       ids: Tensor.from(new Int32Array(rows), [rows, 1], model.device),
       logits: Tensor.empty([rows, model.config.vocabSize], model.device),
     }));
     ({ ids: this.#ids, logits: this.#logits, captured: this.#captured } = made);
-    this.#recording = this.#device.record(() =>
+    this.#state = state;
+    this.#makeRoom();
+    this.#recording = this.#record();
+  }
+
+  /** The rows' state after the last step. */
+  get state(): ModelState {
+    return this.#state;
+  }
+
+  #makeRoom(): void {
+    if (roomOf(this.#state) > 0) return;
+    const held = Math.max(...this.#state.layers.map((layer) => (isCache(layer) ? layer.filled : 0)));
+    const grown = withRoom(this.#state, Math.max(growth.least, Math.ceil(growth.share * held)));
+    disposeState(this.#state);
+    this.#state = grown;
+  }
+
+  #record(): ReturnType<Device['record']> {
+    const state = this.#state;
+    const rows = rowsOf(state);
+    return this.#device.record(() =>
       scope(() => {
-        const batch = { ids: made.ids, lengths: new Array<number>(rows).fill(1), lengthsTensor: undefined };
-        const next = model.forward(batch, { logits: 'last', state, capture: sites });
-        assign(made.logits, next.logits!);
-        for (const [name, tensor] of Object.entries(next.captured)) assign(made.captured[name]!, tensor);
+        const batch = { ids: this.#ids, lengths: new Array<number>(rows).fill(1), lengthsTensor: undefined };
+        const next = this.#model.forward(batch, { logits: 'last', state, capture: this.#observer?.sites ?? [], inPlace: true });
+        assign(this.#logits, next.logits!);
+        for (const [name, tensor] of Object.entries(next.captured)) assign(this.#captured[name]!, tensor);
         next.state.layers.forEach((layer, i) => {
-          for (const [name, tensor] of Object.entries(layer)) assign(state.layers[i]![name as keyof typeof layer], tensor);
+          const held = tensorsOf(state.layers[i]!);
+          for (const [name, tensor] of Object.entries(tensorsOf(layer))) if (tensor !== held[name]) assign(held[name]!, tensor);
         });
       }),
     );
@@ -47,8 +80,14 @@ export class Decoder implements Disposable {
 
   /** Reads one id into each row; gives the logits after it, by row (v). The ids have been checked. */
   async step(ids: readonly number[]): Promise<Float32Array[]> {
+    if (roomOf(this.#state) === 0) {
+      this.#recording.dispose();
+      this.#makeRoom();
+      this.#recording = this.#record();
+    }
     this.#device.write(this.#ids.handle, Int32Array.from(ids));
     this.#recording.replay();
+    for (const layer of this.#state.layers) if (isCache(layer)) layer.filled++;
     this.#observer?.see(this.#captured);
     const all = await this.#logits.read();
     const size = all.length / ids.length;
@@ -61,7 +100,7 @@ export class Decoder implements Disposable {
     this.#ids.dispose();
     this.#logits.dispose();
     for (const tensor of Object.values(this.#captured)) tensor.dispose();
-    disposeState(this.state);
+    disposeState(this.#state);
   }
 
   [Symbol.dispose](): void {
@@ -69,10 +108,12 @@ export class Decoder implements Disposable {
   }
 }
 
+const rowsOf = (state: ModelState): number => Object.values(tensorsOf(state.layers[0]!))[0]!.shape[0]!;
+
 /** Tensors to hold what a step captures at some sites, as one step shows them. */
 function shapesOf(model: Model, state: ModelState, sites: readonly string[]): Record<string, Tensor> {
   if (sites.length === 0) return {};
-  const rows = state.layers[0]!.scan.shape[0]!;
+  const rows = rowsOf(state);
   const one = model.batch(Array.from({ length: rows }, () => [0]));
   const { captured } = model.forward(one, { state, capture: sites, logits: 'none' });
   return Object.fromEntries(Object.entries(captured).map(([name, tensor]) => [name, Tensor.like(tensor)]));

@@ -3,7 +3,7 @@ import { scope } from '@hidden-attention/tensor';
 import { advance } from './advance.js';
 import { Decoder } from './decoder.js';
 import { RunnerError } from './errors.js';
-import { checkOptions, type GenerateOptions } from './options.js';
+import { checkOptions, checkPositions, type GenerateOptions } from './options.js';
 import { Row, type GeneratedToken } from './row.js';
 
 /**
@@ -20,6 +20,7 @@ export function generate(
 ): AsyncGenerator<GeneratedToken, void> {
   checkOptions(model, options);
   if (options.observer && prompts.length !== 1) throw new RunnerError(`an observer follows one row; ${prompts.length} prompts were given`);
+  for (const prompt of prompts) checkPositions(model, prompt.length, options.maxTokens - 1);
   scope(() => void model.batch(prompts)); // refuses bad ids now rather than at the first token
   return stream(model, prompts, options);
 }

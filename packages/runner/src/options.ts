@@ -63,3 +63,15 @@ export function checkOptions(model: Model, options: GenerateOptions): void {
   if (head.kind !== 'language-model')
     throw new RunnerError('the model is a classifier; generating needs a model with a language-model head');
 }
+
+/**
+ * Refuses a text that would grow beyond the positions that a model has.
+ * @throws RunnerError naming them, and what to do
+ */
+export function checkPositions({ config }: Model, read: number, more: number): void {
+  const { maxPositions } = config;
+  if (maxPositions !== undefined && read + more > maxPositions)
+    throw new RunnerError(
+      `${read} positions and up to ${more} more were asked for; this model has ${maxPositions}. Ask for fewer tokens or shorten the prompt`,
+    );
+}

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readSafetensors, writeSafetensors, type SafetensorsFile, type SafetensorsInput } from '@hidden-attention/checkpoint';
-import { disposeState, type Model, type ModelState } from '@hidden-attention/model';
-import { formatShape, Tensor, type Float } from '@hidden-attention/tensor';
+import { disposeState, isCache, tensorsOf, withRoom, type LayerState, type Model, type ModelState } from '@hidden-attention/model';
+import { cast, formatShape, scope, Tensor, type Float } from '@hidden-attention/tensor';
 import { RunnerError } from './errors.js';
 
 /** Where a sequence stands. */
@@ -17,9 +17,13 @@ export interface SessionState {
 
 const format = 'hidden-attention session';
 
-/** Writes a session: `layers.K.state` (1 d n), `layers.K.conv` (1 d k−1), `logits` (v), `seen` (ids), and which model it belongs to. */
+/**
+ * Writes a session: the state of each layer (`layers.K.state` (1 d n) and `layers.K.conv` (1 d k−1), or `.keys`, `.values` (1 s h p)
+ * and `.past` (1)), `logits` (v), `seen` (ids), and which model it belongs to.
+ */
 export async function writeSession(path: string, model: Model, { state, length, seen, logits }: SessionState): Promise<void> {
-  const tensors: SafetensorsInput[] = named(state).map(([name, tensor]) => ({
+  const held = withRoom(state, 0); // caches without the room that they have for more
+  const tensors: SafetensorsInput[] = named(held).map(([name, tensor]) => ({
     name,
     dtype: 'F32',
     shape: tensor.shape,
@@ -28,12 +32,16 @@ export async function writeSession(path: string, model: Model, { state, length, 
   const ids = Int32Array.from(seen).sort();
   tensors.push({ name: 'seen', dtype: 'I32', shape: [ids.length], data: ids });
   if (logits) tensors.push({ name: 'logits', dtype: 'F32', shape: [logits.length], data: logits });
-  await writeSafetensors(path, tensors, {
-    format,
-    length: String(length),
-    config: JSON.stringify(model.config),
-    weights: await fingerprint(model),
-  });
+  try {
+    await writeSafetensors(path, tensors, {
+      format,
+      length: String(length),
+      config: JSON.stringify(model.config),
+      weights: await fingerprint(model),
+    });
+  } finally {
+    disposeState(held);
+  }
 }
 
 /** Reads what `writeSession` wrote, and checks that it belongs to this model. */
@@ -48,19 +56,22 @@ export async function readSession(path: string, model: Model): Promise<SessionSt
     throw new RunnerError(`${path}: its length is ${file.metadata['length']}; a whole number is needed`);
   const logits = length > 0 ? await numbersOf(path, file, 'logits', [model.config.vocabSize]) : null;
   const seen = (await file.tensors.get('seen')?.read()) ?? [];
-  return { state: await readState(path, file, model), length, seen: new Set(Array.from(seen, Number)), logits };
+  return { state: await readState(path, file, model, length), length, seen: new Set(Array.from(seen, Number)), logits };
 }
 
-async function readState(path: string, file: SafetensorsFile, model: Model): Promise<ModelState> {
+async function readState(path: string, file: SafetensorsFile, model: Model, length: number): Promise<ModelState> {
   const blank = model.initialState();
-  const read: ModelState['layers'][number][] = [];
+  const read: LayerState[] = [];
   try {
-    for (const [k, { scan, conv }] of blank.layers.entries()) {
-      const [state, columns] = [
-        await numbersOf(path, file, `layers.${k}.state`, scan.shape),
-        await numbersOf(path, file, `layers.${k}.conv`, conv.shape),
-      ];
-      read.push({ scan: Tensor.from(state, scan.shape, model.device), conv: Tensor.from(columns, conv.shape, model.device) });
+    for (const [k, layer] of blank.layers.entries()) {
+      const made: Record<string, Tensor> = {};
+      const grows = isCache(layer); // keys and values (1 s h p)
+      for (const [name, blankTensor] of Object.entries(tensorsOf(layer))) {
+        const shape = blankTensor.shape.map((size, axis) => (grows && axis === 1 ? length : size));
+        const numbers = await numbersOf(path, file, `layers.${k}.${fileNames[name] ?? name}`, shape);
+        made[name] = scope(() => cast(Tensor.from(numbers, shape, model.device), blankTensor.dtype as Float));
+      }
+      read.push({ ...made, ...(grows ? { filled: length } : {}) } as LayerState);
     }
     return { layers: read };
   } catch (error) {
@@ -105,9 +116,11 @@ async function fingerprint(model: Model): Promise<string> {
   return hash.digest('hex').slice(0, 32);
 }
 
+/** What a file calls the tensors of a state, where it is not their own name. */
+const fileNames: Record<string, string> = { scan: 'state' };
+
 function named(state: ModelState): [string, Tensor<Float>][] {
-  return state.layers.flatMap(({ scan, conv }, k): [string, Tensor<Float>][] => [
-    [`layers.${k}.state`, scan as Tensor<Float>],
-    [`layers.${k}.conv`, conv as Tensor<Float>],
-  ]);
+  return state.layers.flatMap((layer, k): [string, Tensor<Float>][] =>
+    Object.entries(tensorsOf(layer)).map(([name, tensor]) => [`layers.${k}.${fileNames[name] ?? name}`, tensor as Tensor<Float>]),
+  );
 }

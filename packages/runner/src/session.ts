@@ -2,7 +2,7 @@ import { disposeState, forkState, type Model } from '@hidden-attention/model';
 import { scope } from '@hidden-attention/tensor';
 import { advance } from './advance.js';
 import { RunnerError } from './errors.js';
-import { checkOptions, type GenerateOptions } from './options.js';
+import { checkOptions, checkPositions, type GenerateOptions } from './options.js';
 import { Row, type GeneratedToken } from './row.js';
 import { readSession, writeSession, type SessionState } from './session-file.js';
 
@@ -55,6 +55,7 @@ export class Session implements Disposable {
   /** Continues the sequence; what it gives is part of it then. Options are those of `generate`; `row` is 0. */
   generate(options: GenerateOptions): AsyncGenerator<GeneratedToken, void> {
     checkOptions(this.model, options);
+    checkPositions(this.model, this.length, options.maxTokens);
     if (!this.#at.logits) throw new RunnerError('the session is empty; append at least one id before generating');
     return this.#stream(options);
   }

@@ -6,7 +6,8 @@ export { defineOp, type Call, type Gradient, type Op, type OpDefinition, type Op
 export { gradient, record, unrecorded, type GradientOptions, type Tape } from './tape.js';
 export { recomputed } from './recompute.js';
 export { type RuleSet } from './rules.js';
-export { abs, affine, exp, log, negExp, positive, sigmoid, silu, softplus, square } from './ops/unary.js';
+export { abs, affine, exp, gelu, log, negExp, positive, sigmoid, silu, softplus, square } from './ops/unary.js';
+export { appendPositions, positionIds, rotate } from './ops/positions.js';
 export { cast } from './ops/cast.js';
 export { linear } from './ops/linear.js';
 export {
@@ -27,6 +28,7 @@ export { attentionMatrix, attentionMatrixReduced, type AttentionMatrixInputs, ty
 export {
   softmaxAttention,
   softmaxAttentionMatrix,
+  softmaxAttentionTransposed,
   type SoftmaxAttentionInputs,
   type SoftmaxAttentionOptions,
 } from './ops/softmax-attention.js';

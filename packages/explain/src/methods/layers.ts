@@ -1,4 +1,5 @@
 import type { AttentionLayer } from '@hidden-attention/attention';
+import { layerKindsOf, type Model } from '@hidden-attention/model';
 import { sumLast, type Tensor, type Float } from '@hidden-attention/tensor';
 import { ExplainError } from '../errors.js';
 import type { Question } from '../question.js';
@@ -9,6 +10,14 @@ export function layersFrom({ model }: Question, startLayer: number): number[] {
   const { layers } = model.config;
   if (startLayer >= layers) throw new ExplainError(`startLayer is ${startLayer}; the model has layers 0 to ${layers - 1}`);
   return Array.from({ length: layers - startLayer }, (_, i) => startLayer + i);
+}
+
+/** `supports` of methods that read the inside of Mamba's scan. */
+export function onlyScans(model: Model): true | string {
+  return (
+    layerKindsOf(model).every((kind) => kind === 'scan') ||
+    "the released code's variant is that of Mamba's scan; this model has softmax attention"
+  );
 }
 
 /** A layer's attention, with its rows as asked for. */

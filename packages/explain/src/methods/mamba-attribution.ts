@@ -1,6 +1,6 @@
 import { rollout } from '@hidden-attention/attention';
 import { defineExplainer, type Explainer } from '../explainer.js';
-import { layersFrom, meanGradient } from './layers.js';
+import { layersFrom, meanGradient, onlyScans } from './layers.js';
 import {
   attributionOptions,
   releasedAttributionOptions,
@@ -51,7 +51,7 @@ export const mambaAttributionReleased: Explainer<ReleasedAttributionOptions> = d
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: false,
   options: releasedAttributionOptions,
-  supports: () => true,
+  supports: onlyScans,
   async explain(question, { startLayer, row, gradientAt }) {
     const vectors: Float64Array[] = [];
     for (const index of layersFrom(question, startLayer)) {

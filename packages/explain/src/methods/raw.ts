@@ -1,6 +1,6 @@
 import { edgeSums, throughEdges } from '@hidden-attention/attention';
 import { defineExplainer, type Explainer, type Relevance } from '../explainer.js';
-import { layerOf, layersFrom } from './layers.js';
+import { layerOf, layersFrom, onlyScans } from './layers.js';
 import { canBeNegative, matrixOptions, releasedOptions, type MatrixOptions, type ReleasedOptions } from './paper-options.js';
 import { minMax, releasedRow } from './released.js';
 
@@ -43,7 +43,7 @@ export const rawReleased: Explainer<ReleasedOptions> = defineExplainer({
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: false,
   options: releasedOptions,
-  supports: () => true,
+  supports: onlyScans,
   async explain(question, { startLayer, row }) {
     const maps: Float64Array[] = [];
     for (const index of layersFrom(question, startLayer)) {

@@ -1,7 +1,7 @@
 import { rollout as rolloutRow, rolloutLongRow, type Rollout } from '@hidden-attention/attention';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import type { Question } from '../question.js';
-import { layersFrom } from './layers.js';
+import { layersFrom, onlyScans } from './layers.js';
 import { canBeNegative, matrixOptions, releasedOptions, type MatrixOptions, type ReleasedOptions } from './paper-options.js';
 import { releasedRollout, releasedRow } from './released.js';
 
@@ -30,7 +30,7 @@ export const rollout: Explainer<MatrixOptions> = defineExplainer({
 
 async function rollOut(question: Question, options: MatrixOptions): Promise<Rollout> {
   const { startLayer, row, normalize, aggregate: reduce, clamp } = options;
-  const plain = canBeNegative(options) && row === 'exact' && question.position !== null;
+  const plain = canBeNegative(options) && row === 'exact' && question.position !== null && onlyScans(question.model) === true;
   if (plain && question.length > longText) return rolloutLongRow(question.model, question.ids, { startLayer, normalize });
   return rolloutRow(await question.attention(), {
     start: question.start,
@@ -51,7 +51,7 @@ export const rolloutReleased: Explainer<ReleasedOptions> = defineExplainer({
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: true,
   options: releasedOptions,
-  supports: () => true,
+  supports: onlyScans,
   async explain(question, { startLayer, row }) {
     const vectors: Float64Array[] = [];
     for (const index of layersFrom(question, startLayer))

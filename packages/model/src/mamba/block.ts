@@ -13,18 +13,28 @@ import {
   Tensor,
   type Float,
 } from '@hidden-attention/tensor';
-import { layerParameter, type BlockContext } from '../backbone.js';
+import type { BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
-import type { ModelState } from '../state.js';
-import type { MambaConfig } from './config.js';
+import type { LayerResult } from '../recompute.js';
+import type { ScanState } from '../state.js';
+import type { MambaConfig, MambaSizes } from './config.js';
 
-/** One Mamba block (math.md section 1), line by line: h (b l m) → h + mixer(norm(h)) (b l m), and the state it leaves. */
-export function mambaBlock(h: Tensor, context: BlockContext<MambaConfig>): { output: Tensor<Float>; state: ModelState['layers'][number] } {
-  const { model, layer, sites, state, lengths } = context;
+/** Norms on Δr, B and C, where a family has them; without weights in Falcon-Mamba. */
+const mixerNorms = ['dt_layernorm', 'b_layernorm', 'c_layernorm'] as const;
+
+/** One Mamba block: h (b l m) → h + mixer(norm(h)) (b l m), and the state it leaves. */
+export function mambaBlock(h: Tensor, context: BlockContext<MambaConfig>): LayerResult<ScanState> {
+  const { input, mixer, state } = mambaMixer(h, context);
+  return { output: context.sites.pass(`layers.${context.layer}.output`, add(input, mixer)), state };
+}
+
+/** What a Mamba block adds to its input (math.md section 1), line by line: norm, mixer, and the state it leaves. */
+export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { input: Tensor; mixer: Tensor; state: ScanState } {
+  const { model, layer, sites, state, parameter, optional } = context;
+  const { lengthsTensor: lengths } = context.batch;
   const { innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, epsilon, mixerEpsilon } = model.config;
   const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
-  const parameter = (name: string): Tensor<Float> => model.parameter(`backbone.layers.${layer}.${name}`);
-  const bias = (name: string): Tensor<Float> | undefined => layerParameter(model, layer, `${name}.bias`);
+  const bias = (name: string): Tensor<Float> | undefined => optional(`${name}.bias`);
 
   const input = site('input', h);
   const normed = site('norm', rmsNorm({ x: input, weight: parameter('norm.weight') }, { epsilon }).y);
@@ -34,21 +44,20 @@ export function mambaBlock(h: Tensor, context: BlockContext<MambaConfig>): { out
   const taps = reshape(parameter('mixer.conv1d.weight'), [d, k]);
   const { y: c, final: convState } = causalConv1d({ x, weight: taps, bias: bias('mixer.conv1d'), initial: state.conv, lengths });
   const u = site('u', silu(site('conv', c))); //                                                    x′ (b l d)
-  const [low, BFlat, CFlat] = split(linear(u, parameter('mixer.x_proj.weight')), [r, n, n]).map((part) =>
-    mixerEpsilon === undefined ? part : rmsNorm({ x: part }, { epsilon: mixerEpsilon }).y,
+  const [low, BFlat, CFlat] = split(linear(u, parameter('mixer.x_proj.weight')), [r, n, n]).map((x, i) =>
+    mixerEpsilon === undefined ? x : rmsNorm({ x, weight: optional(`mixer.${mixerNorms[i]}.weight`) }, { epsilon: mixerEpsilon }).y,
   ) as [Tensor, Tensor, Tensor]; //                                                                 Δr, B, C
   const B = site('B', BFlat); //                                                                    (b l n)
   const C = site('C', CFlat); //                                                                    (b l n)
   const A = negExp(parameter('mixer.A_log')); //                                                    (d n)
   const { gated, scanState } = scanAndGate({ u, low, A, B, C, z }, context);
   const mixer = site('mixer', linear(site('gated', gated), parameter('mixer.out_proj.weight'), bias('mixer.out_proj')));
-  const output = site('output', add(input, mixer));
 
   sites.pass(`layers.${layer}.state`, scanState, { perPosition: false });
   if (!sites.quiet(`layers.${layer}.convState`)) {
     sites.pass(`layers.${layer}.convState`, lastInputs(x, state.conv, k, lengths), { perPosition: false });
   }
-  return { output, state: { scan: scanState, conv: convState } };
+  return { input, mixer, state: { scan: scanState, conv: convState } };
 }
 
 /**
@@ -56,11 +65,11 @@ export function mambaBlock(h: Tensor, context: BlockContext<MambaConfig>): { out
  */
 function scanAndGate(
   { u, low, A, B, C, z }: { u: Tensor; low: Tensor; A: Tensor; B: Tensor; C: Tensor; z: Tensor },
-  { model, layer, sites, state, lengths, spelledOut }: BlockContext<MambaConfig>,
+  { layer, sites, state, batch, spelledOut, parameter: own }: BlockContext<MambaSizes>,
 ): { gated: Tensor<Float>; scanState: Tensor<Float> } {
-  const parameter = (name: string): Tensor<Float> => model.parameter(`backbone.layers.${layer}.mixer.${name}`);
+  const parameter = (name: string): Tensor<Float> => own(`mixer.${name}`);
   const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, tensor.shape[2]!]); // (b l n) → (b l 1 n)
-  const operands = { u, A, B: grouped(B), C: grouped(C), D: parameter('D'), initialState: state.scan, lengths };
+  const operands = { u, A, B: grouped(B), C: grouped(C), D: parameter('D'), initialState: state.scan, lengths: batch.lengthsTensor };
   if (!spelledOut && sites.quiet(`layers.${layer}.delta`, `layers.${layer}.scan`)) {
     const delta = linear(low, parameter('dt_proj.weight'));
     const { y, finalState } = selectiveScan({ ...operands, delta, deltaBias: parameter('dt_proj.bias'), z }, { softplus: true });

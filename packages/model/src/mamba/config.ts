@@ -2,9 +2,8 @@ import { z } from 'zod';
 import { endOfSequence, headFields, headOf, parseFields, tokenFields } from '../config-fields.js';
 import type { ModelConfig } from '../family.js';
 
-/** Sizes of a Mamba-1 or Falcon-Mamba model (math.md section 1). */
-export interface MambaConfig extends ModelConfig {
-  family: 'mamba' | 'falcon_mamba';
+/** Sizes of a Mamba-1 mixer (math.md section 1). */
+export interface MambaSizes extends ModelConfig {
   /** D, the inner width */
   innerSize: number;
   /** N */
@@ -18,10 +17,15 @@ export interface MambaConfig extends ModelConfig {
   useConvBias: boolean;
   /** of the norms */
   epsilon: number;
-  /** of Falcon-Mamba's weightless norms on Δr, B and C; Mamba has none */
+  /** of the norms on Δr, B and C that Falcon-Mamba and Jamba have */
   mixerEpsilon?: number;
   /** how fresh parameters are drawn */
   initialization: { range: number; timeStepMin: number; timeStepMax: number; timeStepFloor: number; rescaleResidual: boolean };
+}
+
+/** A Mamba-1 or Falcon-Mamba model. */
+export interface MambaConfig extends MambaSizes {
+  family: 'mamba' | 'falcon_mamba';
 }
 
 const size = z.number().int().positive();

@@ -14,7 +14,7 @@ import {
   type Float,
   type Tensor,
 } from '@hidden-attention/tensor';
-import { layerParameter, type BlockContext } from '../backbone.js';
+import type { BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
 import type { LayerResult } from '../recompute.js';
 import type { Mamba2Config } from './config.js';
@@ -25,12 +25,12 @@ import { clamp, perChannel, perState } from './heads.js';
  * leaves. The scan is that of Mamba-1: a head's Δ and A, one number each, serve all its channels and states.
  */
 export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Config>): LayerResult {
-  const { model, layer, sites, state, lengths, spelledOut } = context;
+  const { model, layer, sites, state, spelledOut, parameter, optional } = context;
+  const { lengthsTensor: lengths } = context.batch;
   const { innerSize: d, heads, headSize, groups: g, stateSize: n, convKernel: k, timeStepLimit, normGroups, epsilon } = model.config;
   const name = (site: string): string => `layers.${layer}.${site}`;
   const site = <T extends Tensor>(short: string, value: T): T => sites.pass(name(short), value);
-  const parameter = (short: string): Tensor<Float> => model.parameter(`backbone.layers.${layer}.${short}`);
-  const bias = (short: string): Tensor<Float> | undefined => layerParameter(model, layer, `${short}.bias`);
+  const bias = (short: string): Tensor<Float> | undefined => optional(`${short}.bias`);
   const grouped = (part: Tensor): Tensor => reshape(part, [...part.shape.slice(0, 2), g, n]);
   /** the first d of the convolution's channels have a site; B and C follow */
   const xPart = (short: string, all: Tensor): Tensor => {

@@ -1,6 +1,14 @@
 import { affine, divide, exp, log, multiply, negExp, reshape, scope, silu, slice, square, sumLast, Tensor } from '@hidden-attention/tensor';
-import { backboneSites, forwardBackbone, layerParameter, sitesOfLayer, type Backbone } from '../backbone.js';
-import type { BlockParts, Dynamics, ModelFamily } from '../family.js';
+import {
+  backboneSites,
+  forwardBackbone,
+  layerParameter,
+  mambaFinalNorm,
+  sitesOfLayer,
+  type Backbone,
+  type BlockContext,
+} from '../backbone.js';
+import type { BlockParts, ModelFamily, ScanDynamics } from '../family.js';
 import type { Model } from '../model.js';
 import type { ModelState } from '../state.js';
 import { mamba2Block } from './block.js';
@@ -18,10 +26,15 @@ function initialState(model: Model<Mamba2Config>, rows: number): ModelState {
   };
 }
 
-const backbone: Backbone<Mamba2Config> = { layerSites, block: mamba2Block, initialState };
+const backbone: Backbone<Mamba2Config> = {
+  layerSites: () => layerSites,
+  block: (h, context) => mamba2Block(h, context as BlockContext<Mamba2Config>),
+  finalNorm: mambaFinalNorm,
+  initialState,
+};
 
 /** One matrix a head: Δ (b l heads), A (heads n), the same for all n. */
-function dynamics(model: Model<Mamba2Config>, captured: Record<string, Tensor>, layer: number): Dynamics {
+function dynamics(model: Model<Mamba2Config>, captured: Record<string, Tensor>, layer: number): ScanDynamics {
   const site = (name: string): Tensor => captured[`layers.${layer}.${name}`]!.view();
   const A = scope(() => perState(negExp(model.parameter(`backbone.layers.${layer}.mixer.A_log`)), model.config.stateSize));
   return { delta: site('delta'), A, B: site('B'), C: site('C') };
@@ -67,7 +80,7 @@ export const mamba2: ModelFamily<Mamba2Config> = {
   title: 'Mamba-2 (Dao and Gu 2024)',
   parseConfig: parseMamba2Config,
   parameters: mamba2Parameters,
-  sites: (config) => backboneSites(config, layerSites),
+  sites: (config) => backboneSites(backbone, config),
   forward: (model, batch, options) => forwardBackbone(backbone, model, batch, options),
   initialState,
   dynamicsSites: (layer) => sitesOfLayer(layer, ['delta', 'B', 'C']),

@@ -2,7 +2,21 @@ import { ShapeError, formatShape } from '../shape-error.js';
 import { commonType, sizeOf, Tensor, type Float } from '../tensor.js';
 
 /** Functions of one number, in the order of ops/elementwise/elementwise.h. */
-export const unaryKinds = ['silu', 'softplus', 'sigmoid', 'exp', 'negExp', 'positive', 'abs', 'affine', 'square', 'log'] as const;
+export const unaryKinds = [
+  'silu',
+  'softplus',
+  'sigmoid',
+  'exp',
+  'negExp',
+  'positive',
+  'abs',
+  'affine',
+  'square',
+  'log',
+  'gelu',
+  'geluTanh',
+  'normalDistribution',
+] as const;
 export type UnaryKind = (typeof unaryKinds)[number];
 
 /** Functions of two numbers, in the order of ops/elementwise/elementwise.h. */

@@ -12,24 +12,37 @@ export type SoftmaxAttentionInputs = {
   v: Tensor;
   /** number of keys of each row that count (b), i32; all of them when absent */
   lengths?: Tensor | undefined;
+  /** number of keys that lie before each row's first query (b), as whole numbers; by default keys − queries */
+  past?: Tensor | undefined;
 };
 
 export interface SoftmaxAttentionOptions {
   /** factor of the scores; default 1/√p */
   scale?: number;
-  /** query i sees the keys up to i + keys − queries: the queries are the last positions. Default true */
+  /** query i sees the keys up to past + i: by default the queries are the last positions. Default true */
   causal?: boolean;
 }
 type Options = { scale: number; causal: boolean };
 type Outputs = { y: Tensor<Float>; logSumExp: Tensor<'f32'> };
 
 function shared(
-  { q, k, lengths }: SoftmaxAttentionInputs,
+  { q, k, lengths, past }: SoftmaxAttentionInputs,
   axes: Record<string, number>,
   options: Options,
 ): Record<string, number | boolean | undefined> {
   const { b, h, i, j, p } = axes;
-  return { batch: b, heads: h, queries: i, keys: j, width: p, ...options, q: q.handle, k: k.handle, lengths: lengths?.handle };
+  return {
+    batch: b,
+    heads: h,
+    queries: i,
+    keys: j,
+    width: p,
+    ...options,
+    q: q.handle,
+    k: k.handle,
+    lengths: lengths?.handle,
+    past: past?.handle,
+  };
 }
 
 /** Gradients; with the probabilities held, v's alone. */
@@ -58,7 +71,7 @@ function backward(
 
 const op = defineOp<SoftmaxAttentionInputs, Options, Outputs>({
   name: 'softmaxAttention',
-  signature: 'q: b i h p, k: b j h p, v: b j h p, lengths?: b -> y: b i h p, logSumExp: b h i',
+  signature: 'q: b i h p, k: b j h p, v: b j h p, lengths?: b, past?: b -> y: b i h p, logSumExp: b h i',
   forward(inputs, options, { axes }) {
     const { b, h, i, j } = axes as Record<'b' | 'h' | 'i' | 'j', number>;
     if (options.causal && i > j)
@@ -96,7 +109,7 @@ type MatrixInputs = Omit<SoftmaxAttentionInputs, 'v'> & { logSumExp: Tensor };
 
 const matrixOp = defineOp<MatrixInputs, Options & { rowStart: number; rows: number }, { matrix: Tensor<'f32'> }>({
   name: 'softmaxAttentionMatrix',
-  signature: 'q: b i h p, k: b j h p, logSumExp: b h i, lengths?: b -> matrix: b h r j',
+  signature: 'q: b i h p, k: b j h p, logSumExp: b h i, lengths?: b, past?: b -> matrix: b h r j',
   forward(inputs, { rowStart, rows, ...options }, { axes }) {
     const { b, h, i, j } = axes as Record<'b' | 'h' | 'i' | 'j', number>;
     if (!Number.isInteger(rowStart) || !Number.isInteger(rows) || rowStart < 0 || rows < 0 || rowStart + rows > i)
@@ -120,4 +133,29 @@ export function softmaxAttentionMatrix(
 ): Tensor<'f32'> {
   const { rowStart = 0, rows = inputs.q.shape[1]! - rowStart } = options;
   return matrixOp(inputs, { ...chosen(inputs.q, options), rowStart, rows }).matrix;
+}
+
+type TransposedInputs = MatrixInputs & { g: Tensor };
+
+const transposedOp = defineOp<TransposedInputs, Options, { out: Tensor<Float> }>({
+  name: 'softmaxAttentionTransposed',
+  signature: 'q: b i h p, k: b j h p, logSumExp: b h i, g: b i h p, lengths?: b, past?: b -> out: b j h p',
+  forward(inputs, options, { axes }) {
+    const { k, g, logSumExp } = inputs;
+    const out = Tensor.like(k);
+    out.device.run('softmaxAttentionBackward', {
+      ...shared({ ...inputs, v: k }, axes, options),
+      v: k.handle,
+      y: g.handle, // read only where q and k have gradients
+      logSumExp: logSumExp.handle,
+      dy: g.handle,
+      dv: out.handle,
+    });
+    return { outputs: { out } };
+  },
+});
+
+/** The probabilities, transposed, times g (b i h p) → (b j h p), with the probabilities held. `logSumExp` as in `softmaxAttentionMatrix`. */
+export function softmaxAttentionTransposed(inputs: TransposedInputs, options: SoftmaxAttentionOptions = {}): Tensor<Float> {
+  return transposedOp(inputs, chosen(inputs.q, options)).out;
 }

@@ -19,10 +19,27 @@ function define(kind: UnaryKind, rules: NonNullable<OpDefinition<In, Options, Ou
 
 const none: Options = { scale: 1, shift: 0 };
 
-const siluOp = define('silu', {
-  // SiLU(x) = σ(x)·x with the ratio SiLU(x)/x = σ(x) held (math.md section 5)
-  holdRatio: ({ inputs: { x } }, { y: dy }) => (dy ? scope(() => ({ x: binary('multiply', dy, unary('sigmoid', x)) })) : {}),
+/** The rule of y = f(x)·x that holds f(x) (math.md section 5). */
+const holdRatio = (ratioOf: (x: Tensor) => Tensor): NonNullable<OpDefinition<In, Options, Out>['rules']> => ({
+  holdRatio: ({ inputs: { x } }, { y: dy }) => (dy ? scope(() => ({ x: binary('multiply', dy, ratioOf(x)) })) : {}),
 });
+
+const siluOp = define(
+  'silu',
+  holdRatio((x) => unary('sigmoid', x)),
+);
+const geluOp = define(
+  'gelu',
+  holdRatio((x) => unary('normalDistribution', x)),
+);
+const geluTanhOp = define(
+  'geluTanh',
+  // (1 + tanh(w/2))/2 = σ(w)
+  holdRatio((x) => {
+    const factor = 2 * Math.sqrt(2 / Math.PI);
+    return unary('sigmoid', binary('multiply', x, unary('affine', unary('square', x), 0.044715 * factor, factor)));
+  }),
+);
 const [softplusOp, sigmoidOp, expOp, negExpOp, positiveOp, absOp, affineOp, squareOp, logOp] = (
   ['softplus', 'sigmoid', 'exp', 'negExp', 'positive', 'abs', 'affine', 'square', 'log'] as const
 ).map((kind) => define(kind)) as [Op<In, Options, Out>, ...Op<In, Options, Out>[]];
@@ -30,6 +47,13 @@ const [softplusOp, sigmoidOp, expOp, negExpOp, positiveOp, absOp, affineOp, squa
 /** SiLU(x) = x·σ(x), any shape. Rule `holdRatio`: σ(x) counts as a constant. */
 export function silu(x: Tensor): Tensor<Float> {
   return siluOp({ x }, none).y;
+}
+/**
+ * GELU (Hendrycks and Gimpel 2016): x·Φ(x), Φ the normal distribution function; with `tanh` its approximation
+ * x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2, which GPT-2 uses. Any shape. Rule `holdRatio`: Φ(x) counts as a constant.
+ */
+export function gelu(x: Tensor, form: 'exact' | 'tanh' = 'exact'): Tensor<Float> {
+  return (form === 'exact' ? geluOp : geluTanhOp)({ x }, none).y;
 }
 /** log(1 + eˣ), x itself above 20 (as PyTorch has it), any shape. */
 export function softplus(x: Tensor): Tensor<Float> {

@@ -1,16 +1,29 @@
 import { scope, selectiveScan, Tensor } from '@hidden-attention/tensor';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { attentionView, type Reduce } from '../src/index.js';
+import type { BlockParts } from '@hidden-attention/model';
+import { attentionView, LiveAttention, rolloutLongRow, type AttentionLayer, type Reduce } from '../src/index.js';
 import { dense, distance, numbers, parts, randomIds, randomNumbers, smallModel } from './support.js';
 
 const close = 2e-6; // f32, sums of up to a few hundred numbers
 const model = smallModel();
 const view = await attentionView(model, randomIds(1, 9, 13, 1));
-afterAll(() => view.dispose());
+const softmaxView = await attentionView(
+  smallModel({ hidden: 16, extra: { model_type: 'gpt_neox', num_attention_heads: 8 } }),
+  randomIds(1, 9, 13, 1),
+);
+afterAll(() => {
+  view.dispose();
+  softmaxView.dispose();
+});
 
-describe.each(parts)('layer.of(%s)', (part) => {
-  const layer = view.layer(1).of(part);
+const layers: [name: string, layer: AttentionLayer][] = [
+  ...parts.map((part): [string, AttentionLayer] => [part, view.layer(1).of(part)]),
+  ['softmax, a channel a head', softmaxView.layer(1)],
+  ['softmax, block', softmaxView.layer(1).block()],
+];
+
+describe.each(layers)('layer.of(%s)', (_, layer) => {
   const [batch, length, channels] = layer.shape;
   const at =
     (c: number) =>
@@ -162,7 +175,7 @@ test('α times the scan input, plus the skip, is what the scan gives, for any sh
         using some = await attentionView(small, randomIds(seed, ...lengths));
         for (let index = 0; index < some.layers; index++) {
           const layer = some.layer(index);
-          const { u, D, ...dynamics } = layer.parts();
+          const { u, D, ...dynamics } = layer.parts() as BlockParts;
           const { delta, A, B, C } = dynamics;
           const matrix = await dense(layer);
           const [us, ds, y] = await Promise.all([u, D, selectiveScan({ u, delta, A, B, C, D }).y].map(numbers));
@@ -219,4 +232,13 @@ test('a matrix that does not fit is refused before it is made, with its size and
   );
   expect(model.device.memory().live).toBe(before);
   narrow.dispose();
+});
+
+test('what only a scan has is refused of softmax attention, by name', async () => {
+  const { model: softmax } = softmaxView;
+  expect(softmaxView.layer(0).kind).toBe('softmax');
+  expect(() => softmaxView.layer(0).of('literal')).toThrow(/layer 0 is softmax attention/);
+  expect(() => new LiveAttention(softmax)).toThrow(/live attention follows the states of scans; this model has none/);
+  expect(() => new LiveAttention(softmax, { layers: [1] })).toThrow(/layer 1 is softmax attention/);
+  await expect(rolloutLongRow(softmax, [1, 2, 3])).rejects.toThrow(/a rollout in pieces .* layer 0 is softmax attention/);
 });

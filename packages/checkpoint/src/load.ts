@@ -146,12 +146,16 @@ function checkParameters({ path, tensors }: Weights, specs: Record<string, Param
   throw new CheckpointError(`the weights of ${path} are not those of its config.json: ${problems.join('; ')}`);
 }
 
+/** Masks and tables of angles that older checkpoints store beside the weights of transformers. */
+const computed = /\.(attn|attention)\.(bias|masked_bias|rotary_emb\.inv_freq)$/;
+
 /** Names that the model has no use for. The head of a tied model counts as used where it holds what the embeddings hold. */
 async function unusedNames({ tensors }: Weights, specs: Record<string, ParameterSpec>, { head }: ModelConfig): Promise<string[]> {
-  const unused = [...tensors.keys()].filter((name) => !Object.hasOwn(specs, name));
-  const tied = head.kind === 'language-model' && head.tied && unused.includes('lm_head.weight');
-  if (!tied || !(await sameNumbers(tensors.get('lm_head.weight')!, tensors.get('backbone.embeddings.weight')!))) return unused;
-  return unused.filter((name) => name !== 'lm_head.weight');
+  const unused = [...tensors.keys()].filter((name) => !Object.hasOwn(specs, name) && !computed.test(name));
+  const tied = head.kind === 'language-model' && head.tied && unused.find((name) => /^(lm_head|embed_out)\.weight$/.test(name));
+  const [embeddings] = Object.keys(specs);
+  if (!tied || !(await sameNumbers(tensors.get(tied)!, tensors.get(embeddings!)!))) return unused;
+  return unused.filter((name) => name !== tied);
 }
 
 async function sameNumbers(a: StoredTensor, b: StoredTensor): Promise<boolean> {

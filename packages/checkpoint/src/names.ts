@@ -2,6 +2,8 @@
 const renamed: readonly [pattern: RegExp, ours: string][] = [
   // the layout in which the paper's authors published their weights
   [/^backbone\.embedding\.weight$/, 'backbone.embeddings.weight'],
+  // GPT-2 as it was first converted: without what is in front of all names
+  [/^(wte|wpe|ln_f|h\.\d+)\./, 'transformer.$1.'],
 ];
 
 /** Our name of a parameter, from the name under which it was published. */

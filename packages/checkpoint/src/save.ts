@@ -53,9 +53,9 @@ export async function saveModel(folder: string, model: Model, options: SaveOptio
 /** config.json as it was read, with the class name that loaders of the field look for and the dtype that is written. */
 function configOf({ json, config, family }: Model, dtype: SaveDType): Record<string, unknown> {
   const pascal = family.name.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
-  const head = config.head.kind === 'classifier' ? 'ForSequenceClassification' : 'ForCausalLM';
+  const { classNames = { languageModel: `${pascal}ForCausalLM`, classifier: `${pascal}ForSequenceClassification` } } = family;
   return {
-    architectures: [`${pascal}${head}`],
+    architectures: [config.head.kind === 'classifier' ? classNames.classifier : classNames.languageModel],
     ...json,
     model_type: family.name,
     torch_dtype: { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[dtype],

@@ -194,6 +194,26 @@ describe('loadModel', () => {
     expect((await loadModel(await saved(differing))).unused).toEqual(['lm_head.weight']);
   });
 
+  test("takes GPT-2's weights under their first names, with the masks that lie beside them", async () => {
+    const gpt2 = { model_type: 'gpt2', vocab_size: 9, n_embd: 4, n_layer: 1, n_head: 2, n_positions: 7 };
+    const model = createModel(gpt2, { seed: 3 });
+    const path = folder.path('gpt2');
+    await saveModel(path, model);
+    expect(JSON.parse(readFileSync(`${path}/config.json`, 'utf8'))).toMatchObject({ architectures: ['GPT2LMHeadModel'] });
+    const numbers = await numbersOf(model);
+    const early = [...numbers].map(([name, data]): SafetensorsInput => ({
+      name: name.replace('transformer.', ''),
+      dtype: 'F32',
+      shape: model.parameter(name).shape,
+      data,
+    }));
+    early.push({ name: 'h.0.attn.bias', dtype: 'F32', shape: [1, 1, 7, 7], data: new Float32Array(49) });
+    await writeSafetensors(`${path}/model.safetensors`, early);
+    const loaded = await loadModel(path);
+    expect(loaded.unused).toEqual([]);
+    expect(await numbersOf(loaded.model)).toEqual(numbers);
+  });
+
   test('understands a bare Infinity and says where a config.json is no JSON', async () => {
     const path = await saved();
     const text = readFileSync(`${path}/config.json`, 'utf8');
@@ -221,7 +241,7 @@ describe('loadModel', () => {
     const other = await saved();
     writeFileSync(`${other}/config.json`, JSON.stringify({ ...json, model_type: 'snake' }));
     expect(await fails(other)).toBeInstanceOf(ModelError);
-    expect((await fails(other)).message).toMatch(/unknown model family "snake".*known: falcon_mamba, mamba, mamba2/);
+    expect((await fails(other)).message).toMatch(/unknown model family "snake".*known: falcon_mamba, gpt2, gpt_neox, jamba, mamba, mamba2/);
   });
 });
 

@@ -1,40 +1,19 @@
-import type { Model, ModelConfig } from '@hidden-attention/model';
-import { ContentError } from '../file-reading.js';
+import type { Model } from '@hidden-attention/model';
+import {
+  decimal,
+  headConfig,
+  logNegative,
+  negExp,
+  number,
+  refuse,
+  type Architecture,
+  type Correspondence,
+  type Sizes,
+} from './correspondence.js';
 import type { GgufHeader, GgufValue } from './header.js';
+import { jamba } from './jamba.js';
+import { gpt2, gptneox } from './transformers.js';
 
-/** A parameter of ours and its tensor in a GGUF file. */
-export interface Correspondence {
-  /** the file's name of it; `%` is the layer */
-  theirs: string;
-  ours: string;
-  /** its shape in the file, where it is another than ours */
-  shape?: (ours: readonly number[], config: Sizes) => readonly number[];
-  /** its shape here */
-  ourShape?: (theirs: readonly number[]) => readonly number[];
-  /** its numbers there from ours, and back */
-  write?: (value: number) => number;
-  read?: (value: number) => number;
-  /** whether it is kept in f32, whatever the others are */
-  exact?: boolean;
-}
-
-type Sizes = ModelConfig & Record<string, unknown>;
-
-/** How models of one kind are stored: names and metadata, as llama.cpp reads and writes them. */
-export interface Architecture {
-  /** general.architecture */
-  name: string;
-  /** our families that it stores */
-  families: readonly string[];
-  tensors: readonly Correspondence[];
-  /** config.json out of a file's header */
-  config(header: GgufHeader): Record<string, unknown>;
-  /** metadata of a model; throws ContentError where the format has no place for what the model is */
-  metadata(model: Model): Record<string, GgufValue>;
-}
-
-const negExp = (value: number): number => -Math.exp(value);
-const logNegative = (value: number): number => Math.log(-value);
 const flat = (shape: readonly number[]): readonly number[] => [shape.reduce((product, size) => product * size, 1)];
 
 /** Tensors that all Mamba models have. */
@@ -55,46 +34,24 @@ const common: readonly Correspondence[] = [
   { theirs: 'blk.%.ssm_out.weight', ours: 'backbone.layers.%.mixer.out_proj.weight' },
 ];
 
-const value = ({ metadata }: GgufHeader, key: string): GgufValue => {
-  const found = metadata.get(key);
-  if (found === undefined) throw new ContentError(`its metadata lack ${key}`);
-  return found;
-};
-const number = (header: GgufHeader, key: string): number => {
-  const found = Number(value(header, key));
-  if (!Number.isFinite(found)) throw new ContentError(`${key} of its metadata is ${String(found)}; a number is needed`);
-  return found;
-};
-
-/** The short decimal number that a number in f32 was made of: 0.00001, not 0.00000999999974. */
-const decimal = (number: number): number => Number(number.toPrecision(7));
-
 /** What both kinds of Mamba say in their metadata. */
 function commonConfig(header: GgufHeader, architecture: string): Record<string, unknown> {
   const key = (name: string): number => number(header, `${architecture}.${name}`);
-  const embeddings = header.places.find(({ name }) => name === 'token_embd.weight');
-  if (!embeddings) throw new ContentError('it has no tensor token_embd.weight');
-  const end = header.metadata.get('tokenizer.ggml.eos_token_id');
   return {
-    vocab_size: embeddings.shape[0],
+    ...headConfig(header),
     hidden_size: key('embedding_length'),
     num_hidden_layers: key('block_count'),
     conv_kernel: key('ssm.conv_kernel'),
     state_size: key('ssm.state_size'),
     layer_norm_epsilon: decimal(key('attention.layer_norm_rms_epsilon')),
-    tie_word_embeddings: !header.places.some(({ name }) => name === 'output.weight'),
     use_bias: false,
     use_conv_bias: true,
-    ...(end === undefined ? {} : { eos_token_id: Number(end) }),
   };
 }
 
 /** Metadata that both kinds have, and what they have no place for. */
 function commonMetadata(model: Model, architecture: string): Record<string, GgufValue> {
   const config = model.config as Sizes;
-  const refuse = (what: string): never => {
-    throw new ContentError(`GGUF has no place for ${what}; write safetensors instead`);
-  };
   if (config.head.kind === 'classifier') refuse("a classifier's head");
   if (config['useBias'] === true) refuse('biases of in_proj and out_proj');
   if (config['useConvBias'] === false) refuse('a convolution without bias');
@@ -115,7 +72,7 @@ function commonMetadata(model: Model, architecture: string): Record<string, Gguf
 }
 
 /** Keys whose numbers are real; all others are whole. */
-export const realKeys: RegExp = /(epsilon|_eps)$/;
+export const realKeys: RegExp = /(epsilon|_eps|freq_base)$/;
 
 const mamba: Architecture = {
   name: 'mamba',
@@ -199,9 +156,6 @@ const mamba2: Architecture = {
   metadata(model) {
     const config = model.config as Sizes;
     const groups = config['groups'] as number;
-    const refuse = (what: string): never => {
-      throw new ContentError(`GGUF has no place for ${what}; write safetensors instead`);
-    };
     if (config['normGroups'] !== groups) refuse(`a gated norm over ${String(config['normGroups'])} groups where B and C have ${groups}`);
     const [low, high] = config['timeStepLimit'] as [number, number];
     if (low > 0 || high < Infinity) refuse(`limits of Δ (${low}, ${high})`);
@@ -215,4 +169,4 @@ const mamba2: Architecture = {
 };
 
 /** The kinds of models that GGUF files are read and written of. */
-export const architectures: readonly Architecture[] = [mamba, mamba2];
+export const architectures: readonly Architecture[] = [mamba, mamba2, gpt2, gptneox, jamba];

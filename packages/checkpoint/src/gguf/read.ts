@@ -1,6 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { ContentError, named, readAt, readNumbers, type StoredTensor, type TensorFile } from '../file-reading.js';
-import { architectures, type Architecture } from './architectures.js';
+import { architectures } from './architectures.js';
+import type { Architecture } from './correspondence.js';
 import { MoreNeeded, parseGgufHeader, type GgufHeader, type GgufPlace } from './header.js';
 import { tokenizerOf } from './vocabulary.js';
 
@@ -10,7 +11,7 @@ const format = 'GGUF';
 const longestHeader = 128 * 2 ** 20;
 
 /**
- * Opens a GGUF file of a Mamba model (architectures `mamba`, `mamba2`): its tensors under our names, their blocks decoded when
+ * Opens a GGUF file of one of the known `architectures`: its tensors under our names, their blocks decoded when
  * read; its config.json and, where it has a vocabulary that is read, the content of a tokenizer.json.
  * @throws CheckpointError naming the file and what is wrong with it
  */
@@ -25,9 +26,10 @@ export async function readGguf(path: string): Promise<TensorFile> {
         throw new ContentError(
           `its ${name === undefined ? 'metadata lack general.architecture' : `architecture is ${JSON.stringify(String(name))}`}; read are ${architectures.map((known) => known.name).join(', ')}`,
         );
+      const config = architecture.config(header);
       const tensors = new Map<string, StoredTensor>();
       for (const place of header.places) {
-        const [ours, tensor] = stored(path, file, architecture, place);
+        const [ours, tensor] = stored(path, file, architecture, place, config);
         if (tensors.has(ours)) throw new ContentError(`tensor ${JSON.stringify(place.name)}: another is ${ours} already`);
         tensors.set(ours, tensor);
       }
@@ -38,7 +40,7 @@ export async function readGguf(path: string): Promise<TensorFile> {
           [...header.metadata].flatMap(([key, value]) => (typeof value === 'object' ? [] : [[key, String(value)]])),
         ) as Record<string, string>,
         tensors,
-        config: architecture.config(header),
+        config,
         ...(tokenizer ? { tokenizer } : {}),
         close,
         [Symbol.asyncDispose]: close,
@@ -66,7 +68,13 @@ async function readHeader(file: FileHandle): Promise<GgufHeader> {
 }
 
 /** A tensor under our name and in our form. */
-function stored(path: string, file: FileHandle, { tensors }: Architecture, place: GgufPlace): [string, StoredTensor] {
+function stored(
+  path: string,
+  file: FileHandle,
+  { tensors }: Architecture,
+  place: GgufPlace,
+  config: Readonly<Record<string, unknown>>,
+): [string, StoredTensor] {
   const layer = /^blk\.(\d+)\./.exec(place.name)?.[1] ?? '';
   const known = tensors.find(({ theirs }) => theirs.replace('%', layer) === place.name);
   const name = known ? known.ours.replace('%', layer) : place.name;
@@ -82,7 +90,8 @@ function stored(path: string, file: FileHandle, { tensors }: Architecture, place
       read: () =>
         named(path, format, async () => {
           const numbers = type.decode ? await decoded(file, place) : await readNumbers(file, type.dtype, place.begin, place.count);
-          return convert ? (numbers as Float32Array<ArrayBuffer>).map(convert) : numbers;
+          const values = convert ? (numbers as Float32Array<ArrayBuffer>).map(convert) : numbers;
+          return known?.rearrange ? known.rearrange.read(values as Float32Array, place.shape, config) : values;
         }),
     },
   ];

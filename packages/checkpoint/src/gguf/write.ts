@@ -4,7 +4,8 @@ import { CheckpointError } from '../errors.js';
 import { bytesOf, ContentError } from '../file-reading.js';
 import { narrow, toHalf } from '../narrow.js';
 import type { Tokenizer } from '../tokenizer.js';
-import { architectures, realKeys, type Correspondence } from './architectures.js';
+import { architectures, realKeys } from './architectures.js';
+import type { Correspondence } from './correspondence.js';
 import type { GgufValue } from './header.js';
 import { ggufTypes, type GgufType } from './types.js';
 import { vocabularyOf } from './vocabulary.js';
@@ -28,8 +29,8 @@ interface Entry {
 }
 
 /**
- * Writes a model as a GGUF file (version 3) that llama.cpp reads, whole or not at all: Mamba, Falcon-Mamba and Mamba-2 with a
- * language model's head. With `q8_0`, rows that are no multiple of 32 are stored in f16.
+ * Writes a model as a GGUF file (version 3) that llama.cpp reads, whole or not at all: models of the families of `architectures`
+ * with a language model's head. With `q8_0`, rows that are no multiple of 32 are stored in f16.
  * @throws CheckpointError for what the format has no place for, or a place that cannot be written
  */
 export async function writeGguf(
@@ -80,7 +81,7 @@ const padding = (length: number): number => (alignment - (length % alignment)) %
 function entriesOf(model: Model, tensors: readonly Correspondence[], dtype: GgufDType): Entry[] {
   let offset = 0;
   return [...model.parameters].map(([ours, tensor]): Entry => {
-    const layer = /\.layers\.(\d+)\./.exec(ours)?.[1] ?? '';
+    const layer = /\.(?:layers|h)\.(\d+)\./.exec(ours)?.[1] ?? '';
     const known = tensors.find((one) => one.ours.replace('%', layer) === ours);
     if (!known) throw new CheckpointError(`GGUF has no name for the parameter ${ours}`);
     const shape = known.shape?.(tensor.shape, model.config as never) ?? tensor.shape;
@@ -94,7 +95,8 @@ function entriesOf(model: Model, tensors: readonly Correspondence[], dtype: Gguf
       bytes,
       read: async () => {
         const numbers = await tensor.read();
-        return known.write ? numbers.map(known.write) : numbers;
+        const values = known.write ? numbers.map(known.write) : numbers;
+        return known.rearrange ? known.rearrange.write(values, tensor.shape, model.config as never) : values;
       },
     };
     offset += bytes + padding(bytes);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { abs, affine, exp, gradient, log, negExp, positive, sigmoid, silu, softplus, square, Tensor } from '../../src/index.js';
+import { abs, affine, exp, gelu, gradient, log, negExp, positive, sigmoid, silu, softplus, square, Tensor } from '../../src/index.js';
 import { expectGradients } from '../gradients.js';
 import * as reference from '../reference/elementwise.js';
 import { array, Random, runs } from '../support.js';
@@ -15,6 +15,8 @@ const functions: [string, (x: Tensor) => Tensor, (x: number) => number][] = [
   ['abs', abs, Math.abs],
   ['affine', (x) => affine(x, -2.5, 0.75), (x) => -2.5 * x + 0.75],
   ['square', square, (x) => x * x],
+  ['gelu', gelu, reference.gelu],
+  ['gelu, tanh form', (x) => gelu(x, 'tanh'), reference.geluTanh],
   ['log', (x) => log(square(x)), (x) => Math.log(x * x)],
 ];
 
@@ -38,6 +40,20 @@ test('silu, rule holdRatio: σ(x) counts as a constant', async () => {
     reference: ({ x }) => [reference.map(x!, reference.silu)],
     rules: { silu: 'holdRatio' },
     held: (moved) => [reference.map(moved.x!, (value, i) => value * reference.sigmoid(x.data[i]!))],
+  });
+});
+
+test.each([
+  ['exact', 'gelu', (x: number): number => reference.normalDistribution(x)],
+  ['tanh', 'geluTanh', (x: number): number => reference.geluTanh(x) / x],
+] as const)('gelu %s, rule holdRatio: gelu(x)/x counts as a constant', async (form, name, ratio) => {
+  const x = new Random(3).array([3, 5], -4, 4);
+  await expectGradients({
+    inputs: { x },
+    op: ({ x }) => [gelu(x!, form)],
+    reference: ({ x }) => [reference.map(x!, form === 'exact' ? reference.gelu : reference.geluTanh)],
+    rules: { [name]: 'holdRatio' },
+    held: (moved) => [reference.map(moved.x!, (value, i) => value * ratio(x.data[i]!))],
   });
 });
 

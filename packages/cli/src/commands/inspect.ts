@@ -1,3 +1,6 @@
+import { attentionView } from '@hidden-attention/attention';
+import { disposeState, tensorsOf, type LayerKind, type Model } from '@hidden-attention/model';
+import { scope, Tensor } from '@hidden-attention/tensor';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { resolveModel } from '../models.js';
@@ -15,28 +18,31 @@ export function addInspect(program: Command): void {
       const { model, tokenizer, unused, warnings } = loaded;
       const { config } = model;
       const length = Number(flags.length) || 1024;
-      const sizes = config as unknown as { innerSize?: number; stateSize?: number; heads?: number; convKernel?: number };
-      const [inner, state] = [sizes.innerSize ?? 0, sizes.stateSize ?? 0];
-      const channels = sizes.heads ?? inner; // matrices that the attention view has
+      const { innerSize: inner, stateSize: state } = config as unknown as { innerSize?: number; stateSize?: number };
+      const layers = await layerFacts(model);
+      const maps = layers.map(({ channels, states }) => channels * states);
+      const channels = Math.max(...layers.map((layer) => layer.channels));
+      const bytes = (each: (layer: LayerFacts) => number): number => 4 * layers.reduce((sum, layer) => sum + each(layer), 0);
       const report = {
         model: name,
         family: config.family,
         head: config.head.kind,
         layers: config.layers,
         hiddenSize: config.hiddenSize,
-        innerSize: inner,
-        stateSize: state,
+        innerSize: inner ?? null,
+        stateSize: state ?? null,
         vocabSize: config.vocabSize,
         parameters: model.parameterCount,
         parameterBytes: model.parameterCount * 4,
         tokenizer: tokenizer?.kind ?? null,
         labels: config.head.kind === 'classifier' ? config.head.labels : undefined,
-        // math.md: D·N inner attention matrices a layer (paper, section 3)
-        attentionMaps: { perLayer: channels * state, total: channels * state * config.layers },
+        // math.md: D·N inner attention matrices a scan (paper, section 3), one a head of softmax attention
+        attentionMaps: { perLayer: Math.max(...maps), total: maps.reduce((sum, count) => sum + count, 0) },
+        layerKinds: layers.map(({ kind }) => kind),
         memory: {
           length,
-          state: 4 * config.layers * inner * (state + 3),
-          attentionView: 4 * config.layers * length * (channels + 2 * state),
+          state: bytes(({ kind, carried }) => carried * (kind === 'softmax' ? length : 1)),
+          attentionView: bytes(({ dynamics }) => dynamics * length),
           oneRow: 4 * length * channels,
           oneMatrix: 4 * length * length,
         },
@@ -50,8 +56,8 @@ export function addInspect(program: Command): void {
       const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
       table.push(
         ['family', `${report.family}, ${report.head}`],
-        ['layers', report.layers],
-        ['hidden, inner, state size', `${report.hiddenSize}, ${inner}, ${state}`],
+        ['layers', `${report.layers}${counted(report.layerKinds)}`],
+        ['hidden, inner, state size', [report.hiddenSize, inner, state].filter((size) => size !== undefined).join(', ')],
         ['vocabulary', `${report.vocabSize}${report.tokenizer ? `, tokenizer: ${report.tokenizer}` : ', no tokenizer'}`],
         [
           'parameters',
@@ -59,9 +65,9 @@ export function addInspect(program: Command): void {
         ],
         [
           'attention maps',
-          `${report.attentionMaps.perLayer.toLocaleString('en')} a layer (D·N), ${report.attentionMaps.total.toLocaleString('en')} in all`,
+          `${report.attentionMaps.perLayer.toLocaleString('en')} a layer${report.layerKinds.includes('scan') ? ' (D·N)' : ''}, ${report.attentionMaps.total.toLocaleString('en')} in all`,
         ],
-        ['state of one sequence', mebibytes(report.memory.state)],
+        [`state of one sequence${report.layerKinds.includes('softmax') ? `, L = ${length}` : ''}`, mebibytes(report.memory.state)],
         [`attention view, L = ${length}`, mebibytes(report.memory.attentionView)],
         ['  one row, all channels', mebibytes(report.memory.oneRow)],
         ['  one matrix', mebibytes(report.memory.oneMatrix)],
@@ -70,4 +76,44 @@ export function addInspect(program: Command): void {
       if (unused.length > 0) table.push(['unused tensors in the file', unused.join('\n')]);
       process.stdout.write(`${table.toString()}\n`);
     });
+}
+
+/** What one position shows of a layer. */
+interface LayerFacts {
+  kind: LayerKind;
+  /** matrices that the attention view has, and states behind each */
+  channels: number;
+  states: number;
+  /** numbers that a view keeps a position */
+  dynamics: number;
+  /** numbers of the state: of a scan whatever the length, of softmax attention a position */
+  carried: number;
+}
+
+async function layerFacts(model: Model): Promise<LayerFacts[]> {
+  const rows = [[0]];
+  using view = await attentionView(model, rows);
+  const { state } = scope(() => model.forward(model.batch(rows), { logits: 'none' }));
+  const facts = state.layers.map((carried, index): LayerFacts => {
+    const { kind, shape, dynamics } = view.layer(index);
+    const { A, ...perPosition } = dynamics as unknown as Record<string, unknown>;
+    return {
+      kind,
+      channels: shape[2],
+      states: A instanceof Tensor ? A.shape[1]! : 1,
+      dynamics: numbersIn(perPosition),
+      carried: numbersIn(tensorsOf(carried)),
+    };
+  });
+  disposeState(state);
+  return facts;
+}
+
+const numbersIn = (values: Record<string, unknown>): number =>
+  Object.values(values).reduce<number>((sum, value) => sum + (value instanceof Tensor ? value.size : 0), 0);
+
+/** ": 28 scan, 4 softmax" of a hybrid. */
+function counted(kinds: readonly LayerKind[]): string {
+  const all = [...new Set(kinds)].map((kind) => `${kinds.filter((own) => own === kind).length} ${kind}`);
+  return all.length > 1 || kinds[0] === 'softmax' ? `: ${all.join(', ')}` : '';
 }

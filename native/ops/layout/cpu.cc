@@ -48,6 +48,15 @@ void copyBlocks(Context& context, const CopyBlocks& o) {
   });
 }
 
+void reverse(Context& context, const Reverse& o) {
+  parallelParts(context, o.blocks * o.count, 0.2 * o.run + 2, [&](int64_t first, int64_t last) {
+    for (int64_t n = first; n < last; n++) {
+      const int64_t from = n + o.count - 1 - 2 * (n % o.count);
+      copyRun(o.y + n * o.run, o.x + from * o.run, o.run);
+    }
+  });
+}
+
 /// y[c,r] = x[r,c] for one tile of at most W by W, which the registers turn.
 HA_INLINE void turnTile(const float* x, int64_t xStride, float* y, int64_t yStride, int rows, int columns) {
   vf tile[W];

@@ -19,6 +19,13 @@ template <class T> __global__ void copyKernel(int64_t count, int64_t run, int64_
   }
 }
 
+__global__ void reverseKernel(int64_t total, int64_t count, int64_t run, const float* x, float* y) {
+  for (int64_t n = blockIdx.x * int64_t{kThreads} + threadIdx.x; n < total; n += int64_t{gridDim.x} * kThreads) {
+    const int64_t i = n / run % count;
+    y[n] = x[n + (count - 1 - 2 * i) * run];
+  }
+}
+
 /// One tile a block, rows read and rows written together; the 33rd column keeps threads off one another's banks.
 __global__ void transposeKernel(int64_t batch, int64_t rows, int64_t columns, int64_t rowTiles, int64_t columnTiles, const float* x, float* y) {
   SHARED(tile, float[kTile][kTile + 1]);
@@ -51,6 +58,11 @@ void copyBlocks(Gpu& gpu, const CopyBlocks& o) {
   };
   if (bytesOf(o.source.dtype) == 2) copy(uint16_t{});
   else copy(uint32_t{});
+}
+
+void reverse(Gpu& gpu, const Reverse& o) {
+  const int64_t total = o.blocks * o.count * o.run;
+  if (total) LAUNCH(reverseKernel, blocksFor(gpu, total), kThreads, 0, gpu.stream, total, o.count, o.run, as<float>(o.x), as<float>(o.y));
 }
 
 void transpose(Gpu& gpu, const Transpose& o) {

@@ -24,6 +24,17 @@ struct CopyBlocks {
   }
 };
 
+/// y[b,i,j] = x[b,count−1−i,j]: an axis the other way round.
+struct Reverse {
+  int64_t blocks, count, run;
+  In x;
+  Out y;  // other memory than x
+  template <class V> void fields(V& v) {
+    v.size("blocks", blocks), v.size("count", count), v.size("run", run);
+    v.in("x", x, blocks * count * run), v.out("y", y, blocks * count * run);
+  }
+};
+
 /// y[b,c,r] = x[b,r,c]
 struct Transpose {
   int64_t batch, rows, columns;

@@ -48,4 +48,18 @@ TEST(transposeShapes) {
   }
 }
 
+TEST(reverseShapes) {
+  const struct { int64_t blocks, count, run; } shapes[] = {{1, 1, 1}, {2, 5, 3}, {3, 17, 1}, {1, 200, 70}, {4, 2, 100}, {0, 3, 3}};
+  for (auto [blocks, count, run] : shapes) {
+    check.label = std::to_string(blocks) + "x" + std::to_string(count) + "x" + std::to_string(run);
+    const Floats x = check.normal(blocks * count * run);
+    Floats y(x.size() + 4, 3), want(x.size() + 4, 3);
+    check.op.reverse(check.context, {blocks, count, run, x.data(), y.data()});
+    for (int64_t b = 0; b < blocks; b++)
+      for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < run; j++) want[(b * count + i) * run + j] = x[(b * count + count - 1 - i) * run + j];
+    check.equal("y", y, want);
+  }
+}
+
 }  // namespace

@@ -6,6 +6,7 @@ import {
   concat,
   matmul,
   multiply,
+  reshape,
   scope,
   selectiveScan,
   selectiveScanTransposed,
@@ -17,7 +18,8 @@ import {
   type Float,
 } from '@hidden-attention/tensor';
 import { pickRows, sumKinds, type Reduce } from './channels.js';
-import type { Operator } from './layer.js';
+import type { TriangularOperator } from './layer.js';
+import { scanDiagonal } from './scan.js';
 import type { RowRange } from './positions.js';
 import { causalConv1dTransposed } from './transposed.js';
 
@@ -29,7 +31,12 @@ const pieceSize = 2 ** 21;
  * diag(SiLU z)·(α + D·I)·diag(σ(c))·M. It acts on x, the input of the convolution. Without `skip` it is the published
  * "unified" form (Zimerman, Ali, Wolf, ICLR 2025), which leaves out D, and so is not exact.
  */
-export function blockOperator(name: string, parts: BlockParts, lengths: readonly number[], { skip }: { skip: boolean }): Operator {
+export function blockOperator(
+  name: string,
+  parts: BlockParts,
+  lengths: readonly number[],
+  { skip }: { skip: boolean },
+): TriangularOperator {
   const { delta, A, B, C, convWeight } = parts;
   const D = skip ? parts.D : undefined;
   const dynamics = { delta, A, B, C };
@@ -107,6 +114,12 @@ export function blockOperator(name: string, parts: BlockParts, lengths: readonly
       ),
     matrixOf,
     matrixReduced,
+    diagonal: () =>
+      scope(() => {
+        const scan = D ? add(scanDiagonal(dynamics), D) : scanDiagonal(dynamics);
+        const own = reshape(slice(convWeight, 1, convWeight.shape[1]! - 1, convWeight.shape[1]!), [channels]); // the tap on the position itself
+        return multiply(multiply(multiply(scan, sigmoid(parts.conv)), own), parts.gate);
+      }),
   };
 }
 

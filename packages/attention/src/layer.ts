@@ -56,6 +56,12 @@ export interface Operator extends Pick<AttentionLayer, 'shape' | 'lengths' | 'de
   matrixReduced(reduce: Reduce, rows: RowRange): Tensor<Float>;
 }
 
+/** One whose matrices are lower triangular, or upper. */
+export interface TriangularOperator extends Operator {
+  /** the diagonal of the matrix in every channel (b l d) */
+  diagonal(): Tensor<Float>;
+}
+
 /** Numbers that a piece of a matrix may hold while a sum over it is taken. */
 const tileSize = 4 * 2 ** 20;
 

@@ -1,9 +1,24 @@
-import type { Batch, BlockParts, Dynamics, LayerKind, LayerParts, Model, ModelState, SoftmaxDynamics } from '@hidden-attention/model';
+import {
+  disposeBatch,
+  shapeOfBatch,
+  type Batch,
+  type BlockParts,
+  type Dynamics,
+  type LayerKind,
+  type LayerParts,
+  type Model,
+  type ModelState,
+  type ScanDynamics,
+  type SoftmaxDynamics,
+  type TwoWay,
+  type VisionConfig,
+} from '@hidden-attention/model';
 import { scope, Tensor } from '@hidden-attention/tensor';
 import { blockOperator } from './block.js';
-import { attentionLayer, type AttentionLayer } from './layer.js';
+import { attentionLayer, type AttentionLayer, type Operator, type TriangularOperator } from './layer.js';
 import { checkFits } from './memory.js';
 import { literalOperator, scanOperator } from './scan.js';
+import { reversed, twoWay } from './two-way.js';
 import { softmaxBlockOperator, softmaxOperator } from './softmax.js';
 
 /**
@@ -21,6 +36,11 @@ export interface LayerView extends AttentionLayer {
   scan(): AttentionLayer;
   block(): AttentionLayer;
   unified(): AttentionLayer;
+  /**
+   * Of a layer that reads both ways (Vision Mamba) one direction, in the order of the tokens; by itself the layer is the sum of both.
+   * @throws RangeError for a layer that reads one way
+   */
+  direction(which: Direction): AttentionLayer & Pick<LayerView, 'of'>;
   readonly dynamics: Dynamics;
   /** what is around the scan; computed, for all layers, when first asked for */
   parts(): LayerParts;
@@ -58,28 +78,30 @@ export class AttentionView {
       throw new RangeError(
         `layer ${index} does not exist; the model has layers 0 to ${this.layers - 1} (or −1 to −${this.layers} from the end)`,
       );
-    const { lengths } = this.batch;
     const name = `layer ${found}`;
-    const kind = isSoftmax(dynamics) ? 'softmax' : 'scan';
-    const scan = attentionLayer(isSoftmax(dynamics) ? softmaxOperator(name, dynamics, lengths) : scanOperator(name, dynamics, lengths));
     const parts = (): LayerParts => this.#allParts()[found]!;
-    const of = (part: Part): AttentionLayer => {
-      switch (part) {
-        case 'scan':
-          return scan;
-        case 'literal':
-          if (isSoftmax(dynamics))
-            throw new RangeError(`${name} is softmax attention; rows as the released code computes them ('literal') are those of a scan`);
-          return attentionLayer(literalOperator(name, dynamics, lengths));
-        case 'block':
-        case 'unified':
-          if (isSoftmax(dynamics)) return attentionLayer(softmaxBlockOperator(name, dynamics, lengths));
-          return attentionLayer(blockOperator(name, parts() as BlockParts, lengths, { skip: part === 'block' }));
-        default:
-          throw new RangeError(`a layer has no part '${String(part)}'; it has scan, block, unified, literal`);
-      }
+    const inDirection = (direction?: Direction): ((part: Part) => AttentionLayer) => {
+      const operator = operatorOf(name, dynamics, parts, this.batch.lengths, direction);
+      const scan = attentionLayer(operator('scan'));
+      return (part) => (part === 'scan' ? scan : attentionLayer(operator(part)));
     };
-    return { ...scan, index: found, kind, of, scan: () => scan, block: () => of('block'), unified: () => of('unified'), dynamics, parts };
+    const of = inDirection();
+    const direction = (which: Direction): AttentionLayer & Pick<LayerView, 'of'> => {
+      const own = inDirection(which);
+      return { ...own('scan'), of: own };
+    };
+    return {
+      ...of('scan'),
+      index: found,
+      kind: kindOf(dynamics),
+      of,
+      scan: () => of('scan'),
+      block: () => of('block'),
+      unified: () => of('unified'),
+      direction,
+      dynamics,
+      parts,
+    };
   }
 
   /** Frees what the view holds. */
@@ -89,8 +111,7 @@ export class AttentionView {
       tensor.letGo();
     }
     if (this.#ownsBatch) {
-      this.batch.ids.dispose();
-      this.batch.lengthsTensor?.dispose();
+      disposeBatch(this.batch);
     }
   }
 
@@ -119,11 +140,71 @@ export class AttentionView {
   }
 }
 
+/** Directions of a layer that reads both ways. */
+export type Direction = 'forward' | 'backward';
+
+/** How a layer is seen: as which operator, by part. */
+function operatorOf(
+  name: string,
+  dynamics: Dynamics,
+  parts: () => LayerParts,
+  lengths: readonly number[],
+  direction: Direction | undefined,
+): (part: Part) => Operator {
+  if (isTwoWay(dynamics)) {
+    return (part) => {
+      const of = (which: Direction): TriangularOperator =>
+        scanPart(name, dynamics[which], () => (parts() as TwoWay<BlockParts>)[which], lengths, part);
+      if (direction === 'forward') return of('forward');
+      return direction === 'backward' ? reversed(of('backward')) : twoWay(of('forward'), reversed(of('backward')));
+    };
+  }
+  if (direction) throw new RangeError(`${name} reads one way; it has no direction '${direction}'`);
+  if (isSoftmax(dynamics)) {
+    return (part) => {
+      if (part === 'literal')
+        throw new RangeError(`${name} is softmax attention; rows as the released code computes them ('literal') are those of a scan`);
+      return (part === 'scan' ? softmaxOperator : softmaxBlockOperator)(name, dynamics, lengths);
+    };
+  }
+  return (part) => scanPart(name, dynamics, () => parts() as BlockParts, lengths, part);
+}
+
+/** A scan, or the block around it. */
+function scanPart(
+  name: string,
+  dynamics: ScanDynamics,
+  parts: () => BlockParts,
+  lengths: readonly number[],
+  part: Part,
+): TriangularOperator {
+  switch (part) {
+    case 'scan':
+      return scanOperator(name, dynamics, lengths);
+    case 'literal':
+      return literalOperator(name, dynamics, lengths);
+    case 'block':
+    case 'unified':
+      return blockOperator(name, parts(), lengths, { skip: part === 'block' });
+    default:
+      throw new RangeError(`a layer has no part '${String(part)}'; it has scan, block, unified, literal`);
+  }
+}
+
+const kindOf = (dynamics: Dynamics): LayerKind => (isTwoWay(dynamics) ? 'two-way scan' : isSoftmax(dynamics) ? 'softmax' : 'scan');
+
+/** Whether these are of a layer that reads both ways. */
+export const isTwoWay = <T extends object>(dynamics: T): dynamics is Extract<T, TwoWay<unknown>> => 'backward' in dynamics;
+
 /** Whether these are the dynamics of softmax attention. */
 export const isSoftmax = <T extends object>(dynamics: T): dynamics is Extract<T, SoftmaxDynamics> => 'logSumExp' in dynamics;
 
 function tensorsOf(held: readonly object[]): Tensor[] {
-  return held.flatMap((values) => Object.values(values).filter((value): value is Tensor => value instanceof Tensor));
+  return held.flatMap((values) =>
+    isTwoWay(values)
+      ? tensorsOf(Object.values(values) as object[])
+      : Object.values(values).filter((value): value is Tensor => value instanceof Tensor),
+  );
 }
 
 /** From this many positions on, a view's memory is estimated before it is made. */
@@ -143,7 +224,8 @@ export async function attentionView(
   const rows = Array.isArray(input);
   const batch = rows ? model.batch(input as readonly ArrayLike<number>[]) : (input as Batch);
   try {
-    const positions = batch.ids.size;
+    const [count, length] = shapeOfBatch(batch);
+    const positions = count * length;
     if (positions > longInput) {
       checkFits(
         model.device,
@@ -156,19 +238,28 @@ export async function attentionView(
     await model.device.finish();
     return view;
   } catch (error) {
-    if (rows) batch.ids.dispose();
+    if (rows) disposeBatch(batch);
     throw error;
   }
 }
 
-/** Bytes that a forward pass with all sites captured takes a position, as one position shows it. */
+/** The least that a model can read: one token, or one image of the size that it was made for. */
+export function smallestBatch(model: Model): Batch {
+  if (!model.family.images) return model.batch([[0]]);
+  const { channels, imageSize } = model.config as VisionConfig;
+  const shape = [1, channels, ...imageSize] as const;
+  return model.images(new Float32Array(channels * imageSize[0] * imageSize[1]), shape);
+}
+
+/** Bytes that a forward pass with all sites captured takes a position, as the smallest input shows it. */
 export function bytesPerPosition(model: Model): number {
   return scope(() => {
-    const { captured } = model.forward(model.batch([[0]]), {
+    const batch = smallestBatch(model);
+    const { captured } = model.forward(batch, {
       capture: model.sites().filter((name) => !name.endsWith('tate')),
       logits: 'none',
     });
     const temporaries = 1.5; // what is made between two sites
-    return 4 * temporaries * Object.values(captured).reduce((sum, tensor) => sum + tensor.size, 0);
+    return (4 * temporaries * Object.values(captured).reduce((sum, tensor) => sum + tensor.size, 0)) / shapeOfBatch(batch)[1];
   });
 }

@@ -16,6 +16,8 @@ export interface SaveOptions {
   dtype?: SaveDType;
   /** written beside the model, where it has files of its own */
   tokenizer?: Tokenizer | null;
+  /** other files of the folder, by name */
+  files?: Readonly<Record<string, string>>;
   /** notes for the header of model.safetensors */
   metadata?: Readonly<Record<string, string>>;
 }
@@ -45,7 +47,7 @@ export async function saveModel(folder: string, model: Model, options: SaveOptio
     return { name, dtype: stored, shape: tensor.shape, data };
   });
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt', ...options.metadata });
-  const files = { ...options.tokenizer?.files, 'config.json': configText(configOf(model, dtype)) };
+  const files = { ...options.tokenizer?.files, ...options.files, 'config.json': configText(configOf(model, dtype)) };
   for (const [name, text] of Object.entries(files))
     await writeAtomically(join(folder, name), async (file) => void (await file.writeFile(text)));
 }

@@ -1,4 +1,6 @@
 import { disposeState, type Model } from '@hidden-attention/model';
+import { scope } from '@hidden-attention/tensor';
+import { batchOfImages, type ImageInput } from './image.js';
 
 /** Shares of all answers: softmax of logits, in float64. */
 export function probabilities(logits: ArrayLike<number>): Float64Array {
@@ -62,4 +64,20 @@ async function answerInPieces(model: Model, text: Int32Array): Promise<Float32Ar
   }
   disposeState(state);
   return result;
+}
+
+/** Images run at once. */
+const imagesAtOnce = 64;
+
+/** The logits of each image's answer. */
+export async function imageAnswers(model: Model, images: readonly ImageInput[]): Promise<Float32Array[]> {
+  const results: Float32Array[] = [];
+  for (let from = 0; from < images.length; from += imagesAtOnce) {
+    const some = images.slice(from, from + imagesAtOnce);
+    using logits = scope(() => model.forward(batchOfImages(model, some)).logits!);
+    const all = await logits.read();
+    const each = all.length / some.length;
+    results.push(...some.map((_, row) => all.slice(row * each, (row + 1) * each)));
+  }
+  return results;
 }

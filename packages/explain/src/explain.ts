@@ -1,8 +1,8 @@
 import type { Model } from '@hidden-attention/model';
-import { scope } from '@hidden-attention/tensor';
-import { groupTokens, sumByGroup, type Group } from './aggregate.js';
+import { sumByGroup } from './aggregate.js';
 import { probabilities } from './answer.js';
 import { ExplainError } from './errors.js';
+import { isImageInput, type ImageInput } from './image.js';
 import { fullName, type Explainer, type Relevance } from './explainer.js';
 import { optionsFor, type OptionsByMethod } from './options.js';
 import { Question } from './question.js';
@@ -10,7 +10,8 @@ import { getExplainer, listExplainers } from './registry.js';
 import { removable, removal } from './removal.js';
 import { completenessOf, type AttributionMap, type Explanation } from './result.js';
 import { checkTarget, parseTarget } from './target.js';
-import { readRows, type ExplainInput, type TextTokenizer, type TokenizedRow } from './tokens.js';
+import { imageSubjects, textSubjects, type Subject } from './subject.js';
+import type { ExplainInput, TextTokenizer } from './tokens.js';
 
 /** A method: its name ('raw', 'raw:released'), or an explainer, registered or not. */
 export type Method = string | Explainer<never>;
@@ -19,7 +20,8 @@ export interface ExplainRequest {
   model: Model;
   /** needed for text, and for targets given as text */
   tokenizer?: TextTokenizer | null;
-  input: ExplainInput;
+  /** text, ids, or images for a model that reads them */
+  input: ExplainInput | { images: readonly ImageInput[] };
   /** an id, one per row, or what `parseTarget` reads; default: each row's most probable answer */
   target?: string | number | readonly number[];
   /** of a language model: the position whose answer is explained, negative from each row's end; default the last */
@@ -53,16 +55,14 @@ export async function explain(request: ExplainRequest): Promise<Explanation[]> {
     ? listExplainers().filter((explainer) => explainer.supports(model) === true)
     : named(request.methods as readonly Method[], model);
   const options = optionsFor(explainers, request.options);
-  const rows = readRows(request.input, tokenizer);
-  scope(() => void model.batch(rows.map(({ ids }) => ids))); // refuses ids out of range
-  const ends = rows.map((row, index) => endOf(model, row, index, request.position));
-  const targets = target === undefined ? undefined : targetsOf(target, rows.length, model, tokenizer);
+  const subjects = isImageInput(request.input) ? imageSubjects(request.input.images, request) : textSubjects(request.input, request);
+  const targets = target === undefined ? undefined : targetsOf(target, subjects.length, model, tokenizer);
 
   const explanations: Explanation[] = [];
-  for (const [index, row] of rows.entries()) {
-    const question = new Question(model, row.ids.subarray(0, ends[index]), targets?.[index]);
+  for (const [index, subject] of subjects.entries()) {
+    const question = new Question(model, subject.input, targets?.[index]);
     try {
-      explanations.push(await explainRow(question, index, row, explainers, options, every, request));
+      explanations.push(await explainOne(question, index, subject, explainers, options, every, request));
     } finally {
       await question.dispose();
     }
@@ -70,10 +70,10 @@ export async function explain(request: ExplainRequest): Promise<Explanation[]> {
   return explanations;
 }
 
-async function explainRow(
+async function explainOne(
   question: Question,
   index: number,
-  row: TokenizedRow,
+  subject: Subject,
   explainers: readonly Explainer[],
   options: readonly object[],
   every: boolean,
@@ -88,24 +88,24 @@ async function explainRow(
   const { layers, worst } = await question.audit();
   const audit = { worst, layers: layers.map(({ scan, row, block }) => Math.max(scan, row, block)) };
 
-  const words = row.text === null ? undefined : groupTokens(row.text, row.tokens, 'word', request.locale);
-  const sentences = row.text === null ? undefined : groupTokens(row.text, row.tokens, 'sentence', request.locale);
   const maps: AttributionMap[] = [];
   const skipped: { method: string; reason: string }[] = [];
   for (const [at, explainer] of explainers.entries()) {
     try {
       const relevance = await explainer.explain(question, options[at]!);
-      maps.push(mapOf(explainer, options[at]!, relevance, row.ids.length, logits[target]!, audit, { words, sentences }));
+      maps.push(mapOf(explainer, options[at]!, relevance, subject, logits[target]!, audit));
     } catch (error) {
       if (!every || !(error instanceof ExplainError)) throw error;
       skipped.push({ method: fullName(explainer), reason: error.message });
     }
   }
-  if (request.check !== false) await addChecks(question, target, maps, words, request.check);
+  if (request.check !== false) await addChecks(question, target, maps, subject, request.check);
+  const { text, tokens, grid } = subject;
   return {
     index,
-    text: row.text,
-    tokens: row.tokens,
+    text,
+    tokens,
+    ...(grid ? { grid } : {}),
     target: { id: target, label: label(target), logit: logits[target]!, probability: shares[target]! },
     alternatives: largest(shares, 6)
       .filter((id) => id !== target)
@@ -121,14 +121,17 @@ function mapOf(
   explainer: Explainer,
   options: object,
   relevance: Relevance,
-  length: number,
+  { shown, left, words, sentences }: Subject,
   logit: number,
   audit: { worst: number; layers: number[] },
-  { words, sentences }: { words: Group[] | undefined; sentences: Group[] | undefined },
 ): AttributionMap {
   const { name, variant = 'paper', title, summary, cite, signed, complete } = explainer;
-  const scores = padded(explainer, relevance.scores, length);
-  const { biases = null, layers, warning } = { ...relevance };
+  checkFinite(explainer, relevance.scores);
+  const scores = shown(relevance.scores);
+  const { layers, warning } = { ...relevance };
+  // what class tokens receive is no patch's: beside the biases, where shares add up
+  const biases = complete ? (relevance.biases ?? 0) + left(relevance.scores) : (relevance.biases ?? null);
+  for (const layer of layers ?? []) checkFinite(explainer, layer);
   return {
     method: name,
     variant,
@@ -140,38 +143,30 @@ function mapOf(
     ...(words && sentences ? { words: sumByGroup(words, scores), sentences: sumByGroup(sentences, scores) } : {}),
     biases,
     signed: typeof signed === 'function' ? signed(options) : signed,
-    ...(layers ? { layers: layers.map((layer) => padded(explainer, layer, length)) } : {}),
+    ...(layers ? { layers: layers.map(shown) } : {}),
     ...(warning ? { warning } : {}),
     certificate: { audit, ...(complete ? { completeness: completenessOf(scores, biases ?? 0, logit) } : {}) },
   };
 }
 
-/** Scores of all tokens: 0 for those after the explained position. */
-function padded(explainer: Explainer, scores: ArrayLike<number>, length: number): number[] {
-  return Array.from({ length }, (_, at) => {
-    const score = at < scores.length ? scores[at]! : 0;
-    if (!Number.isFinite(score))
-      throw new ExplainError(`${fullName(explainer)} gives position ${at} the score ${score}; a map needs finite numbers`);
-    return score;
-  });
+function checkFinite(explainer: Explainer, scores: ArrayLike<number>): void {
+  const at = Array.from(scores).findIndex((score) => !Number.isFinite(score));
+  if (at >= 0) throw new ExplainError(`${fullName(explainer)} gives position ${at} the score ${scores[at]}; a map needs finite numbers`);
 }
 
-/** Removes words (or tokens, where there is no text) of the explained part of the row, as every map ranks them. */
+/** Removes words, tokens (where there is no text) or patches of the explained input, as every map ranks them. */
 async function addChecks(
   question: Question,
   target: number,
   maps: readonly AttributionMap[],
-  words: readonly Group[] | undefined,
+  { unit, groups }: Subject,
   options: CheckOptions = {},
 ): Promise<void> {
-  const { model, ids, length } = question;
-  const groups = words
-    ? words.map(({ tokens }) => tokens.filter((token) => token < length)).filter((tokens) => tokens.length > 0)
-    : Array.from(ids, (_, position) => [position]);
-  if (maps.length === 0 || removable(model, ids, groups).length < 2) return;
+  const { model, ids, image } = question;
+  if (maps.length === 0 || (!image && removable(model, ids, groups).length < 2) || groups.length < 2) return;
   const rankings = maps.map(({ scores }) => groups.map((tokens) => tokens.reduce((sum, token) => sum + scores[token]!, 0)));
-  const reports = await removal({ model, ids, target, groups, rankings, ...options });
-  for (const [at, report] of reports.entries()) maps[at]!.certificate.check = { unit: words ? 'word' : 'token', ...report };
+  const reports = await removal({ model, ...(image ? { image } : { ids }), target, groups, rankings, ...options });
+  for (const [at, report] of reports.entries()) maps[at]!.certificate.check = { unit, ...report };
 }
 
 function named(methods: readonly Method[], model: Model): Explainer[] {
@@ -185,20 +180,6 @@ function named(methods: readonly Method[], model: Model): Explainer[] {
     if (supported !== true) throw new ExplainError(`${fullName(explainer)} cannot explain this model: ${supported}`);
   }
   return explainers;
-}
-
-/** How many tokens of a row belong to the question: those up to the explained position. */
-function endOf(model: Model, { ids }: TokenizedRow, index: number, position: number | undefined): number {
-  if (position === undefined) return ids.length;
-  if (model.config.head.kind === 'classifier')
-    throw new ExplainError(`a position (${position}) was given; a classifier answers about the whole text, so leave it out`);
-  const found = position < 0 ? ids.length + position : position;
-  if (!Number.isInteger(found) || found < 0 || found >= ids.length) {
-    throw new ExplainError(
-      `position ${position} of row ${index} does not exist; the row has positions 0 to ${ids.length - 1} (or −1 to −${ids.length} from its end)`,
-    );
-  }
-  return found + 1;
 }
 
 function targetsOf(

@@ -1,7 +1,8 @@
 import { attentionView, audit, auditLong, bytesPerPosition, checkFits, type AttentionView, type Audit } from '@hidden-attention/attention';
-import { disposeState, type Batch, type Model } from '@hidden-attention/model';
+import { disposeBatch, disposeState, isImages, type Batch, type Model } from '@hidden-attention/model';
 import { record, Tensor, type RuleSet, type Tape, type Float } from '@hidden-attention/tensor';
-import { answers } from './answer.js';
+import { answers, imageAnswers } from './answer.js';
+import { batchOfImages, type ImageInput } from './image.js';
 
 /** A backward pass from the explained logit, under some rules. Tensors belong to the question. */
 export interface QuestionGradient {
@@ -22,15 +23,22 @@ interface Recorded {
 const longText = 8192;
 
 /**
- * What is to be explained: why this model gives `target` this logit, at one text. A language model's text ends at the explained
+ * What is to be explained: why this model gives `target` this logit, at one text or image. A language model's text ends at the explained
  * position: what follows cannot matter to a causal model. What methods need (attention, gradients) is computed when first asked
  * for, and then shared by all methods of a call.
  */
 export class Question {
+  /** of an image: none */
   readonly ids: Int32Array;
+  /** the image that it is about, if it is about one */
+  readonly image: ImageInput | undefined;
+  /** number of positions: ids, or patches and class tokens */
+  readonly length: number;
+  /** of an image: positions of its class tokens */
+  readonly classPositions: readonly number[];
   /** weights of the positions that the logit is read from: 1 at one position, or 1/length each where a classifier pools by mean */
   readonly start: Float64Array;
-  /** the position whose output is explained; null where it is the mean of all */
+  /** the position whose output is explained; null where it is a mean of several */
   readonly position: number | null;
   #batch: Batch | undefined;
   #logits: Promise<Float32Array> | undefined;
@@ -40,29 +48,35 @@ export class Question {
   readonly #gradients = new Map<string, QuestionGradient>();
   #target: number | undefined;
 
-  /** @param ids of one text, in full or up to the position that is explained */
+  /** @param input ids of one text, in full or up to the position that is explained; or an image */
   constructor(
     readonly model: Model,
-    ids: ArrayLike<number>,
+    input: ArrayLike<number> | ImageInput,
     target?: number,
   ) {
-    this.ids = Int32Array.from(ids);
+    this.image = 'pixels' in input ? input : undefined;
+    this.ids = Int32Array.from('pixels' in input ? [] : input);
+    this.#batch = this.image && batchOfImages(model, [this.image]);
+    this.length = this.#batch ? this.#batch.lengths[0]! : this.ids.length;
+    this.classPositions = this.#batch && isImages(this.#batch) ? this.#batch.classPositions : [];
     this.#target = target;
     const { head } = model.config;
-    const mean = head.kind === 'classifier' && head.pooling === 'mean';
-    this.position = mean ? null : ids.length - 1;
-    this.start = new Float64Array(ids.length).fill(mean ? 1 / ids.length : 0);
-    if (!mean) this.start[ids.length - 1] = 1;
-  }
-
-  /** Number of positions. */
-  get length(): number {
-    return this.ids.length;
+    const pooling = head.kind === 'classifier' ? head.pooling : 'last';
+    const read = {
+      mean: Array.from({ length: this.length }, (_, at) => at),
+      last: [this.length - 1],
+      'class-token': [...this.classPositions],
+    }[pooling];
+    this.position = read.length === 1 ? read[0]! : null;
+    this.start = new Float64Array(this.length);
+    for (const at of read) this.start[at] = 1 / read.length;
   }
 
   /** All logits of the answer. */
   async logits(): Promise<Float32Array> {
-    return (this.#logits ??= answers(this.model, [this.ids]).then(([logits]) => logits!));
+    return (this.#logits ??= (this.image ? imageAnswers(this.model, [this.image]) : answers(this.model, [this.ids])).then(
+      ([logits]) => logits!,
+    ));
   }
 
   /** The explained class or token: the one asked for, else the one with the largest logit. */
@@ -81,7 +95,7 @@ export class Question {
 
   /** How far the layers are from what their attention says. */
   async audit(): Promise<Audit> {
-    return (this.#audit ??= this.length > longText ? auditLong(this.model, this.ids) : this.attention().then(audit));
+    return (this.#audit ??= this.length > longText && !this.image ? auditLong(this.model, this.ids) : this.attention().then(audit));
   }
 
   /** The residual stream: entry k before block k, the last one after the last block; (1 l m) each. */
@@ -112,9 +126,10 @@ export class Question {
     return found;
   }
 
-  /** The model's biases, by parameter name. */
+  /** The model's biases behind its embeddings, by parameter name. */
   biases(): ReadonlyMap<string, Tensor<Float>> {
-    return new Map([...this.model.parameters].filter(([name]) => name.endsWith('bias')));
+    // that of the patches' projection is part of the embeddings
+    return new Map([...this.model.parameters].filter(([name]) => name.endsWith('bias') && !name.startsWith('patch_embed.')));
   }
 
   /** Frees all that was computed. */
@@ -125,7 +140,7 @@ export class Question {
       this.#recorded.tape.dispose();
       for (const tensor of [this.#recorded.logits, ...this.#recorded.stream]) tensor.dispose();
     }
-    this.#batch?.ids.dispose();
+    if (this.#batch) disposeBatch(this.#batch);
   }
 
   #rows(): Batch {

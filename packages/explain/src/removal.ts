@@ -1,15 +1,18 @@
 import type { Model } from '@hidden-attention/model';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { answers, probabilities } from './answer.js';
+import { answers, imageAnswers, probabilities } from './answer.js';
 import { ExplainError } from './errors.js';
+import { gridOf, withoutPatches, type ImageInput } from './image.js';
 import { checkTarget } from './target.js';
 
 /** What is removed from which text, and of which answer the change is reported. */
 export interface RemovalRequest {
   model: Model;
-  /** a text; of a language model the answer is the one after its last id */
-  ids: ArrayLike<number>;
+  /** a text; of a language model the answer is the one after its last id. Either this or an image */
+  ids?: ArrayLike<number>;
+  /** its groups are of patches, which become black */
+  image?: ImageInput;
   /** class or token */
   target: number;
   /** what can be removed, each a list of positions; default: each position by itself. A language model's last position always stays */
@@ -51,31 +54,27 @@ export interface RemovalReport {
  */
 export async function removal(request: RemovalRequest): Promise<RemovalReport[]> {
   const { model, rankings, share = 0.1, draws = 5, seed = 0 } = request;
-  const ids = Int32Array.from(request.ids);
   const target = checkTarget(request.target, model);
-  const groups = request.groups ?? Array.from(ids, (_, position) => [position]);
+  const subject = request.image
+    ? patchesOf(model, request.image)
+    : tokensOf(model, Int32Array.from(request.ids ?? []), request.replaceWith);
+  const groups = request.groups ?? Array.from({ length: subject.length }, (_, position) => [position]);
   for (const [index, ranking] of rankings.entries()) {
     if (ranking.length !== groups.length)
       throw new ExplainError(`removal: ranking ${index} has ${ranking.length} scores; there are ${groups.length} groups to rank`);
   }
   if (!(share > 0 && share <= 1)) throw new ExplainError(`removal: share is ${share}; it must lie between 0 and 1`);
-  const free = removable(model, ids, groups);
+  const free = subject.free(groups);
   if (free.length < 2) throw new ExplainError(`removal: ${free.length} of ${groups.length} groups can be removed; at least two are needed`);
   const count = Math.min(free.length - 1, Math.ceil(share * free.length));
 
-  const without = (chosen: readonly number[]): Int32Array =>
-    removed(
-      ids,
-      chosen.flatMap((group) => groups[group]!),
-      request.replaceWith,
-    );
   const ranked = rankings.map((ranking) => free.toSorted((a, b) => ranking[b]! - ranking[a]! || a - b));
-  const texts = [
-    ids,
-    ...randomChoices(free, count, draws, seed).map(without),
-    ...ranked.flatMap((order) => [without(order.slice(0, count)), without(order.slice(-count))]),
+  const removals = [
+    [],
+    ...randomChoices(free, count, draws, seed),
+    ...ranked.flatMap((order) => [order.slice(0, count), order.slice(-count)]),
   ];
-  const logits = await answers(model, texts);
+  const logits = await subject.answers(removals.map((chosen) => chosen.flatMap((group) => groups[group]!)));
   const figures = { logit: logits.map((all) => all[target]!), probability: logits.map((all) => probabilities(all)[target]!) };
   const report = (of: readonly number[], index: number): Removal => {
     const at = 1 + draws + 2 * index;
@@ -87,6 +86,36 @@ export async function removal(request: RemovalRequest): Promise<RemovalReport[]>
     probability: report(figures.probability, index),
     logit: report(figures.logit, index),
   }));
+}
+
+/** What something can be removed from: its positions, the groups that may go, and the answers without some positions each. */
+interface Removable {
+  length: number;
+  free(groups: readonly (readonly number[])[]): number[];
+  answers(without: readonly (readonly number[])[]): Promise<Float32Array[]>;
+}
+
+const tokensOf = (model: Model, ids: Int32Array, replaceWith: number | undefined): Removable => ({
+  length: ids.length,
+  free: (groups) => removable(model, ids, groups),
+  answers: (without) =>
+    answers(
+      model,
+      without.map((positions) => removed(ids, positions, replaceWith)),
+    ),
+});
+
+function patchesOf(model: Model, image: ImageInput): Removable {
+  const [rows, columns] = gridOf(model, image);
+  return {
+    length: rows * columns,
+    free: (groups) => [...groups.keys()].filter((group) => groups[group]!.length > 0),
+    answers: (without) =>
+      imageAnswers(
+        model,
+        without.map((patches) => withoutPatches(model, image, patches, columns)),
+      ),
+  };
 }
 
 /** The groups that may go: all, but in a language model not the one with the last position, from which it answers. */

@@ -8,7 +8,10 @@ export interface Explanation {
   index: number;
   /** null where only ids are known */
   text: string | null;
+  /** none of an image */
   tokens: Token[];
+  /** of an image: that of its patches; maps then have one score a patch, row by row */
+  grid?: readonly [rows: number, columns: number];
   target: { id: number; label: string | null; logit: number; probability: number };
   /** other answers, most probable first */
   alternatives: { id: number; label: string; probability: number }[];
@@ -55,7 +58,7 @@ export interface Certificate {
   /** of methods whose scores and biases add up to the logit: |scores + biases − logit| as a share of Σ|scores| + |biases| */
   completeness?: Completeness;
   /** the answer after the top-ranked, lowest-ranked or random words (or tokens) are removed; absent for texts of fewer than two */
-  check?: RemovalReport & { unit: 'word' | 'token' };
+  check?: RemovalReport & { unit: 'word' | 'token' | 'patch' };
 }
 
 export interface Completeness {

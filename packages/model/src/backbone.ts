@@ -1,6 +1,6 @@
 import { cast, embedding, linear, rmsNorm, weightedSum, type Float, type Tensor } from '@hidden-attention/tensor';
 import { mambaNames, type BackboneNames } from './names.js';
-import { maskOf, pickPositions, type Batch } from './batch.js';
+import { idsOf, maskOf, pickPositions, shapeOfBatch, type Batch } from './batch.js';
 import { ModelError } from './errors.js';
 import type { ForwardOptions, ForwardResult, ModelConfig } from './family.js';
 import type { Model } from './model.js';
@@ -31,12 +31,14 @@ export interface Backbone<Config extends ModelConfig> {
   names?: BackboneNames;
   /** names of a layer's sites, without `layers.K.` */
   layerSites(config: Config, layer: number): readonly string[];
-  /** what is added to the embeddings (b l m): learned positions; default nothing */
-  embed?(embedded: Tensor, model: Model<Config>, batch: Batch, state: ModelState): Tensor;
+  /** what enters the first block (b l m), in f32; default: the embeddings of the ids */
+  embed?(model: Model<Config>, batch: Batch, state: ModelState): Tensor;
   /** h (b l m) → h + mixer(norm(h)) (b l m), and the state it leaves */
   block(h: Tensor, context: BlockContext<Config, LayerState>): LayerResult;
   /** h (b l m) → (b l m), before the head */
   finalNorm(h: Tensor, model: Model<Config>): Tensor;
+  /** a classifier's logits (b classes) of what it pools (b m); default: times score.weight */
+  classify?(pooled: Tensor, model: Model<Config>): Tensor<Float>;
   initialState(model: Model<Config>, rows: number): ModelState;
 }
 
@@ -63,15 +65,15 @@ export function forwardBackbone<Config extends ModelConfig>(
 ): ForwardResult {
   const { config } = model;
   const { names = mambaNames } = backbone;
-  const { ids, lengthsTensor: lengths } = batch;
-  const state = options.state ?? backbone.initialState(model, ids.shape[0]!);
+  const { lengthsTensor: lengths } = batch;
+  const state = options.state ?? backbone.initialState(model, shapeOfBatch(batch)[0]);
   if (state.layers.length !== config.layers)
     throw new ModelError(`the state has ${state.layers.length} layers; the model has ${config.layers}`);
   const mask = lengths && maskOf(batch);
   const watched = new Sites(backboneSites(backbone, config), options, mask && (() => mask));
 
   // the residual stream is f32, whatever the weights are
-  const embedded = options.embeddings ?? embeddingsOf(backbone, names, model, batch, state);
+  const embedded = options.embeddings ?? backbone.embed?.(model, batch, state) ?? tokenEmbeddings(names, model, batch);
   let h: Tensor = watched.pass('embeddings', embedded); //                                          (b l m)
   const layers: LayerState[] = [];
   for (let layer = 0; layer < config.layers; layer++) {
@@ -102,20 +104,14 @@ export function forwardBackbone<Config extends ModelConfig>(
   return { ...(logits ? { logits } : {}), state: { layers }, captured: watched.captured };
 }
 
-function embeddingsOf<Config extends ModelConfig>(
-  { embed }: Backbone<Config>,
-  names: BackboneNames,
-  model: Model<Config>,
-  batch: Batch,
-  state: ModelState,
-): Tensor {
-  const embedded = cast(embedding(batch.ids, model.parameter(names.embeddings)), 'f32');
-  return embed ? embed(embedded, model, batch, state) : embedded;
+/** The embeddings of the ids (b l m), in f32. */
+export function tokenEmbeddings(names: BackboneNames, model: Model, batch: Batch): Tensor<Float> {
+  return cast(embedding(idsOf(batch), model.parameter(names.embeddings)), 'f32');
 }
 
 /** The last norm and the head: (b l vocab) for all positions, (b vocab) for chosen ones, (b classes) of a classifier. */
 function headLogits<Config extends ModelConfig>(
-  { finalNorm }: Backbone<Config>,
+  { finalNorm, classify }: Backbone<Config>,
   names: BackboneNames,
   model: Model<Config>,
   h: Tensor,
@@ -129,7 +125,8 @@ function headLogits<Config extends ModelConfig>(
   const normed = watched.pass('finalNorm', finalNorm(h, model));
   if (head.kind === 'classifier') {
     const pooled = weightedSum(normed, pickPositions(batch, head.pooling));
-    return watched.pass('logits', linear(pooled, model.parameter('score.weight')), { perPosition: false });
+    const logits = classify ? classify(pooled, model) : linear(pooled, model.parameter('score.weight'));
+    return watched.pass('logits', logits, { perPosition: false });
   }
   const weight = model.parameter(head.tied ? names.embeddings : names.head);
   if (wanted === 'all' || wanted === 'none') return watched.pass('logits', linear(normed, weight, undefined, { dtype: 'f32' }));

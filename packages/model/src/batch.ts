@@ -1,8 +1,11 @@
 import { Tensor, type Device, type Float } from '@hidden-attention/tensor';
 import { ModelError } from './errors.js';
 
+/** What a model reads: rows of token ids, or images. */
+export type Batch = TextBatch | ImageBatch;
+
 /** Rows of token ids, right-padded by length. A row is never recognised by an id: padding can be any. */
-export interface Batch {
+export interface TextBatch {
   /** (b l), i32 */
   ids: Tensor<'i32'>;
   /** number of ids of each row */
@@ -11,11 +14,52 @@ export interface Batch {
   lengthsTensor: Tensor<'i32'> | undefined;
 }
 
+/** Images, cut into patches. A model's positions are the patches, row by row of the grid, and its class tokens between them. */
+export interface ImageBatch {
+  /** (b p n): p patches of n numbers: channel, row and column of the patch */
+  patches: Tensor<Float>;
+  grid: readonly [rows: number, columns: number];
+  /** positions of each row, class tokens included */
+  lengths: readonly number[];
+  lengthsTensor: undefined;
+  /** positions of the class tokens, first to last; none where the answer is read from all patches */
+  classPositions: readonly number[];
+}
+
+/** Whether a batch is of images. */
+export const isImages = (batch: Batch): batch is ImageBatch => 'patches' in batch;
+
+/** Rows of a batch, and positions of its longest row. */
+export function shapeOfBatch(batch: Batch): [rows: number, length: number] {
+  return isImages(batch) ? [batch.patches.shape[0]!, batch.lengths[0]!] : (batch.ids.shape as [number, number]);
+}
+
+/** The device that a batch lies on. */
+export const deviceOfBatch = (batch: Batch): Device => (isImages(batch) ? batch.patches : batch.ids).device;
+
+/** Frees a batch. */
+export function disposeBatch(batch: Batch): void {
+  (isImages(batch) ? batch.patches : batch.ids).dispose();
+  batch.lengthsTensor?.dispose();
+}
+
+/** The ids of a batch; throws ModelError where it is of images. */
+export function idsOf(batch: Batch): Tensor<'i32'> {
+  if (isImages(batch)) throw new ModelError('the input is images, and this model reads token ids; use a vision model, or text');
+  return batch.ids;
+}
+
+/** The patches of a batch; throws ModelError where it is of token ids. */
+export function patchesOf(batch: Batch): ImageBatch {
+  if (!isImages(batch)) throw new ModelError('the input is token ids, and this model reads images; make the batch with model.images');
+  return batch;
+}
+
 /**
  * A batch of rows of any lengths ≥ 1.
  * @throws ModelError for no rows, an empty row, or an id that is not a whole number from 0 to vocabSize − 1 (row, place and value named)
  */
-export function makeBatch(rows: readonly ArrayLike<number>[], vocabSize: number, device?: Device): Batch {
+export function makeBatch(rows: readonly ArrayLike<number>[], vocabSize: number, device?: Device): TextBatch {
   if (rows.length === 0) throw new ModelError('the input has no rows; give at least one row of token ids');
   const lengths = rows.map((row) => row.length);
   const length = Math.max(...lengths);
@@ -40,22 +84,29 @@ export function makeBatch(rows: readonly ArrayLike<number>[], vocabSize: number,
 
 /** (b l 1): 1 at a row's own positions, 0 past its end. */
 export function maskOf(batch: Batch): Tensor<Float> {
-  const [rows, length] = batch.ids.shape as [number, number];
+  const [rows, length] = shapeOfBatch(batch);
   const mask = new Float32Array(rows * length);
   batch.lengths.forEach((own, r) => mask.fill(1, r * length, r * length + own));
-  return Tensor.from(mask, [rows, length, 1], batch.ids.device);
+  return Tensor.from(mask, [rows, length, 1], deviceOfBatch(batch));
 }
 
+/** Which positions a classifier's answer is read from: all alike, each row's last, or the class tokens of an image. */
+export type Pooling = 'mean' | 'last' | 'class-token';
+
 /**
- * Weights (b l) that pick positions: `weightedSum` of them is the mean of each row ('mean'), its last position ('last') or
- * a position of each row (an array; negative from the row's end).
+ * Weights (b l) that pick positions: `weightedSum` of them is the mean of each row ('mean'), its last position ('last'), the mean of
+ * its class tokens, or a position of each row (an array; negative from the row's end).
  * @throws ModelError for a position outside its row
  */
-export function pickPositions(batch: Batch, what: 'mean' | 'last' | readonly number[]): Tensor<Float> {
-  const [rows, length] = batch.ids.shape as [number, number];
+export function pickPositions(batch: Batch, what: Pooling | readonly number[]): Tensor<Float> {
+  const [rows, length] = shapeOfBatch(batch);
   const weights = new Float32Array(rows * length);
   if (typeof what !== 'string' && what.length !== rows) throw new ModelError(`${what.length} positions for ${rows} rows; give one a row`);
   batch.lengths.forEach((own, r) => {
+    if (what === 'class-token') {
+      for (const at of patchesOf(batch).classPositions) weights[r * length + at] = 1 / patchesOf(batch).classPositions.length;
+      return undefined;
+    }
     if (what === 'mean') return weights.fill(1 / own, r * length, r * length + own);
     const asked = what === 'last' ? -1 : what[r]!;
     const position = asked < 0 ? own + asked : asked;
@@ -67,5 +118,5 @@ export function pickPositions(batch: Batch, what: 'mean' | 'last' | readonly num
     weights[r * length + position] = 1;
     return undefined;
   });
-  return Tensor.from(weights, [rows, length], batch.ids.device);
+  return Tensor.from(weights, [rows, length], deviceOfBatch(batch));
 }

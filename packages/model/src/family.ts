@@ -1,5 +1,5 @@
 import type { Tensor, Float } from '@hidden-attention/tensor';
-import type { Batch } from './batch.js';
+import type { Batch, ImageBatch, Pooling } from './batch.js';
 import type { Model } from './model.js';
 import type { PatchValue } from './sites.js';
 import type { ModelState } from './state.js';
@@ -20,7 +20,7 @@ export interface ModelConfig {
 
 /** What stands on top of the last norm. */
 export type Head =
-  { kind: 'language-model'; tied: boolean } | { kind: 'classifier'; classes: number; pooling: 'mean' | 'last'; labels: readonly string[] };
+  { kind: 'language-model'; tied: boolean } | { kind: 'classifier'; classes: number; pooling: Pooling; labels: readonly string[] };
 
 /** How a parameter looks and starts. */
 export interface ParameterSpec {
@@ -65,10 +65,16 @@ export interface ForwardResult {
 }
 
 /** How a layer mixes positions. */
-export type LayerKind = 'scan' | 'softmax';
+export type LayerKind = 'scan' | 'softmax' | 'two-way scan';
 
 /** What makes a layer's attention matrices: of a scan, or of softmax attention. */
-export type Dynamics = ScanDynamics | SoftmaxDynamics;
+export type Dynamics = ScanDynamics | SoftmaxDynamics | TwoWay<ScanDynamics>;
+
+/** The same of a scan forwards and of one backwards (Vision Mamba); the latter in its own order, the last position first. */
+export interface TwoWay<Each> {
+  forward: Each;
+  backward: Each;
+}
 
 /** What makes a layer's scan an attention matrix: the dynamics of math.md section 2, shapes (b l d), (d n), (b l g n), (b l g n). */
 export interface ScanDynamics {
@@ -91,7 +97,7 @@ export interface SoftmaxDynamics {
 }
 
 /** The parts of a layer around its attention: what the certificate compares. */
-export type LayerParts = BlockParts | SoftmaxParts;
+export type LayerParts = BlockParts | SoftmaxParts | TwoWay<BlockParts>;
 
 /** Of softmax attention: what its heads gave, side by side (b l h·p). */
 export interface SoftmaxParts extends SoftmaxDynamics {
@@ -133,6 +139,10 @@ export interface ModelFamily<Config extends ModelConfig = ModelConfig> {
   /** All sites of a model, for captures, patches and error messages. */
   sites(config: Config): string[];
   forward(model: Model<Config>, batch: Batch, options: ForwardOptions): ForwardResult;
+  /**
+   * Of models that read images: pixels (b c h w), normalised, as a batch. Throws ModelError for sizes that it cannot cut into patches.
+   */
+  images?(model: Model<Config>, pixels: Float32Array, shape: readonly [number, number, number, number]): ImageBatch;
   /** The state before the first token, of `rows` sequences. */
   initialState(model: Model<Config>, rows: number): ModelState;
   /** How each layer mixes positions; by default all by a scan. */

@@ -1,9 +1,24 @@
 export { createModel, layerKindsOf, Model } from './model.js';
-export { makeBatch, maskOf, pickPositions, type Batch } from './batch.js';
+export {
+  deviceOfBatch,
+  disposeBatch,
+  idsOf,
+  isImages,
+  makeBatch,
+  maskOf,
+  patchesOf,
+  pickPositions,
+  shapeOfBatch,
+  type Batch,
+  type ImageBatch,
+  type Pooling,
+  type TextBatch,
+} from './batch.js';
 export { ModelError, nearestNames } from './errors.js';
 export {
   type BlockParts,
   type Dynamics,
+  type TwoWay,
   type LayerKind,
   type LayerParts,
   type ScanDynamics,
@@ -39,6 +54,9 @@ export { endOfSequence, headFields, headOf, parseFields, tokenFields } from './c
 export { falconMamba, mamba } from './mamba/family.js';
 export { mamba2 } from './mamba2/family.js';
 export { type Mamba2Config } from './mamba2/config.js';
+export { vim } from './vision/vim.js';
+export { vit } from './vision/vit.js';
+export { type ClassToken, type VimConfig, type VisionConfig, type VitConfig } from './vision/config.js';
 export { jamba } from './jamba/family.js';
 export { type JambaConfig } from './jamba/config.js';
 export { gpt2 } from './transformer/gpt2.js';

@@ -1,6 +1,6 @@
 import { scope, sizeOf, Tensor, type Device, type Float } from '@hidden-attention/tensor';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { makeBatch, type Batch } from './batch.js';
+import { makeBatch, type Batch, type ImageBatch, type TextBatch } from './batch.js';
 import { ModelError, nearestNames } from './errors.js';
 import type { ForwardOptions, ForwardResult, LayerKind, ModelConfig, ModelFamily } from './family.js';
 import { getFamily } from './registry.js';
@@ -31,8 +31,19 @@ export class Model<Config extends ModelConfig = ModelConfig> {
   }
 
   /** Rows of ids as a batch for this model; see `makeBatch` for what it refuses. */
-  batch(rows: readonly ArrayLike<number>[]): Batch {
+  batch(rows: readonly ArrayLike<number>[]): TextBatch {
+    if (this.family.images) throw new ModelError('this model reads images, not token ids; make the batch with model.images');
     return makeBatch(rows, this.config.vocabSize, this.device);
+  }
+
+  /**
+   * Images as a batch for this model.
+   * @param pixels (b c h w), channel first, normalised as the model was trained; any height and width that its patches cover
+   * @throws ModelError for a model that reads text, sizes that do not fit, or a number that is not finite
+   */
+  images(pixels: Float32Array, shape: readonly [number, number, number, number]): ImageBatch {
+    if (!this.family.images) throw new ModelError('this model reads token ids, not images; use a vision model');
+    return this.family.images(this as never, pixels, shape);
   }
 
   /**

@@ -3,6 +3,8 @@ import type { ModelConfig, ModelFamily } from './family.js';
 import { falconMamba, mamba } from './mamba/family.js';
 import { jamba } from './jamba/family.js';
 import { mamba2 } from './mamba2/family.js';
+import { vim } from './vision/vim.js';
+import { vit } from './vision/vit.js';
 import { gpt2 } from './transformer/gpt2.js';
 import { gptNeox } from './transformer/gpt-neox.js';
 
@@ -41,3 +43,5 @@ registerFamily(mamba2);
 registerFamily(gpt2);
 registerFamily(gptNeox);
 registerFamily(jamba);
+registerFamily(vim);
+registerFamily(vit);

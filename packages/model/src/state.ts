@@ -20,7 +20,10 @@ export interface CacheState {
   filled: number;
 }
 
-export type LayerState = ScanState | CacheState;
+/** Nothing: of layers that see all positions at once. */
+export type NoState = Record<string, never>;
+
+export type LayerState = ScanState | CacheState | NoState;
 
 /** All that a model carries from one position to the next. */
 export interface ModelState {
@@ -95,7 +98,7 @@ export function roomOf(state: ModelState): number {
 export function withRoom(state: ModelState, positions: number): ModelState {
   return scope(() => ({
     layers: state.layers.map((layer) =>
-      isCache(layer) ? resized(layer, layer.filled + positions) : { scan: layer.scan.view(), conv: layer.conv.view() },
+      isCache(layer) ? resized(layer, layer.filled + positions) : mapLayer(layer, (tensor) => tensor.view()),
     ),
   }));
 }
@@ -111,10 +114,10 @@ export function resized({ keys, values, past, filled }: CacheState, size: number
 }
 
 function mapState(state: ModelState, change: (tensor: Tensor) => Tensor): ModelState {
-  return {
-    layers: state.layers.map((layer) => ({
-      ...layer,
-      ...Object.fromEntries(Object.entries(tensorsOf(layer)).map(([name, tensor]) => [name, change(tensor)])),
-    })),
-  };
+  return { layers: state.layers.map((layer) => mapLayer(layer, change)) };
+}
+
+function mapLayer(layer: LayerState, change: (tensor: Tensor) => Tensor): LayerState {
+  const changed = Object.entries(tensorsOf(layer)).map(([name, tensor]) => [name, change(tensor)] as const);
+  return { ...layer, ...Object.fromEntries(changed) } as LayerState;
 }

@@ -23,7 +23,7 @@ export { causalConv1d, type CausalConv1dInputs } from './ops/causal-conv1d.js';
 export { embedding } from './ops/embedding.js';
 export { crossEntropy } from './ops/cross-entropy.js';
 export { sum, sumLast, sumLeading, weightedSum } from './ops/reduce.js';
-export { assign, concat, reshape, slice, split, transpose } from './ops/layout.js';
+export { assign, concat, reshape, reverse, slice, split, transpose } from './ops/layout.js';
 export { attentionMatrix, attentionMatrixReduced, type AttentionMatrixInputs, type AttentionRows } from './ops/attention-matrix.js';
 export {
   softmaxAttention,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ImageOptions } from './data/images.js';
 import { TrainError } from './errors.js';
 
 const count = z.number().int().positive();
@@ -50,6 +51,8 @@ export interface TrainConfig {
   cropStart: number;
   /** classification: share of the target that is spread over all classes */
   labelSmoothing: number;
+  /** images: how they are normalised, and varied while training */
+  images?: ImageOptions | undefined;
   /** decay of a running mean of the weights, which is then evaluated and kept instead of them */
   averageWeights?: number | undefined;
   /** held-out data: a file of its own, or a share of the data (the end of a text; lines drawn at random) */
@@ -89,6 +92,15 @@ const fields = {
   cropStart: share.default(0),
   labelSmoothing: share.default(0),
   averageWeights: share.optional(),
+  images: z
+    .strictObject({
+      mean: z.number().default(0.5),
+      deviation: z.number().positive().default(0.5),
+      shift: z.number().int().min(0).default(0),
+      mirror: z.boolean().default(false),
+      erase: share.default(0),
+    })
+    .optional(),
   validation: z.union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ fraction: z.number().gt(0).lt(1) })]).optional(),
   evaluateEvery: count.default(250),
   evaluationBatches: count.optional(),

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { saveModel, type Tokenizer } from '@hidden-attention/checkpoint';
-import type { Model } from '@hidden-attention/model';
+import { disposeBatch, type Model, type VisionConfig } from '@hidden-attention/model';
 import { scope, type Tensor } from '@hidden-attention/tensor';
 import writeFileAtomic from 'write-file-atomic';
 import { removeCheckpoints, writeCheckpoint, type Checkpoint } from './checkpoint.js';
+import type { TrainConfig } from './config.js';
 import type { Data, Sample } from './data/data.js';
 import { dropInputs } from './data/dropout.js';
 import { TrainError } from './errors.js';
@@ -22,7 +23,7 @@ import { copyWeights, disposeWeights, updateAverage } from './weights.js';
 export interface LoopParts {
   options: TrainOptions;
   data: Data;
-  tokenizer: Tokenizer;
+  tokenizer: Tokenizer | null;
   steps: number;
   state: Checkpoint;
   log: Log;
@@ -66,6 +67,7 @@ export class Loop {
   /** One optimiser step: the passes, the clipped norm, the update. Waits once, for the loss and the norms. */
   async #step(): Promise<number> {
     const { steps, state, log } = this.#parts;
+    const { model } = state;
     const { config, step } = state.progress;
     const begun = performance.now();
     const samples = this.#samples(step);
@@ -80,7 +82,7 @@ export class Loop {
       this.#optimizer.update(gradients, { step: step + 1, learningRate, gradientScale: clipFactor(norm, config.clipNorm) }, config);
       if (state.weights.average) updateAverage(state.weights.average, this.#trained.weights, config.averageWeights!, step + 1);
       state.progress.step++;
-      const tokens = samples.reduce((total, { rows }) => total + rows.reduce((sum, row) => sum + row.length, 0), 0);
+      const tokens = samples.reduce((total, sample) => total + positionsOf(model, sample), 0);
       state.progress.tokens += tokens;
       this.#speed.add(tokens, (performance.now() - begun) / 1000);
       if ((step + 1) % logEvery === 0 || step + 1 === steps) {
@@ -96,9 +98,11 @@ export class Loop {
   #samples(step: number): Sample[] {
     const { data, tokenizer, state } = this.#parts;
     const { seed, accumulation, inputDropout } = state.progress.config;
-    const drawn = Array.from({ length: accumulation }, (_, part) => data.training.batch(step, part)).filter(({ rows }) => rows.length > 0);
+    const drawn = Array.from({ length: accumulation }, (_, part) => data.training.batch(step, part)).filter(
+      ({ labels }) => labels.length > 0,
+    );
     return drawn.map((sample, part) =>
-      dropInputs(sample, inputDropout, tokenizer.vocabSize, randomFor(seed, purposes.inputDropout, step, part)),
+      dropInputs(sample, inputDropout, tokenizer?.vocabSize ?? 0, randomFor(seed, purposes.inputDropout, step, part)),
     );
   }
 
@@ -176,7 +180,7 @@ export class Loop {
       evaluation = complete;
     }
     this.#countSeconds();
-    await saveModel(options.out, kept.model, { tokenizer });
+    await saveModel(options.out, kept.model, { tokenizer, files: preprocessorOf(kept.model, progress.config) });
     for (const tensor of kept.made) tensor.dispose();
     await log.draw();
     const { config, files, step, tokens, seconds, best } = progress;
@@ -202,7 +206,25 @@ export class Loop {
   }
 }
 
+/** Positions that a model reads of a sample. */
+function positionsOf(model: Model, sample: Sample): number {
+  if (sample.rows) return sample.rows.reduce((sum, row) => sum + row.length, 0);
+  const { pixels, shape } = sample.images!;
+  const one = model.images(pixels.subarray(0, pixels.length / shape[0]), [1, ...shape.slice(1)] as unknown as typeof shape);
+  disposeBatch(one);
+  return shape[0] * one.lengths[0]!;
+}
+
 /** A model, and those of its tensors that were made for it: to be freed after use. In an array, so that a scope keeps them. */
 function keep(model: Model, held: readonly Tensor[]): { model: Model; made: Tensor[] } {
   return { model, made: [...model.parameters.values()].filter((tensor) => !held.includes(tensor)) };
+}
+
+/** How images become the model's input, in the words of Hugging Face's preprocessor_config.json. */
+function preprocessorOf({ config }: Model, { images }: TrainConfig): Record<string, string> {
+  if (!images) return {};
+  const [height, width] = (config as VisionConfig).imageSize;
+  const each = (value: number): number[] => [value, value, value];
+  const fields = { size: { height, width }, image_mean: each(images.mean), image_std: each(images.deviation) };
+  return { 'preprocessor_config.json': `${JSON.stringify(fields, null, 2)}\n` };
 }

@@ -1,4 +1,4 @@
-import { inPrecision, type Model } from '@hidden-attention/model';
+import { inPrecision, type Batch, type Model } from '@hidden-attention/model';
 import { add, affine, crossEntropy, gradient, reshape, scope, sum, Tensor, type Float } from '@hidden-attention/tensor';
 import type { TrainConfig } from './config.js';
 import type { HeldOutData, Sample } from './data/data.js';
@@ -19,17 +19,23 @@ export interface Evaluation {
 /** How a loss is computed: fields of a recipe. */
 export type LossOptions = Partial<Pick<TrainConfig, 'labelSmoothing' | 'precision' | 'recompute'>>;
 
+/** A sample as a batch for a model. */
+export function batchOf(model: Model, { rows = [], images }: Sample): Batch {
+  return images ? model.images(images.pixels, images.shape) : model.batch(rows);
+}
+
 /**
  * Σ −log p(label) of a sample, in nats (1): over the next token at every position, or the class of every row. With
  * `labelSmoothing` ε the target is 1 − ε on the label and ε spread evenly over all classes.
  */
 export function totalLoss(
   model: Model,
-  { rows, labels }: Sample,
+  sample: Sample,
   { labelSmoothing: smoothing = 0, precision = 'f32', recompute = false }: LossOptions = {},
 ): Tensor<Float> {
+  const { labels } = sample;
   const working = inPrecision(model, precision);
-  const { logits } = working.forward(working.batch(rows), { recompute });
+  const { logits } = working.forward(batchOf(working, sample), { recompute });
   const classes = logits!.shape.at(-1)!;
   const flat = reshape(logits!, [labels.length, classes]);
   const against = (target: Int32Array): Tensor<Float> => sum(crossEntropy(flat, Tensor.from(target, [target.length], model.device)));
@@ -98,7 +104,7 @@ export async function evaluate(
     if (classifier) {
       using logits = scope(() => {
         const own = make();
-        return own.forward(own.batch(sample.rows)).logits!;
+        return own.forward(batchOf(own, sample)).logits!;
       });
       const scored = scoreRows(await logits.read(), sample.labels);
       loss += scored.loss;

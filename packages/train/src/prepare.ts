@@ -6,6 +6,7 @@ import type { Model } from '@hidden-attention/model';
 import { findCheckpoint, type Progress } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
 import type { Data } from './data/data.js';
+import { imageData } from './data/images.js';
 import { labelledData } from './data/labelled.js';
 import { textData } from './data/text.js';
 import { TrainError } from './errors.js';
@@ -63,10 +64,11 @@ export function checkTask(config: TrainConfig, model: Model): void {
 }
 
 /**
- * The tokenizer that the recipe names.
+ * The tokenizer that the recipe names; a model of images has none.
  * @throws TrainError when its ids are not those of the model: the trained model could not read text
  */
-export async function openTokenizer(config: TrainConfig, model: Model): Promise<Tokenizer> {
+export async function openTokenizer(config: TrainConfig, model: Model): Promise<Tokenizer | null> {
+  if (model.family.images) return null;
   const { vocabSize } = model.config;
   if (config.tokenizer === 'byte') {
     const declared = model.json['special_tokens'];
@@ -83,8 +85,13 @@ export async function openTokenizer(config: TrainConfig, model: Model): Promise<
 }
 
 /** Reads the data of the recipe's task. */
-export async function openData(config: TrainConfig, paths: readonly string[], tokenizer: Tokenizer, model: Model): Promise<Data> {
+export async function openData(config: TrainConfig, paths: readonly string[], tokenizer: Tokenizer | null, model: Model): Promise<Data> {
   if (paths.length === 0) throw new TrainError('no training data; give at least one file');
+  if (!tokenizer) {
+    const { images } = config;
+    if (!images) throw new TrainError('the model reads images, and the recipe has no field images; give { "mean": …, "deviation": … }');
+    return imageData(paths, model, { ...config, images });
+  }
   const { head } = model.config;
   return head.kind === 'classifier' ? labelledData(paths, head.labels, tokenizer, config) : textData(paths, tokenizer, config);
 }

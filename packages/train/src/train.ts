@@ -31,7 +31,7 @@ export interface TrainOptions {
   config: unknown;
   /** fine-tuning: the model, and its tokenizer, that training starts from; left as they are */
   from?: { model: Model; tokenizer: Tokenizer | null };
-  /** text files, or JSON lines {"text", "label"} */
+  /** text files, or JSON lines {"text", "label"}, or safetensors of images and labels */
   data: readonly string[];
   /** folder for the model, its checkpoints, log and curve */
   out: string;

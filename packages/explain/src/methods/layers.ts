@@ -15,7 +15,7 @@ export function layersFrom({ model }: Question, startLayer: number): number[] {
 /** `supports` of methods that read the inside of Mamba's scan. */
 export function onlyScans(model: Model): true | string {
   return (
-    layerKindsOf(model).every((kind) => kind === 'scan') ||
+    layerKindsOf(model).every((kind) => kind !== 'softmax') ||
     "the released code's variant is that of Mamba's scan; this model has softmax attention"
   );
 }

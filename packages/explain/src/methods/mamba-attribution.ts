@@ -7,7 +7,7 @@ import {
   type AttributionOptions,
   type ReleasedAttributionOptions,
 } from './paper-options.js';
-import { minMax, releasedGradient, releasedRollout, releasedRow } from './released.js';
+import { minMax, releasedGradient, releasedRollout, releasedRow, shownAsReleased } from './released.js';
 
 const cite = 'Ali, Zimerman, Wolf: The Hidden Attention of Mamba Models. ACL 2025, arXiv 2403.01590, eq. 24; after Chefer, Gur, Wolf 2021';
 
@@ -61,6 +61,6 @@ export const mambaAttributionReleased: Explainer<ReleasedAttributionOptions> = d
         minMax(mean, smallest, largest, `the positive attention row of layer ${index}`).map((value, at) => value * gradient[at]!),
       );
     }
-    return releasedRollout(question.start, vectors, startLayer);
+    return shownAsReleased(question, releasedRollout(question.start, vectors, startLayer));
   },
 });

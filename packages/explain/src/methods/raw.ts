@@ -2,7 +2,7 @@ import { edgeSums, throughEdges } from '@hidden-attention/attention';
 import { defineExplainer, type Explainer, type Relevance } from '../explainer.js';
 import { layerOf, layersFrom, onlyScans } from './layers.js';
 import { canBeNegative, matrixOptions, releasedOptions, type MatrixOptions, type ReleasedOptions } from './paper-options.js';
-import { minMax, releasedRow } from './released.js';
+import { minMax, releasedRow, shownAsReleased } from './released.js';
 
 const cite = 'Ali, Zimerman, Wolf: The Hidden Attention of Mamba Models. ACL 2025, arXiv 2403.01590';
 
@@ -50,6 +50,6 @@ export const rawReleased: Explainer<ReleasedOptions> = defineExplainer({
       const { mean, smallest, largest } = await releasedRow(question, index, row, { clampFirst: false });
       maps.push(minMax(mean, smallest, largest, `the attention row of layer ${index}`));
     }
-    return meanOfLayers(maps, startLayer, question.length);
+    return shownAsReleased(question, meanOfLayers(maps, startLayer, question.length));
   },
 });

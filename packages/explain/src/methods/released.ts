@@ -76,3 +76,8 @@ export function releasedRollout(start: Float64Array, vectors: readonly Float64Ar
   }
   return { scores: v, layers: [...Array.from({ length: startLayer }, () => new Float64Array(start.length)), ...layers] };
 }
+
+/** What the released code shows: of an image (the only thing that it explains) nothing below 0. */
+export function shownAsReleased({ image }: Question, relevance: Relevance): Relevance {
+  return image ? { ...relevance, scores: Float64Array.from(relevance.scores, (score) => Math.max(score, 0)) } : relevance;
+}

@@ -1,9 +1,10 @@
+import { layerKindsOf } from '@hidden-attention/model';
 import { rollout as rolloutRow, rolloutLongRow, type Rollout } from '@hidden-attention/attention';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import type { Question } from '../question.js';
 import { layersFrom, onlyScans } from './layers.js';
 import { canBeNegative, matrixOptions, releasedOptions, type MatrixOptions, type ReleasedOptions } from './paper-options.js';
-import { releasedRollout, releasedRow } from './released.js';
+import { releasedRollout, releasedRow, shownAsReleased } from './released.js';
 
 const cite =
   'Ali, Zimerman, Wolf: The Hidden Attention of Mamba Models. ACL 2025, arXiv 2403.01590, eq. 21 and 22; after Abnar, Zuidema 2020';
@@ -30,7 +31,11 @@ export const rollout: Explainer<MatrixOptions> = defineExplainer({
 
 async function rollOut(question: Question, options: MatrixOptions): Promise<Rollout> {
   const { startLayer, row, normalize, aggregate: reduce, clamp } = options;
-  const plain = canBeNegative(options) && row === 'exact' && question.position !== null && onlyScans(question.model) === true;
+  const plain =
+    canBeNegative(options) &&
+    row === 'exact' &&
+    question.position !== null &&
+    layerKindsOf(question.model).every((kind) => kind === 'scan');
   if (plain && question.length > longText) return rolloutLongRow(question.model, question.ids, { startLayer, normalize });
   return rolloutRow(await question.attention(), {
     start: question.start,
@@ -56,6 +61,6 @@ export const rolloutReleased: Explainer<ReleasedOptions> = defineExplainer({
     const vectors: Float64Array[] = [];
     for (const index of layersFrom(question, startLayer))
       vectors.push((await releasedRow(question, index, row, { clampFirst: false })).mean);
-    return releasedRollout(question.start, vectors, startLayer);
+    return shownAsReleased(question, releasedRollout(question.start, vectors, startLayer));
   },
 });

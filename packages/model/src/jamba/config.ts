@@ -1,12 +1,11 @@
 import { z } from 'zod';
 import { endOfSequence, headFields, headOf, parseFields, tokenFields } from '../config-fields.js';
 import { ModelError } from '../errors.js';
-import type { LayerKind } from '../family.js';
 import type { MambaSizes } from '../mamba/config.js';
 
 /** A hybrid: a list of layers, each a Mamba mixer or softmax attention, each with a gated linear unit behind it. */
 export interface JambaConfig extends MambaSizes {
-  kinds: readonly LayerKind[];
+  kinds: readonly ('scan' | 'softmax')[];
   heads: number;
   /** heads of keys and values; each serves heads/keyHeads heads of queries */
   keyHeads: number;

@@ -1,5 +1,6 @@
 import { add, embedding, gelu, matmul, positionIds, reshape, split, Tensor, type Float } from '@hidden-attention/tensor';
-import type { BlockContext } from '../backbone.js';
+import { tokenEmbeddings, type BlockContext } from '../backbone.js';
+import { idsOf } from '../batch.js';
 import { ModelError } from '../errors.js';
 import type { ModelFamily, ParameterSpec } from '../family.js';
 import { backboneParameters, constant, free, normal, weight } from '../initialize.js';
@@ -67,13 +68,14 @@ const layerSites = ['input', 'norm', ...attentionSites, 'mixer', 'middle', 'feed
 const backbone: SoftmaxBackbone<TransformerConfig> = {
   names,
   layerSites: () => layerSites,
-  embed(embedded, model, batch, { layers: [first] }) {
+  embed(model, batch, { layers: [first] }) {
+    const ids = idsOf(batch);
     const cache = first && isCache(first) && first.filled > 0 ? first : undefined;
-    const length = (cache?.filled ?? 0) + batch.ids.shape[1]!;
+    const length = (cache?.filled ?? 0) + ids.shape[1]!;
     const { maxPositions } = model.config;
     if (length > maxPositions!)
       throw new ModelError(`the text has ${length} positions; this model has a table of ${maxPositions}. Shorten the text`);
-    return add(embedded, embedding(positionIds(batch.ids, cache?.past), model.parameter('transformer.wpe.weight')));
+    return add(tokenEmbeddings(names, model, batch), embedding(positionIds(ids, cache?.past), model.parameter('transformer.wpe.weight')));
   },
   block,
   finalNorm: (h, model) =>

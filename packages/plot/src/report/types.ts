@@ -21,7 +21,12 @@ export interface ReportResult {
   index: number;
   /** Null where only ids are known; the tokens' own texts are then drawn instead. */
   text: string | null;
+  /** none of an image */
   tokens: { id: number; text: string; start: number; end: number }[];
+  /** of an image: that of its patches; maps have one score a patch, row by row */
+  grid?: readonly [rows: number, columns: number];
+  /** of an image: the picture as the model saw it, as a data URL */
+  picture?: string;
   /** The answer that is explained. `probability` is 0 to 1. */
   target: { id: number; label: string | null; logit: number; probability: number };
   /** Other answers, most probable first. */
@@ -69,7 +74,7 @@ export interface Certificate {
 
 /** The model's answer after `removed` of `of` words or tokens are taken out: the top-ranked, the lowest-ranked, random ones (one number per draw). */
 export interface Check {
-  unit: 'word' | 'token';
+  unit: 'word' | 'token' | 'patch';
   removed: number;
   of: number;
   probability: Removal;

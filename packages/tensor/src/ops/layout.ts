@@ -203,3 +203,23 @@ const transposeOp = defineOp<In, object, Out>({
 export function transpose(x: Tensor): Tensor<Float> {
   return transposeOp({ x }, {}).y;
 }
+
+/** x with one axis the other way round, recorded nowhere. */
+function reversed(x: Tensor, axis: number): Tensor<Float> {
+  const y = Tensor.like(x);
+  const run = sizeOf(x.shape.slice(axis + 1));
+  x.device.run('reverse', { blocks: sizeOf(x.shape.slice(0, axis)), count: x.shape[axis], run, x: x.handle, y: y.handle });
+  return y;
+}
+
+const reverseOp = defineOp<In, { axis: number }, Out>({
+  name: 'reverse',
+  signature: 'x: ... -> y: ...',
+  forward: ({ x }, { axis }) => ({ outputs: { y: reversed(x, axis) } }),
+  gradient: ({ options: { axis } }, { y: dy }) => ({ x: dy && reversed(dy, axis) }),
+});
+
+/** One axis (negative: from the last) the other way round: its last position first. */
+export function reverse(x: Tensor, axis: number): Tensor<Float> {
+  return reverseOp({ x }, { axis: axisOf('reverse', x.shape, axis) }).y;
+}

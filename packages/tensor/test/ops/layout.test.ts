@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { concat, gradient, reshape, ShapeError, slice, split, Tensor, transpose } from '../../src/index.js';
+import { concat, gradient, reshape, reverse, ShapeError, slice, split, Tensor, transpose } from '../../src/index.js';
 import { expectGradients } from '../gradients.js';
 import { array, Random, runs, type HostArray } from '../support.js';
 
@@ -28,6 +28,24 @@ describe('values and gradients', () => {
         });
       }),
       runs(20),
+    ));
+
+  test('reverse, of every axis', () =>
+    fc.assert(
+      fc.asyncProperty(sizes, fc.nat(2), fc.integer(), async (shape, axis, seed) => {
+        await expectGradients({
+          inputs: { x: new Random(seed).array(shape) },
+          op: ({ x }) => [reverse(x!, axis)],
+          reference: ({ x }) => [
+            array(shape, (flat) => {
+              const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+              const position = Math.floor(flat / inner) % shape[axis]!;
+              return x!.data[flat + (shape[axis]! - 1 - 2 * position) * inner]!;
+            }),
+          ],
+        });
+      }),
+      runs(10),
     ));
 
   test('split', () =>

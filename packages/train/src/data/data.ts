@@ -1,8 +1,10 @@
 import type { TrainConfig } from '../config.js';
 
-/** Rows of ids, and what they should lead to. */
+/** Rows of ids, or images, and what they should lead to. */
 export interface Sample {
-  rows: readonly ArrayLike<number>[];
+  rows?: readonly ArrayLike<number>[];
+  /** (b c h w), normalised */
+  images?: { pixels: Float32Array; shape: readonly [number, number, number, number] };
   /** language modelling: the next id at every position, row after row; classification: the class of each row */
   labels: Int32Array;
 }

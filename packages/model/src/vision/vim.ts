@@ -1,0 +1,96 @@
+import { affine, linear, negExp, reshape, reverse, rmsNorm, scope, silu, type Tensor } from '@hidden-attention/tensor';
+import { backboneSites, forwardBackbone, sitesOfLayer, type Backbone } from '../backbone.js';
+import type { BlockParts, ModelFamily, ParameterSpec, ScanDynamics } from '../family.js';
+import { constant, free, normal, weight } from '../initialize.js';
+import { mixerParameters } from '../mamba/parameters.js';
+import type { Model } from '../model.js';
+import type { BackboneNames } from '../names.js';
+import { parseVimConfig, type VimConfig } from './config.js';
+import { embedPatches, embeddingParameters } from './embed.js';
+import { imageBatch } from './patches.js';
+import { directions, nameIn, vimBlock, type Direction } from './vim-block.js';
+
+const names: BackboneNames = { embeddings: 'patch_embed.proj.weight', layer: (layer) => `layers.${layer}.`, head: 'head.weight' };
+
+function parametersOf(config: VimConfig): Record<string, ParameterSpec> {
+  const { hiddenSize: m, layers, head } = config;
+  const one = Object.entries(mixerParameters(config)).flatMap(([name, spec]) => (spec ? [[name, spec] as const] : []));
+  const twins = one.filter(([name]) => /mixer\.(conv1d|x_proj|dt_proj|A_log|D\b)/.test(name));
+  const block = [...one, ...twins.map(([name, spec]) => [nameIn('backward', name), spec] as const)];
+  const all = embeddingParameters(config);
+  for (let layer = 0; layer < layers; layer++) for (const [name, spec] of block) all[names.layer(layer) + name] = spec;
+  all['norm_f.weight'] = free([m], constant(1));
+  const classes = head.kind === 'classifier' ? head.classes : 0;
+  return { ...all, 'head.weight': weight([classes, m], normal(0.02)), 'head.bias': free([classes], constant(0)) };
+}
+
+const scanSites = ['conv', 'u', 'delta', 'B', 'C', 'scan'];
+const inBoth = (sites: readonly string[]): string[] => directions.flatMap((direction) => sites.map((name) => `${direction}.${name}`));
+
+const backbone: Backbone<VimConfig> = {
+  names,
+  layerSites: () => ['input', 'norm', 'x', 'z', ...inBoth(scanSites), 'gated', 'mixer', 'output'],
+  embed: (model, batch) => embedPatches(model, batch),
+  block: vimBlock,
+  finalNorm: (h, model) => rmsNorm({ x: h, weight: model.parameter('norm_f.weight') }, { epsilon: model.config.epsilon }).y,
+  classify: (pooled, model) => linear(pooled, model.parameter('head.weight'), model.parameter('head.bias')),
+  initialState: (model) => ({ layers: Array.from({ length: model.config.layers }, () => ({})) }),
+};
+
+/** What of a direction's captured values, in that direction's own order. */
+function reader(captured: Record<string, Tensor>, layer: number, direction: Direction): (name: string) => Tensor {
+  return (name) => {
+    const shared = name === 'x' || name === 'z';
+    const value = captured[`layers.${layer}.${shared ? '' : `${direction}.`}${name}`]!;
+    return direction === 'backward' ? reverse(value, 1) : value.view();
+  };
+}
+
+function dynamicsIn(direction: Direction, model: Model<VimConfig>, captured: Record<string, Tensor>, layer: number): ScanDynamics {
+  const site = reader(captured, layer, direction);
+  const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, tensor.shape[2]!]);
+  const A = negExp(model.parameter(names.layer(layer) + nameIn(direction, 'mixer.A_log')));
+  return { delta: site('delta'), A, B: scope(() => grouped(site('B'))), C: scope(() => grouped(site('C'))) };
+}
+
+function partsIn(direction: Direction, model: Model<VimConfig>, captured: Record<string, Tensor>, layer: number): BlockParts {
+  const { innerSize: d, convKernel: k, halved } = model.config;
+  const site = reader(captured, layer, direction);
+  const find = (name: string): Tensor | undefined => model.parameters.get(names.layer(layer) + nameIn(direction, `mixer.${name}`));
+  const gated = captured[`layers.${layer}.gated`]!;
+  return {
+    ...dynamicsIn(direction, model, captured, layer),
+    D: find('D')!.view(),
+    x: site('x'),
+    conv: site('conv'),
+    u: site('u'),
+    gate: scope(() => affine(silu(site('z')), halved ? 0.5 : 1)),
+    gated: direction === 'backward' ? reverse(gated, 1) : gated.view(),
+    convWeight: find('conv1d.weight')!.view([d, k]),
+    convBias: find('conv1d.bias')?.view(),
+  };
+}
+
+/** Vision Mamba (Zhu et al. 2024), `model_type: "vim"`. */
+export const vim: ModelFamily<VimConfig> = {
+  name: 'vim',
+  title: 'Vision Mamba (Zhu et al. 2024)',
+  classNames: { languageModel: 'VisionMamba', classifier: 'VisionMamba' },
+  parseConfig: parseVimConfig,
+  parameters: parametersOf,
+  sites: (config) => backboneSites(backbone, config),
+  forward: (model, batch, options) => forwardBackbone(backbone, model, batch, options),
+  images: imageBatch,
+  initialState: backbone.initialState,
+  layerKinds: ({ layers }) => new Array<'two-way scan'>(layers).fill('two-way scan'),
+  dynamicsSites: (layer) => sitesOfLayer(layer, inBoth(['delta', 'B', 'C'])),
+  blockSites: (layer) => sitesOfLayer(layer, ['x', 'z', 'gated', ...inBoth(['delta', 'B', 'C', 'conv', 'u'])]),
+  dynamics: (model, captured, layer) => ({
+    forward: dynamicsIn('forward', model, captured, layer),
+    backward: dynamicsIn('backward', model, captured, layer),
+  }),
+  blockParts: (model, captured, layer) => ({
+    forward: partsIn('forward', model, captured, layer),
+    backward: partsIn('backward', model, captured, layer),
+  }),
+};

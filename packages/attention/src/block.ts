@@ -1,6 +1,7 @@
 import type { BlockParts } from '@hidden-attention/model';
 import {
   add,
+  affine,
   attentionMatrix,
   causalConv1d,
   concat,
@@ -39,6 +40,7 @@ export function blockOperator(
 ): TriangularOperator {
   const { delta, A, B, C, convWeight } = parts;
   const D = skip ? parts.D : undefined;
+  const gate = (): Tensor => (skip ? sharedGate(parts) : parts.gate);
   const dynamics = { delta, A, B, C };
   const shape = delta.shape as unknown as [number, number, number];
   const [batch, length, channels] = shape;
@@ -55,7 +57,7 @@ export function blockOperator(
         { channels: numbers, rowStart: start, rows },
       ).view([count, rows * length]);
       if (D) matrix = add(matrix, matmul(pickRows(D.view([channels, 1]), numbers), diagonal(start, rows, length, delta)));
-      const gates = slice(ofChannels(own(parts.gate)), 1, start, end); //                        (c rows)
+      const gates = slice(ofChannels(own(gate())), 1, start, end); //                        (c rows)
       const gated = multiply(matrix.view([count, rows, length]), gates.view([count, rows, 1])); //  (c rows l)
       const last = transpose(gated.view([count, rows * length])).view([rows, length, count]); //    (rows l c)
       const ratio = transpose(ofChannels(sigmoid(own(parts.conv)))); //                             (l c)
@@ -104,11 +106,11 @@ export function blockOperator(
     shape,
     lengths,
     device: delta.device,
-    apply: (v) => scope(() => gatedScan(parts, D, causalConv1d({ x: v, weight: convWeight }).y)),
+    apply: (v) => scope(() => gatedScan({ ...parts, gate: gate(), share: 1 }, D, causalConv1d({ x: v, weight: convWeight }).y)),
     applyTransposed: (g) =>
       scope(() =>
         causalConv1dTransposed(
-          multiply(selectiveScanTransposed({ ...dynamics, D, g: multiply(g, parts.gate) }), sigmoid(parts.conv)),
+          multiply(selectiveScanTransposed({ ...dynamics, D, g: multiply(g, gate()) }), sigmoid(parts.conv)),
           convWeight,
         ),
       ),
@@ -118,20 +120,19 @@ export function blockOperator(
       scope(() => {
         const scan = D ? add(scanDiagonal(dynamics), D) : scanDiagonal(dynamics);
         const own = reshape(slice(convWeight, 1, convWeight.shape[1]! - 1, convWeight.shape[1]!), [channels]); // the tap on the position itself
-        return multiply(multiply(multiply(scan, sigmoid(parts.conv)), own), parts.gate);
+        return multiply(multiply(multiply(scan, sigmoid(parts.conv)), own), gate());
       }),
   };
 }
 
 /** SiLU(z) ⊙ (α + D·I)·(σ(c) ⊙ value): what follows the convolution; `initialState` adds what the scan carries in. */
-export function gatedScan(
-  { delta, A, B, C, conv, gate }: BlockParts,
-  D: Tensor | undefined,
-  value: Tensor,
-  initialState?: Tensor,
-): Tensor<Float> {
-  return scope(() => multiply(selectiveScan({ u: multiply(value, sigmoid(conv)), delta, A, B, C, D, initialState }).y, gate));
+export function gatedScan(parts: BlockParts, D: Tensor | undefined, value: Tensor, initialState?: Tensor): Tensor<Float> {
+  const { delta, A, B, C, conv } = parts;
+  return scope(() => multiply(selectiveScan({ u: multiply(value, sigmoid(conv)), delta, A, B, C, D, initialState }).y, sharedGate(parts)));
 }
+
+/** What multiplies a scan's output: the gate, of one of two scans the share that counts. The published form leaves the share out. */
+const sharedGate = ({ gate, share = 1 }: BlockParts): Tensor => (share === 1 ? gate : affine(gate, share));
 
 /** Rows start…start+rows−1 of the identity, flat: (1 rows·l). */
 function diagonal(start: number, rows: number, length: number, like: Tensor): Tensor<Float> {

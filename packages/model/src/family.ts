@@ -115,6 +115,8 @@ export interface BlockParts extends ScanDynamics {
   u: Tensor;
   /** what multiplies the scan's output: SiLU(z), in Mamba-2 times the norm's weight/rms (b l d) */
   gate: Tensor;
+  /** what of the gated scan counts, where it is one of two: default 1 */
+  share?: number;
   /** out_proj's input (b l d) */
   gated: Tensor;
   /** depthwise taps (d k) and their bias (d) */

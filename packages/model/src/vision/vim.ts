@@ -1,4 +1,4 @@
-import { affine, linear, negExp, reshape, reverse, rmsNorm, scope, silu, type Tensor } from '@hidden-attention/tensor';
+import { linear, negExp, reshape, reverse, rmsNorm, scope, silu, type Tensor } from '@hidden-attention/tensor';
 import { backboneSites, forwardBackbone, sitesOfLayer, type Backbone } from '../backbone.js';
 import type { BlockParts, ModelFamily, ParameterSpec, ScanDynamics } from '../family.js';
 import { constant, free, normal, weight } from '../initialize.js';
@@ -64,7 +64,8 @@ function partsIn(direction: Direction, model: Model<VimConfig>, captured: Record
     x: site('x'),
     conv: site('conv'),
     u: site('u'),
-    gate: scope(() => affine(silu(site('z')), halved ? 0.5 : 1)),
+    gate: scope(() => silu(site('z'))),
+    share: halved ? 0.5 : 1,
     gated: direction === 'backward' ? reverse(gated, 1) : gated.view(),
     convWeight: find('conv1d.weight')!.view([d, k]),
     convBias: find('conv1d.bias')?.view(),

@@ -9,4 +9,4 @@ export { checkFits, formatBytes } from './memory.js';
 export { type Position, type RowRange } from './positions.js';
 export { multiplyLayers, rollout, rolloutMatrix, type Normalize, type Rollout, type RolloutOptions } from './rollout.js';
 export { rolloutLongRow, type LongRolloutOptions } from './rollout-long.js';
-export { attentionView, AttentionView, bytesPerPosition, type LayerView, type Part } from './view.js';
+export { attentionView, AttentionView, bytesPerPosition, smallestBatch, type Direction, type LayerView, type Part } from './view.js';

@@ -1,5 +1,20 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { requireTokenizer, type LoadedModel } from '@hidden-attention/checkpoint';
+import { join } from 'node:path';
+import {
+  denormalize,
+  parseImageProcessing,
+  prepareImage,
+  readImage,
+  readImageProcessing,
+  readPixels,
+  requireTokenizer,
+  type ImageProcessing,
+  type LoadedModel,
+  type RgbImage,
+} from '@hidden-attention/checkpoint';
+import { batchOfImages, type ImageInput } from '@hidden-attention/explain';
+import type { Batch, Model, VisionConfig } from '@hidden-attention/model';
 import { z } from 'zod';
 import { UsageError } from './errors.js';
 
@@ -8,6 +23,8 @@ export interface InputFlags {
   text?: string;
   file?: string;
   ids?: string;
+  image?: string[];
+  pixels?: string;
 }
 
 /** One row of the input: its ids, and where it came from text, the text and the part of it that each id covers. */
@@ -18,12 +35,73 @@ export interface InputRow {
   offsets: [start: number, end: number][];
 }
 
-/** @throws UsageError unless exactly one of --text, --file, --ids is given */
+/** Images as the model reads them, and as people see them. */
+export interface Pictures {
+  images: (ImageInput & { shown: RgbImage; name: string })[];
+}
+
+const inputNames = ['text', 'file', 'ids', 'image', 'pixels'] as const;
+
+/** @throws UsageError unless exactly one of --text, --file, --ids, --image, --pixels is given */
 export function checkInputFlags(flags: InputFlags): void {
-  const given = (['text', 'file', 'ids'] as const).filter((name) => flags[name] !== undefined);
+  const given = inputNames.filter((name) => flags[name] !== undefined);
   if (given.length === 1) return;
   const seen = given.length === 0 ? 'no input' : given.map((name) => `--${name}`).join(' and ');
-  throw new UsageError(`${seen} given; exactly one of --text T, --file F, --ids F is needed`);
+  throw new UsageError(`${seen} given; exactly one of --text T, --file F, --ids F, --image F, --pixels F is needed`);
+}
+
+/** What the input flags name, as a batch for the model: rows of ids or images. */
+export async function readBatch(flags: InputFlags, loaded: LoadedModel): Promise<Batch> {
+  const pictures = await readPictures(flags, loaded);
+  if (!pictures) return loaded.model.batch((await readInput(flags, loaded)).map(({ ids }) => ids));
+  return batchOfImages(loaded.model, pictures.images);
+}
+
+/**
+ * The images that --image or --pixels name; undefined for text.
+ * @throws Error where a model of images is given text, or one of text images
+ */
+export async function readPictures(flags: InputFlags, { model, folder }: LoadedModel): Promise<Pictures | undefined> {
+  const images = flags.image !== undefined || flags.pixels !== undefined;
+  if (images !== (model.family.images !== undefined)) {
+    const [reads, needed] = images ? ['text', '--text T, --file F or --ids F'] : ['images', '--image F or --pixels F'];
+    throw new Error(`the model reads ${reads}; give ${needed}`);
+  }
+  if (!images) return undefined;
+  const processing = await processingOf(model, folder);
+  const black = processing.image_mean.map((mean, channel) => -mean / processing.image_std[channel]!);
+  if (flags.pixels !== undefined) {
+    const { pixels, shape } = await readPixels(flags.pixels);
+    const [count, ...one] = shape as [number, number, number, number];
+    const size = one[0] * one[1] * one[2];
+    return {
+      images: Array.from({ length: count }, (_, i) => {
+        const own = pixels.slice(i * size, (i + 1) * size);
+        return {
+          pixels: own,
+          shape: one,
+          black,
+          shown: denormalize(own, processing, { width: one[2], height: one[1] }),
+          name: `image ${i}`,
+        };
+      }),
+    };
+  }
+  const read = async (path: string): Promise<Pictures['images'][number]> => {
+    const picture = await readImage(path);
+    for (const note of picture.notes) process.stderr.write(`${path}: ${note}\n`);
+    const { pixels, shown } = prepareImage(picture, processing);
+    return { pixels, shape: [3, shown.height, shown.width], black, shown, name: path };
+  };
+  return { images: await Promise.all(flags.image!.map(read)) };
+}
+
+/** preprocessor_config.json, or else the size that the model was made for and numbers from −1 to 1. */
+async function processingOf(model: Model, folder: string): Promise<ImageProcessing> {
+  const path = join(folder, 'preprocessor_config.json');
+  if (existsSync(path)) return readImageProcessing(path);
+  const [height, width] = (model.config as VisionConfig).imageSize;
+  return parseImageProcessing({ size: { height, width } });
 }
 
 const idsSchema = z.union([z.array(z.number()).min(1), z.array(z.array(z.number()).min(1)).min(1)]);

@@ -2,11 +2,16 @@ import { Option, type Command } from 'commander';
 
 /** Adds --model and the INPUT flags, which several commands share. */
 export function addModelAndInput(command: Command): Command {
-  return command
-    .requiredOption('--model <M>', 'a folder or file, zoo:NAME, or org/name of the hub')
+  return addModel(command)
     .option('--text <T>', 'the input as text')
     .option('--file <F>', 'the input as a text file')
-    .option('--ids <F>', 'the input as a JSON file of token ids: an array, or an array of arrays');
+    .option('--ids <F>', 'the input as a JSON file of token ids: an array, or an array of arrays')
+    .option('--image <F...>', 'the input as image files (PNG, JPEG, WebP), for a model that reads images')
+    .option('--pixels <F>', 'the input as a safetensors file: pixels [B, 3, H, W], normalised');
+}
+
+function addModel(command: Command): Command {
+  return command.requiredOption('--model <M>', 'a folder or file, zoo:NAME, or org/name of the hub');
 }
 
 /** A flag that may be given several times. */

@@ -3,30 +3,40 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attentionView, audit } from '@hidden-attention/attention';
 import { loadModel, saveModel } from '@hidden-attention/checkpoint';
-import { createModel, disposeState, Model, type ModelState } from '@hidden-attention/model';
+import { createModel, disposeState, Model, type Batch, type ModelState, type VisionConfig } from '@hidden-attention/model';
 import { add, affine, gradient, multiply, scope, sum, Tensor } from '@hidden-attention/tensor';
 import { describe, expect, test } from 'vitest';
 import { explain } from './explain.js';
+import type { ImageInput } from './image.js';
+import { answersOf } from './target.js';
 import { decomposition } from './methods/decomposition.js';
 
 const close = 2e-5; // float32, a few layers
 
 /**
  * Tests (for vitest) that every model family has to pass, on a small model of it: rows of a batch do not see one another, the
- * step is the scan, the scan is its attention, gradients are those of finite differences, every site can be captured and
+ * step is the scan, the layers are their attention, gradients are those of finite differences, every site can be captured and
  * patched, the decomposition adds up, and a model that is saved and loaded gives the same bits.
- * @param json a config.json of the family, small, with a language model's head, at least 2 layers and 20 words
+ * @param json a config.json of the family, small, with at least 2 layers: a language model of at least 20 words, or a classifier of
+ * images
  */
 export function testFamily(json: Readonly<Record<string, unknown>>): void {
   describe(`${String(json['model_type'])} conforms`, () => {
     const model = createModel(json, { seed: 5 });
-    const ids = Array.from({ length: 13 }, (_, at) => (at * at * 3 + at) % Math.min(20, model.config.vocabSize));
+    const ids = Array.from({ length: 13 }, (_, at) => (at * at * 3 + at) % Math.min(20, model.config.vocabSize || 1));
+    const vision = model.family.images !== undefined;
+    const image = vision ? randomImage(model) : undefined;
+    const read = (of: Model): Batch => (image ? of.images(image.pixels, [1, ...image.shape]) : of.batch([ids]));
+    type Named = (name: string, body: () => Promise<void>) => void;
+    const textTest: Named = (name, body) => void (vision || test(name, body)); // images have one size, and are seen at once
+    const imageTest: Named = (name, body) => void (vision && test(name, body));
+    const answerOf = async (of: Model): Promise<Float32Array> => scope(() => of.forward(read(of), { logits: 'last' }).logits!).read();
     const logitsOf = async (of: Model, rows: number[][], state?: ModelState): Promise<{ logits: Float32Array; state: ModelState }> => {
       const result = scope(() => of.forward(of.batch(rows), { logits: 'last', ...(state ? { state } : {}) }));
       return { logits: await result.logits!.read(), state: result.state };
     };
 
-    test('a row of a ragged batch is the row alone', async () => {
+    textTest('a row of a ragged batch is the row alone', async () => {
       const rows = [ids, ids.slice(3, 8), ids.slice(0, 1)];
       const { logits } = await logitsOf(model, rows);
       const size = model.config.vocabSize;
@@ -34,7 +44,7 @@ export function testFamily(json: Readonly<Record<string, unknown>>): void {
         expectNear(logits.subarray(r * size, (r + 1) * size), (await logitsOf(model, [row])).logits, close);
     });
 
-    test('the step is the scan: id by id, or in two parts, gives what reading all at once gives', async () => {
+    textTest('the step is the scan: id by id, or in two parts, gives what reading all at once gives', async () => {
       const whole = await logitsOf(model, [ids]);
       let stepped = await logitsOf(model, [ids.slice(0, 1)]);
       for (const id of ids.slice(1)) stepped = await logitsOf(model, [[id]], stepped.state);
@@ -44,9 +54,19 @@ export function testFamily(json: Readonly<Record<string, unknown>>): void {
       for (const { state } of [whole, first, parts, stepped]) disposeState(state);
     });
 
-    test('the scan is its attention, also from a carried state', async () => {
-      using view = await attentionView(model, [ids]);
+    imageTest('an image of a batch is the image alone', async () => {
+      const [a, b] = [image!, randomImage(model, 2)];
+      const both = Float32Array.from([...a.pixels, ...b.pixels]);
+      const together = await scope(() => model.forward(model.images(both, [2, ...a.shape])).logits!).read();
+      expectNear(together.subarray(0, together.length / 2), await answerOf(model), close);
+    });
+
+    test('the layers are their attention', async () => {
+      using view = await attentionView(model, read(model));
       expect((await audit(view)).worst).toBeLessThan(1e-5);
+    });
+
+    textTest('also from a carried state', async () => {
       const { state } = await logitsOf(model, [ids]);
       using further = await attentionView(model, [ids.slice(0, 7)], { state });
       expect((await audit(further)).worst).toBeLessThan(1e-5);
@@ -54,14 +74,14 @@ export function testFamily(json: Readonly<Record<string, unknown>>): void {
     });
 
     test('gradients of all parameters are those of finite differences', async () => {
-      const weights = Tensor.from(Float32Array.from({ length: model.config.vocabSize }, (_, i) => Math.sin(i)));
-      const scoreOf = (of: Model): Tensor => sum(multiply(of.forward(of.batch([ids]), { logits: 'last' }).logits!, weights));
+      const weights = Tensor.from(Float32Array.from({ length: answersOf(model) }, (_, i) => Math.sin(i + 1)));
+      const scoreOf = (of: Model): Tensor => sum(multiply(of.forward(read(of), { logits: 'last' }).logits!, weights));
       const names = [...model.parameters.keys()];
       const { gradients } = gradient(
         () => scoreOf(model),
         names.map((name) => model.parameter(name)),
       );
-      const scale = (await logitsOf(model, [ids])).logits.reduce((total, logit) => total + Math.abs(logit), 0);
+      const scale = (await answerOf(model)).reduce((total, logit) => total + Math.abs(logit), 0);
       for (const [i, name] of names.entries()) {
         const parameter = model.parameter(name);
         const numbers = await gradients[i]!.read();
@@ -83,21 +103,27 @@ export function testFamily(json: Readonly<Record<string, unknown>>): void {
     });
 
     test('every site can be captured, and patched by its own value without a trace', async () => {
-      const { captured, logits } = model.forward(model.batch([ids]), { capture: ['*', '*.*.*'] });
+      const { captured, logits } = model.forward(read(model), { capture: model.sites() });
       const names = model.sites().filter((name) => name !== 'logits');
       expect(Object.keys(captured).sort()).toEqual(model.sites().sort());
       const expected = await logits!.read();
       for (const name of names) {
-        const patched = model.forward(model.batch([ids]), { patch: { [name]: captured[name]! } });
+        const patched = model.forward(read(model), { patch: { [name]: captured[name]! } });
         expectNear(await patched.logits!.read(), expected, close);
       }
       const zero = (value: Tensor): Tensor => affine(value, 0);
-      const changed = await model.forward(model.batch([ids]), { patch: { 'layers.0.mixer': zero } }).logits!.read();
-      expect(changed.some((value, i) => Math.abs(value - expected[i]!) > 1e-4)).toBe(true);
+      const changed = await model.forward(read(model), { patch: { 'layers.0.mixer': zero } }).logits!.read();
+      const size = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      expect(changed.some((value, i) => Math.abs(value - expected[i]!) > 1e-4 * size)).toBe(true);
     });
 
     test('the shares of tokens and biases add up to the logit', async () => {
-      const [result] = await explain({ model, input: [ids], methods: [decomposition as never], check: false });
+      const [result] = await explain({
+        model,
+        input: image ? { images: [image] } : [ids],
+        methods: [decomposition as never],
+        check: false,
+      });
       expect(result!.maps[0]!.certificate.completeness!.gap).toBeLessThan(1e-4);
     });
 
@@ -106,7 +132,7 @@ export function testFamily(json: Readonly<Record<string, unknown>>): void {
       try {
         await saveModel(folder, model);
         const loaded = await loadModel(folder);
-        expect((await logitsOf(loaded.model, [ids])).logits).toEqual((await logitsOf(model, [ids])).logits);
+        expect(await answerOf(loaded.model)).toEqual(await answerOf(model));
         expect(loaded.unused).toEqual([]);
         loaded.model.dispose();
       } finally {
@@ -114,6 +140,13 @@ export function testFamily(json: Readonly<Record<string, unknown>>): void {
       }
     });
   });
+}
+
+/** An image of the size that a model was made for. */
+function randomImage(model: Model, seed = 1): ImageInput {
+  const { channels, imageSize } = model.config as VisionConfig;
+  const pixels = Float32Array.from({ length: channels * imageSize[0] * imageSize[1] }, (_, at) => Math.sin(at * at + seed));
+  return { pixels, shape: [channels, ...imageSize] };
 }
 
 function expectNear(actual: Float32Array, expected: Float32Array, within: number): void {

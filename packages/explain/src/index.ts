@@ -3,7 +3,7 @@ export { type AttributionMap, type Certificate, type Completeness, type Explanat
 export { defineExplainer, fullName, type Explainer, type Relevance, type Variant } from './explainer.js';
 export { getExplainer, listExplainers, registerExplainer } from './registry.js';
 export { Question, type QuestionGradient } from './question.js';
-export { type ImageInput } from './image.js';
+export { batchOfImages, type ImageInput } from './image.js';
 export { rules } from './rules.js';
 export { optionsFor, type OptionsByMethod } from './options.js';
 export { removal, type Removal, type RemovalReport, type RemovalRequest } from './removal.js';

@@ -1,8 +1,15 @@
-import { attentionView, type AttentionLayer, type ChannelChoice, type Part, type Reduce } from '@hidden-attention/attention';
+import {
+  attentionView,
+  type AttentionLayer,
+  type ChannelChoice,
+  type LayerView,
+  type Part,
+  type Reduce,
+} from '@hidden-attention/attention';
 import { writeSafetensors, type SafetensorsInput } from '@hidden-attention/checkpoint';
 import { Option, type Command } from 'commander';
 import { UsageError } from '../errors.js';
-import { checkInputFlags, readInput, type InputFlags } from '../input.js';
+import { checkInputFlags, readBatch, type InputFlags } from '../input.js';
 import { resolveModel } from '../models.js';
 import { addModelAndInput } from '../options.js';
 import { checkOutput } from '../output.js';
@@ -43,25 +50,33 @@ export function addAttention(program: Command): void {
       const { name, read } = queryOf(flags);
       const wanted = parseRanges('--layers', flags.layers);
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
-      const rows = await readInput(flags, loaded);
+      const batch = await readBatch(flags, loaded);
       const layers = wanted ?? Array.from({ length: loaded.model.config.layers }, (_, layer) => layer);
-      using view = await attentionView(
-        loaded.model,
-        rows.map((row) => row.ids),
-      );
+      using view = await attentionView(loaded.model, batch);
       const chosen = layers.map((layer) => view.layer(layer)); // refuses a layer that does not exist before work starts
       const progress = progressBar('attention');
       const tensors: SafetensorsInput[] = [];
       for (const [done, layer] of chosen.entries()) {
-        const tensor = read(layer.of(flags.of));
-        tensors.push({ name: `layers.${layer.index}.${name}`, dtype: 'F32', shape: tensor.shape, data: await tensor.read() });
-        tensor.dispose();
+        for (const [where, own] of waysOf(layer)) {
+          const tensor = read(own.of(flags.of));
+          tensors.push({ name: `layers.${layer.index}.${where}${name}`, dtype: 'F32', shape: tensor.shape, data: await tensor.read() });
+          tensor.dispose();
+        }
         progress.update(done + 1, chosen.length, `layer ${layer.index}`);
       }
       progress.stop();
       await writeSafetensors(out, tensors);
       process.stdout.write(`${tensors.map((tensor) => `${tensor.name} [${tensor.shape.join(', ')}]`).join('\n')}\n`);
     });
+}
+
+/** A layer, and where it reads both ways each direction, by what stands before the name in the file. */
+function waysOf(layer: LayerView): [string, Pick<LayerView, 'of'>][] {
+  if (layer.kind !== 'two-way scan') return [['', layer]];
+  return [
+    ['', layer],
+    ...(['forward', 'backward'] as const).map((way): [string, Pick<LayerView, 'of'>] => [`${way}.`, layer.direction(way)]),
+  ];
 }
 
 /** What is asked of each layer: exactly one of a row, a column, the matrix; a mean or channels. */

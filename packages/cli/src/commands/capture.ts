@@ -1,6 +1,6 @@
 import { writeSafetensors } from '@hidden-attention/checkpoint';
 import type { Command } from 'commander';
-import { checkInputFlags, readInput, type InputFlags } from '../input.js';
+import { checkInputFlags, readBatch, type InputFlags } from '../input.js';
 import { resolveModel } from '../models.js';
 import { addModelAndInput } from '../options.js';
 import { checkOutput } from '../output.js';
@@ -21,9 +21,7 @@ export function addCapture(program: Command): void {
       checkInputFlags(flags);
       const out = checkOutput(flags.out, ['.safetensors']);
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
-      const rows = await readInput(flags, loaded);
-      const { model } = loaded;
-      const { captured } = model.forward(model.batch(rows.map((row) => row.ids)), {
+      const { captured } = loaded.model.forward(await readBatch(flags, loaded), {
         capture: flags.sites.split(',').map((name) => name.trim()),
       });
       const tensors = await Promise.all(

@@ -1,11 +1,11 @@
 import { extname } from 'node:path';
 import { explain, UnknownNameError, getExplainer, type Explanation, type OptionsByMethod } from '@hidden-attention/explain';
 import { explanationReport, explanationSvg, type Report } from '@hidden-attention/plot';
-import type { LoadedModel } from '@hidden-attention/checkpoint';
+import { encodePng, type LoadedModel } from '@hidden-attention/checkpoint';
 import type { Command } from 'commander';
 import writeFileAtomic from 'write-file-atomic';
 import { UsageError } from '../errors.js';
-import { checkInputFlags, readInput, type InputFlags } from '../input.js';
+import { checkInputFlags, readInput, readPictures, type InputFlags, type Pictures } from '../input.js';
 import { resolveModel } from '../models.js';
 import { addModelAndInput, repeated } from '../options.js';
 import { checkOutput } from '../output.js';
@@ -46,19 +46,20 @@ export function addExplain(program: Command): void {
       for (const method of methods) if (method !== 'all') usage(() => getExplainer(method));
       const position = flags.position === undefined ? undefined : parsePosition('--position', flags.position);
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
-      const rows = await readInput(flags, loaded);
+      const pictures = await readPictures(flags, loaded);
+      const input = pictures ?? (await readInput(flags, loaded));
       const results = await explained(() =>
         explain({
           model: loaded.model,
           tokenizer: loaded.tokenizer,
-          input: rows,
+          input,
           methods,
           options,
           ...(flags.target === undefined ? {} : { target: flags.target }),
           ...(position === undefined ? {} : { position }),
         }),
       );
-      const report = reportOf(flags.model, loaded, results);
+      const report = await reportOf(flags.model, loaded, results, pictures);
       const text =
         extname(out) === '.json'
           ? `${JSON.stringify({ ...report, model: flags.model }, null, 2)}\n`
@@ -97,8 +98,15 @@ async function explained(body: () => Promise<Explanation[]>): Promise<Explanatio
   }
 }
 
-function reportOf(name: string, { model }: LoadedModel, results: Explanation[]): Report {
+async function reportOf(name: string, { model }: LoadedModel, results: Explanation[], pictures: Pictures | undefined): Promise<Report> {
   const { config } = model;
+  const shown = await Promise.all(
+    results.map(async (result, at) => {
+      const picture = pictures?.images[at];
+      if (!picture) return result;
+      return { ...result, picture: `data:image/png;base64,${Buffer.from(await encodePng(picture.shown)).toString('base64')}` };
+    }),
+  );
   return {
     version,
     model: {
@@ -108,24 +116,24 @@ function reportOf(name: string, { model }: LoadedModel, results: Explanation[]):
       parameters: model.parameterCount,
       task: config.head.kind === 'classifier' ? 'classification' : 'language-modelling',
     },
-    results,
+    results: shown,
   };
 }
 
 /** A few lines for the terminal: the answer, and what each method ranks highest. */
-function summaryOf({ index, text, target, tokens, maps }: Explanation): string {
+function summaryOf({ index, text, target, tokens, grid, maps }: Explanation): string {
   const answer = target.label ?? String(target.id);
   const lines = [`row ${index}: ${answer}, probability ${(100 * target.probability).toFixed(1)} %`];
   for (const { method, variant, scores, words, certificate } of maps) {
     const units =
       words && text !== null
         ? words.map(({ start, end, score }) => ({ text: text.slice(start, end), score }))
-        : tokens.map((token, i) => ({ text: token.text, score: scores[i]! }));
+        : scores.map((score, i) => ({ text: grid ? placeOf(i, grid) : tokens[i]!.text, score }));
     const top = units.toSorted((a, b) => b.score - a.score).slice(0, 5);
     const { check } = certificate;
     const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
     const effect = check
-      ? `; without its top ${check.removed} of ${check.of} ${check.unit}s ${percent(check.probability.top)}, without random ones ${percent(check.probability.random.reduce((a, b) => a + b, 0) / check.probability.random.length)}`
+      ? `; without its top ${check.removed} of ${check.of} ${check.unit === 'patch' ? 'patches' : `${check.unit}s`} ${percent(check.probability.top)}, without random ones ${percent(check.probability.random.reduce((a, b) => a + b, 0) / check.probability.random.length)}`
       : '';
     lines.push(
       `  ${`${method}${variant === 'paper' ? '' : `:${variant}`}`.padEnd(28)}${top.map((unit) => JSON.stringify(unit.text.trim())).join(' ')}${effect}`,
@@ -133,3 +141,7 @@ function summaryOf({ index, text, target, tokens, maps }: Explanation): string {
   }
   return `${lines.join('\n')}\n`;
 }
+
+/** "row 2, column 5" of a patch. */
+const placeOf = (patch: number, [, columns]: readonly [number, number]): string =>
+  `row ${Math.floor(patch / columns) + 1}, column ${(patch % columns) + 1}`;

@@ -1,5 +1,16 @@
-import { attentionView } from '@hidden-attention/attention';
-import { disposeState, tensorsOf, type LayerKind, type Model } from '@hidden-attention/model';
+import { attentionView, smallestBatch } from '@hidden-attention/attention';
+import {
+  disposeBatch,
+  disposeState,
+  shapeOfBatch,
+  tensorsOf,
+  type LayerKind,
+  type Model,
+  type ScanDynamics,
+  type SoftmaxDynamics,
+  type TwoWay,
+  type VisionConfig,
+} from '@hidden-attention/model';
 import { scope, Tensor } from '@hidden-attention/tensor';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
@@ -12,12 +23,12 @@ export function addInspect(program: Command): void {
     .argument('<M>', 'a folder or file, zoo:NAME, or org/name of the hub')
     .description('Say what a model is: family, sizes, parameters, sites, number of attention maps, memory of each view.')
     .option('--json', 'as JSON')
-    .option('--length <N>', 'the length for which memory is computed', '1024')
-    .action(async (name: string, flags: { json?: boolean; length: string }) => {
+    .option('--length <N>', 'the length for which memory is computed (default: 1024, of images their own)')
+    .action(async (name: string, flags: { json?: boolean; length?: string }) => {
       const loaded = await resolveModel(name, program.opts<{ device?: string }>().device);
       const { model, tokenizer, unused, warnings } = loaded;
       const { config } = model;
-      const length = Number(flags.length) || 1024;
+      const length = Number(flags.length ?? (model.family.images ? shapeOfBatch(smallestBatch(model))[1] : 1024)) || 1024;
       const { innerSize: inner, stateSize: state } = config as unknown as { innerSize?: number; stateSize?: number };
       const layers = await layerFacts(model);
       const maps = layers.map(({ channels, states }) => channels * states);
@@ -58,7 +69,9 @@ export function addInspect(program: Command): void {
         ['family', `${report.family}, ${report.head}`],
         ['layers', `${report.layers}${counted(report.layerKinds)}`],
         ['hidden, inner, state size', [report.hiddenSize, inner, state].filter((size) => size !== undefined).join(', ')],
-        ['vocabulary', `${report.vocabSize}${report.tokenizer ? `, tokenizer: ${report.tokenizer}` : ', no tokenizer'}`],
+        model.family.images
+          ? ['images', imagesOf(config as VisionConfig)]
+          : ['vocabulary', `${report.vocabSize}${report.tokenizer ? `, tokenizer: ${report.tokenizer}` : ', no tokenizer'}`],
         [
           'parameters',
           `${report.parameters.toLocaleString('en')} in ${model.parameters.size} tensors, ${mebibytes(report.parameterBytes)} as f32`,
@@ -78,7 +91,7 @@ export function addInspect(program: Command): void {
     });
 }
 
-/** What one position shows of a layer. */
+/** What the smallest input shows of a layer. */
 interface LayerFacts {
   kind: LayerKind;
   /** matrices that the attention view has, and states behind each */
@@ -91,26 +104,28 @@ interface LayerFacts {
 }
 
 async function layerFacts(model: Model): Promise<LayerFacts[]> {
-  const rows = [[0]];
-  using view = await attentionView(model, rows);
-  const { state } = scope(() => model.forward(model.batch(rows), { logits: 'none' }));
+  const batch = smallestBatch(model);
+  const [, positions] = shapeOfBatch(batch);
+  using view = await attentionView(model, batch);
+  const { state } = scope(() => model.forward(batch, { logits: 'none' }));
   const facts = state.layers.map((carried, index): LayerFacts => {
     const { kind, shape, dynamics } = view.layer(index);
-    const { A, ...perPosition } = dynamics as unknown as Record<string, unknown>;
-    return {
-      kind,
-      channels: shape[2],
-      states: A instanceof Tensor ? A.shape[1]! : 1,
-      dynamics: numbersIn(perPosition),
-      carried: numbersIn(tensorsOf(carried)),
-    };
+    const ways = kind === 'two-way scan' ? Object.values(dynamics as TwoWay<ScanDynamics>) : [dynamics as ScanDynamics | SoftmaxDynamics];
+    const states = ways.reduce((sum, way) => sum + ('A' in way ? way.A.shape[1]! : 1), 0);
+    const kept = ways.reduce((sum, way) => sum + numbersIn({ ...way, A: undefined }), 0);
+    return { kind, channels: shape[2], states, dynamics: kept / positions, carried: numbersIn(tensorsOf(carried)) };
   });
   disposeState(state);
+  disposeBatch(batch);
   return facts;
 }
 
 const numbersIn = (values: Record<string, unknown>): number =>
   Object.values(values).reduce<number>((sum, value) => sum + (value instanceof Tensor ? value.size : 0), 0);
+
+/** "3 × 28 × 28, patches of 4" */
+const imagesOf = ({ channels, imageSize, patchSize, stride }: VisionConfig): string =>
+  `${[channels, ...imageSize].join(' × ')}, patches of ${patchSize}${stride === patchSize ? '' : `, ${stride} apart`}`;
 
 /** ": 28 scan, 4 softmax" of a hybrid. */
 function counted(kinds: readonly LayerKind[]): string {

@@ -1,6 +1,6 @@
-// Writes the model card of a trained model: node packages/zoo/recipes/card.mjs mail|prose TRAINED_FOLDER HELD_OUT_JSON COMMIT
+// Writes the model card of a trained model: node packages/zoo/recipes/card.mjs mail|prose|(fashion|scenes)-(vim|vit) TRAINED_FOLDER HELD_OUT_JSON COMMIT
 // Copies config.json, model.safetensors and training.json into packages/zoo/models/NAME beside it. HELD_OUT_JSON is what evaluate.mjs printed.
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const [name, trained, heldOutText, commit] = process.argv.slice(2);
@@ -10,12 +10,59 @@ const training = read(join(trained, 'training.json'));
 const heldOut = JSON.parse(heldOutText);
 const percent = (share) => `${(100 * share).toFixed(2)} %`;
 mkdirSync(folder, { recursive: true });
-for (const file of ['config.json', 'model.safetensors', 'training.json', 'curve.svg'])
-  copyFileSync(join(trained, file), join(folder, file));
+for (const file of ['config.json', 'model.safetensors', 'training.json', 'curve.svg', 'preprocessor_config.json'])
+  if (existsSync(join(trained, file))) copyFileSync(join(trained, file), join(folder, file));
 
 const { config: recipe, seconds, tokens, parameters, steps } = training;
-const sizes = `${recipe.model.num_hidden_layers} layers, hidden size ${recipe.model.hidden_size}, state size ${recipe.model.state_size}, ${parameters.toLocaleString('en')} parameters`;
-const how = `Trained with this library by [\`recipe.json\`](../../recipes/${name}/recipe.json): ${steps.toLocaleString('en')} steps of ${recipe.batchSize} × ${recipe.length} bytes at most, ${tokens.toLocaleString('en')} bytes in all, ${seconds.toLocaleString('en')} s on two shared cores (other work ran beside it), at commit ${commit}. The loss: [\`curve.svg\`](curve.svg); the recipe with its defaults and the figures during training: [\`training.json\`](training.json).`;
+const images = /^(fashion|scenes)-(vim|vit)$/.exec(name);
+const sizes = images
+  ? ''
+  : `${recipe.model.num_hidden_layers} layers, hidden size ${recipe.model.hidden_size}, state size ${recipe.model.state_size}, ${parameters.toLocaleString('en')} parameters`;
+const how = images
+  ? ''
+  : `Trained with this library by [\`recipe.json\`](../../recipes/${name}/recipe.json): ${steps.toLocaleString('en')} steps of ${recipe.batchSize} × ${recipe.length} bytes at most, ${tokens.toLocaleString('en')} bytes in all, ${seconds.toLocaleString('en')} s on two shared cores (other work ran beside it), at commit ${commit}. The loss: [\`curve.svg\`](curve.svg); the recipe with its defaults and the figures during training: [\`training.json\`](training.json).`;
+/** The card of a classifier of images. */
+function imageCard() {
+  const [, data, kind] = images;
+  const { model, epochs, batchSize } = recipe;
+  const what =
+    kind === 'vim'
+      ? `Vision Mamba, ${model.depth} blocks, width ${model.embed_dim}, state size ${model.d_state}, the class token in the middle`
+      : `ViT, ${model.depth} blocks, width ${model.embed_dim}, ${model.num_heads} heads, the class token in front`;
+  const grid = model.img_size / model.patch_size;
+  const trained = `Trained with this library by [\`recipe.json\`](../../recipes/${name}/recipe.json): ${steps.toLocaleString('en')} steps of ${batchSize} images, ${epochs} passes over the training images less the 5 % that chose the weights, ${seconds.toLocaleString('en')} s on two shared cores (other work ran beside it), at commit ${commit}. The loss: [\`curve.svg\`](curve.svg); the recipe with its defaults and the figures during training: [\`training.json\`](training.json).`;
+  const about = {
+    fashion: {
+      does: 'Says which of ten garments a grey picture of 28 × 28 pixels shows.',
+      data: 'Fashion-MNIST (Xiao et al. 2017), 60,000 training and 10,000 test pictures, MIT licence',
+      limits: 'The pictures are product photographs on black: a model to look into, not one to use.',
+    },
+    scenes: {
+      does: 'Says which of ten garments a scene of 56 × 56 pixels shows, among handwritten digits on cloth. Where the garment is, is known: masks come with the scenes.',
+      data: '20,000 scenes composed of training pictures of Fashion-MNIST and MNIST, 2,000 test scenes of test pictures, every object with its mask',
+      limits: 'The scenes are made up: they are there to ask whether a map finds the garment, not to classify photographs.',
+    },
+  }[data];
+  const classes = Object.entries(heldOut.byClass);
+  return `# zoo:${name}
+
+${about.does} ${what}, ${parameters.toLocaleString('en')} parameters; patches of ${model.patch_size} × ${model.patch_size} pixels, a grid of ${grid} × ${grid}.
+
+${trained}
+
+**Data.** ${about.data}; \`node packages/zoo/recipes/images/prepare.mjs\`.
+
+| on ${heldOut.heldout.toLocaleString('en')} test pictures | accuracy |
+| --- | ---: |
+| **all** | **${percent(heldOut.accuracy)}** |
+${classes.map(([label, share]) => `| ${label} | ${percent(share)} |`).join('\n')}
+
+${about.limits}
+
+Figures: \`node packages/zoo/recipes/evaluate.mjs ${name} packages/zoo/models/${name}\`.
+`;
+}
+
 const cards = {
   mail: () => `# zoo:mail
 
@@ -61,5 +108,5 @@ The model does not learn on the held-out text; the context models do. 2 % of the
 Figures: ${'`'}node packages/zoo/recipes/evaluate.mjs prose packages/zoo/models/prose${'`'} and ${'`'}node packages/zoo/recipes/prose/baselines.mjs${'`'}.
 `,
 };
-writeFileSync(join(folder, 'README.md'), cards[name]());
+writeFileSync(join(folder, 'README.md'), images ? imageCard() : cards[name]());
 console.log(join(folder, 'README.md'));

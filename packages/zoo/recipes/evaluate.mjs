@@ -1,26 +1,61 @@
 // Held-out figures of a trained model folder, as its model card gives them:
 //   node packages/zoo/recipes/evaluate.mjs mail MODEL_FOLDER [--data FOLDER]     accuracy, on texts cut as in training
 //   node packages/zoo/recipes/evaluate.mjs prose MODEL_FOLDER [--data FOLDER]    bits per byte, the state carried through
+//   node packages/zoo/recipes/evaluate.mjs fashion-vim|fashion-vit|scenes-vim|scenes-vit MODEL_FOLDER [--data FOLDER]
+//                                                                                accuracy on the test images, of all and of each class
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { loadModel } from '@hidden-attention/checkpoint';
+import { loadModel, readSafetensors } from '@hidden-attention/checkpoint';
 import { createRequire } from 'node:module';
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { data: { type: 'string' } } });
 const [name, folder] = positionals;
-if (!['mail', 'prose'].includes(name) || !folder) {
-  console.error('usage: node packages/zoo/recipes/evaluate.mjs mail|prose MODEL_FOLDER [--data FOLDER]');
+const images = /^(fashion|scenes)-(vim|vit)$/.exec(name ?? '');
+if ((!images && !['mail', 'prose'].includes(name)) || !folder) {
+  console.error('usage: node packages/zoo/recipes/evaluate.mjs mail|prose|(fashion|scenes)-(vim|vit) MODEL_FOLDER [--data FOLDER]');
   process.exit(2);
 }
-const data = values.data ?? join(process.env.HIDDEN_ATTENTION_CACHE ?? join(homedir(), '.cache/hidden-attention'), name);
+const data =
+  values.data ??
+  join(process.env.HIDDEN_ATTENTION_CACHE ?? join(homedir(), '.cache/hidden-attention'), ...(images ? ['images', images[1]] : [name]));
 const recipe = JSON.parse(readFileSync(new URL(`./${name}/recipe.json`, import.meta.url), 'utf8'));
 const { model } = await loadModel(folder);
 const require = createRequire(new URL('../../model/package.json', import.meta.url));
 const { crossEntropy, reshape, scope, Tensor } = await import(require.resolve('@hidden-attention/tensor'));
 
-if (name === 'mail') {
+if (images) {
+  const { mean, deviation } = recipe.images;
+  await using file = await readSafetensors(join(data, 'test.safetensors'));
+  const [pixels, labels] = await Promise.all(['images', 'labels'].map((tensor) => file.tensors.get(tensor).read()));
+  const [count, height, width] = file.tensors.get('images').shape;
+  const size = height * width;
+  const { labels: names } = model.config.head;
+  const right = names.map(() => 0);
+  const of = names.map(() => 0);
+  for (let start = 0; start < count; start += 100) {
+    const rows = Math.min(100, count - start);
+    const batch = new Float32Array(rows * 3 * size);
+    for (let row = 0; row < rows; row++) {
+      const own = Float32Array.from(
+        pixels.subarray((start + row) * size, (start + row + 1) * size),
+        (value) => (value / 255 - mean) / deviation,
+      );
+      for (let channel = 0; channel < 3; channel++) batch.set(own, (3 * row + channel) * size);
+    }
+    const logits = await scope(() => model.forward(model.images(batch, [rows, 3, height, width])).logits).read();
+    for (let row = 0; row < rows; row++) {
+      const own = logits.subarray(row * names.length, (row + 1) * names.length);
+      const label = labels[start + row];
+      of[label]++;
+      if (own.indexOf(Math.max(...own)) === label) right[label]++;
+    }
+  }
+  const accuracy = right.reduce((sum, value) => sum + value, 0) / count;
+  const byClass = Object.fromEntries(names.map((label, id) => [label, right[id] / of[id]]));
+  console.log(JSON.stringify({ model: name, heldout: count, accuracy, byClass }));
+} else if (name === 'mail') {
   const { labels } = model.config.head;
   const examples = readFileSync(join(data, 'heldout.jsonl'), 'utf8')
     .split('\n')

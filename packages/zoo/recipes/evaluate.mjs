@@ -27,7 +27,7 @@ const { crossEntropy, reshape, scope, Tensor } = await import(require.resolve('@
 
 if (images) {
   const { mean, deviation } = recipe.images;
-  await using file = await readSafetensors(join(data, 'test.safetensors'));
+  const file = await readSafetensors(join(data, 'test.safetensors'));
   const [pixels, labels] = await Promise.all(['images', 'labels'].map((tensor) => file.tensors.get(tensor).read()));
   const [count, height, width] = file.tensors.get('images').shape;
   const size = height * width;

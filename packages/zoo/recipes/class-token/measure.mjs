@@ -81,11 +81,12 @@ export async function classTokenBias(model, pixels, [count, ...shape]) {
 
 /** Grey test images of a data file as a model of the recipe reads them. */
 export async function testImages(path, count, { mean, deviation }) {
-  await using file = await readSafetensors(path);
+  const file = await readSafetensors(path);
   const images = file.tensors.get('images');
   const [all, height, width] = images.shape;
   const some = Math.min(all, count);
   const grey = await images.read();
+  await file.close();
   const size = height * width;
   const pixels = new Float32Array(some * 3 * size);
   for (let i = 0; i < some; i++) {

@@ -82,3 +82,16 @@ export function svgDocument(drawing: Drawing, title: string, margin = 12): strin
   const paper = element('rect', { width, height, fill: '#ffffff' });
   return element('svg', attributes, `${element('title', {}, escapeText(title))}${paper}${place(drawing, margin, margin)}`);
 }
+
+/** A drawing as SVG inside a page: no paper of its own, as wide as there is room up to its size. `title` is what a screen reader says. */
+export function svgFragment({ width, height, body }: Drawing, title: string): string {
+  const attributes = {
+    viewBox: `0 0 ${round(width)} ${round(height)}`,
+    width,
+    height,
+    role: 'img',
+    'aria-label': title,
+    'font-family': SANS,
+  };
+  return element('svg', attributes, `${element('title', {}, escapeText(title))}${body}`);
+}

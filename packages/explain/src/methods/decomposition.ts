@@ -11,7 +11,7 @@ export const decomposition: Explainer = defineExplainer({
   name: 'decomposition',
   title: 'Exact decomposition',
   summary:
-    "The answer's score taken apart into one share per token and one for the model's biases; the shares add up to the score exactly.",
+    "The answer's score taken apart into one share for each piece of the input and one for the model's biases; the shares add up to the score exactly.",
   cite: 'hidden-attention, docs: mathematics, "the whole block, exactly"; rules after Bach et al. 2015 and Rezaei Jafari et al. 2024',
   signed: true,
   complete: true,

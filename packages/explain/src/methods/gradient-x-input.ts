@@ -6,7 +6,8 @@ import { relevanceOf } from './relevance.js';
 export const gradientTimesInput: Explainer = defineExplainer({
   name: 'gradient-x-input',
   title: 'Gradient × input',
-  summary: "How fast the answer's score would move if a token's signal were turned up a little; negative means that it would fall.",
+  summary:
+    "How fast the answer's score would move if the signal of a piece of the input were turned up a little; negative means that it would fall.",
   cite: 'Shrikumar, Greenside, Shcherbina, Kundaje: Not Just a Black Box. 2016, arXiv 1605.01713',
   signed: true,
   supports: () => true,

@@ -19,7 +19,8 @@ const cite = 'Ali, Zimerman, Wolf: The Hidden Attention of Mamba Models. ACL 202
 export const mambaAttribution: Explainer<AttributionOptions> = defineExplainer({
   name: 'mamba-attribution',
   title: 'Mamba-Attribution',
-  summary: "How much of each token reaches the answer through the layers, following only those connections that raise the answer's score.",
+  summary:
+    "How much of each piece of the input reaches the answer through the layers, following only those connections that raise the answer's score.",
   cite,
   signed: ({ clamp }) => clamp === 'none',
   options: attributionOptions,
@@ -47,7 +48,7 @@ export const mambaAttributionReleased: Explainer<ReleasedAttributionOptions> = d
   variant: 'released',
   title: 'Mamba-Attribution',
   summary:
-    "Mamba-Attribution as the paper's code computes it: attention and the score's gradient are each stretched to 0…1 and multiplied, and the answer's own row stands for the rows of all tokens.",
+    "Mamba-Attribution as the paper's code computes it: attention and the score's gradient are each stretched to 0…1 and multiplied, and the answer's own row stands for the rows of all positions.",
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: false,
   options: releasedAttributionOptions,

@@ -17,7 +17,7 @@ export const raw: Explainer<MatrixOptions> = defineExplainer({
   name: 'raw',
   title: 'Raw hidden attention',
   summary:
-    'How strongly the model reads each token, on average over its layers, when it forms its answer; negative means that the token is read with its sign turned round.',
+    'How strongly the model reads each piece of its input, on average over its layers, when it forms its answer; negative means that it is read with its sign turned round.',
   cite,
   signed: canBeNegative,
   options: matrixOptions,

@@ -17,7 +17,7 @@ export const rollout: Explainer<MatrixOptions> = defineExplainer({
   name: 'rollout',
   title: 'Attention rollout',
   summary:
-    'How much of each token reaches the answer when the hidden attention of all layers is followed, one after another, down to the text.',
+    'How much of each piece of the input reaches the answer when the hidden attention of all layers is followed, one after another, down to the input.',
   cite,
   signed: canBeNegative,
   options: matrixOptions,
@@ -52,7 +52,7 @@ export const rolloutReleased: Explainer<ReleasedOptions> = defineExplainer({
   name: 'rollout',
   variant: 'released',
   title: 'Attention rollout',
-  summary: "Attention rollout as the paper's code computes it: the answer's own row stands for the rows of all tokens.",
+  summary: "Attention rollout as the paper's code computes it: the answer's own row stands for the rows of all positions.",
   cite: `${cite}; code: AmeenAli/HiddenMambaAttn`,
   signed: true,
   options: releasedOptions,

@@ -1,15 +1,18 @@
 import { max } from 'd3-array';
 import { robustLimit } from '../check.js';
+import { svgFragment } from '../drawing.js';
 import { layerGrid } from '../grid.js';
 import { legendHtml } from '../legend.js';
 import { element, escapeText } from '../markup.js';
 import { named } from '../names.js';
 import { percent, scoreText } from '../numbers.js';
+import { layerStripDrawing, overlayDrawing, overlayEnds } from '../overlay.js';
 import { tokenStripHtml } from '../tokens.js';
 import { certificateHtml } from './certificate.js';
 import { checkChart } from './check-chart.js';
 import { mapSpans, readable, topWords, type RankedWord } from './reading.js';
 import type { ReportMap, ReportResult } from './types.js';
+import { plural } from './unit.js';
 import { verdict } from './verdict.js';
 
 const LISTED = 8;
@@ -27,6 +30,17 @@ function legendOf(scores: readonly number[], limit: number, signed: boolean): st
 
 function views(map: ReportMap, result: ReportResult): View[] {
   const { signed } = map;
+  if (result.grid) {
+    const limit = robustLimit(map.scores);
+    const shared = { picture: result.picture!, grid: result.grid, signed, limit };
+    const svg = svgFragment(overlayDrawing({ ...shared, scores: map.scores, width: 280 }), `${map.title}: scores over the picture`);
+    return [
+      {
+        name: 'By patch',
+        html: element('div', { class: 'overlay' }, svg) + legendHtml({ signed, limit, ...overlayEnds(map.scores, signed, limit) }),
+      },
+    ];
+  }
   const { text, tokens } = readable(result);
   const spans =
     result.text === null
@@ -82,8 +96,9 @@ function wordLists(map: ReportMap, result: ReportResult): string {
   const { highest, lowest } = topWords(map, result, LISTED);
   const lists: string[] = [];
   if (highest.length > 0)
-    lists.push(wordList(`Highest ${unit}s <small>share of this map</small>`, highest, map.signed ? 'positive' : 'unsigned'));
-  if (lowest.length > 0) lists.push(wordList(`Lowest ${unit}s <small>below zero</small>`, lowest.slice(0, LISTED_AGAINST), 'negative'));
+    lists.push(wordList(`Highest ${plural(unit)} <small>share of this map</small>`, highest, map.signed ? 'positive' : 'unsigned'));
+  if (lowest.length > 0)
+    lists.push(wordList(`Lowest ${plural(unit)} <small>below zero</small>`, lowest.slice(0, LISTED_AGAINST), 'negative'));
   return element('div', { class: 'word-lists' }, lists.join('') || '<p>Every score of this map is zero.</p>');
 }
 
@@ -91,6 +106,15 @@ function layersHtml(map: ReportMap, result: ReportResult): string {
   if (!map.layers || map.layers.length === 0) return '';
   const layers = map.layers;
   const signed = map.signed || layers.some((scores) => scores.some((score) => score < 0));
+  if (result.grid) {
+    const strip = layerStripDrawing({ picture: result.picture!, grid: result.grid, layers, signed });
+    const figure = element(
+      'div',
+      { class: 'overlay', tabindex: '0', role: 'group', 'aria-label': 'Score by layer and patch' },
+      svgFragment(strip, 'The map, layer by layer'),
+    );
+    return element('details', {}, `<summary>Layer by layer</summary><p>Each layer has its own scale.</p>${figure}`);
+  }
   const tokens = readable(result).tokens.map(({ text }) => text);
   const grid = layerGrid({ layers, tokens, signed, limit: robustLimit(layers.flat()), width: 440 });
   const figure = element('div', { class: 'paper', tabindex: '0', role: 'group', 'aria-label': 'Score by layer and token' }, grid);
@@ -109,14 +133,14 @@ export function card(map: ReportMap, result: ReportResult, key: string): string 
   const tested =
     check && judged
       ? `<h5>Put to the test</h5>${element('p', { class: 'verdict' }, escapeText(judged.sentence))}${checkChart(check)}`
-      : '<h5>Put to the test</h5><p>This map was not checked by removing words.</p>';
+      : `<h5>Put to the test</h5><p>This map was not checked by removing ${plural(mapSpans(map, result).unit === 'patch' ? 'patch' : 'word')}.</p>`;
   const body = [
     element('header', {}, heading + badge),
     element('p', { class: 'summary' }, escapeText(map.summary)),
     switchable(key, map.title, views(map, result)),
     wordLists(map, result),
     tested,
-    certificateHtml(map),
+    certificateHtml(map, result.grid ? 'patch' : 'word'),
     layersHtml(map, result),
   ];
   return element('article', { class: 'card', id: key, 'aria-labelledby': `${key}-title` }, body.join('\n'));

@@ -1,6 +1,7 @@
 import { element, escapeText } from '../markup.js';
 import { errorPercent, percent, scoreText } from '../numbers.js';
 import type { ReportMap } from './types.js';
+import { plural, type Unit } from './unit.js';
 
 /** Relative error up to which the arithmetic counts as right (float32 sums over long texts). */
 const EXACT = 1e-3;
@@ -25,10 +26,11 @@ export function completenessSentence({ certificate }: ReportMap): string | undef
 }
 
 /** How to read the sign of this map's scores, in words for people. */
-function signSentence({ signed, certificate }: ReportMap): string {
-  if (!signed) return 'Scores here are sizes: a darker word weighs more. They do not say whether it speaks for the answer or against it.';
+function signSentence({ signed, certificate }: ReportMap, unit: Unit): string {
+  if (!signed)
+    return `Scores here are sizes: a darker ${unit} weighs more. They do not say whether it speaks for the answer or against it.`;
   return certificate.completeness
-    ? 'The sign counts: a positive word speaks for the answer, a negative one against it, and its score is how much it adds to the logit.'
+    ? `The sign counts: a positive ${unit} speaks for the answer, a negative one against it, and its score is how much it adds to the logit.`
     : 'Scores here have a sign. Unlike in a map whose scores add up to the answer, a minus need not mean “against the answer”.';
 }
 
@@ -38,10 +40,10 @@ function optionList(options: Readonly<Record<string, unknown>>): string {
 }
 
 /** What vouches for a map: the audit, the completeness, how to read the sign; and the figures for those who want them. */
-export function certificateHtml(map: ReportMap): string {
+export function certificateHtml(map: ReportMap, unit: Unit = 'word'): string {
   const { certificate, method, variant, options, cite, biases } = map;
   const complete = completenessSentence(map);
-  const items = [auditSentence(certificate.audit), ...(complete ? [complete] : []), signSentence(map)];
+  const items = [auditSentence(certificate.audit), ...(complete ? [complete] : []), signSentence(map, unit)];
   const rows: [string, string][] = [
     ['method', `${method}, ${variant}`],
     ['options', optionList(options)],
@@ -53,7 +55,7 @@ export function certificateHtml(map: ReportMap): string {
     const { logit, removed, of, unit } = certificate.check;
     const random = logit.random.map((value) => scoreText(value, true)).join(', ') || 'none';
     const figures = `original ${scoreText(logit.original, true)}; top ${scoreText(logit.top, true)}; random ${random}; lowest ${scoreText(logit.lowest, true)}`;
-    rows.push([`logit, ${removed} of ${of} ${unit}s removed (${percent(of > 0 ? removed / of : 0)})`, figures]);
+    rows.push([`logit, ${removed} of ${of} ${plural(unit)} removed (${percent(of > 0 ? removed / of : 0)})`, figures]);
   }
   const list = rows.map(([name, value]) => element('dt', {}, escapeText(name)) + element('dd', {}, escapeText(value)));
   return [

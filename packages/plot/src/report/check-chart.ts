@@ -2,7 +2,7 @@ import { max, mean } from 'd3-array';
 import { element, escapeText } from '../markup.js';
 import { percent } from '../numbers.js';
 import type { Check } from './types.js';
-import { counted } from './verdict.js';
+import { counted, plural } from './unit.js';
 
 /** One bar of the check: what was taken out, the answer's probability then, and single draws where there were several. */
 export interface CheckBar {
@@ -21,7 +21,7 @@ export function checkBars({ probability, removed, unit }: Check): CheckBar[] {
     { kind: 'top', label: named('top'), probability: top, draws: [] },
     {
       kind: 'random',
-      label: `${removed} random ${unit}${removed === 1 ? '' : 's'} removed`,
+      label: `${removed} random ${removed === 1 ? unit : plural(unit)} removed`,
       probability: mean(random) ?? 0,
       draws: random,
     },

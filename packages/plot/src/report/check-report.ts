@@ -1,4 +1,6 @@
 import { checkApart, checkScores, checkSpans } from '../check.js';
+import { checkPicture } from '../overlay.js';
+import { plural } from './unit.js';
 import type { Check, Report, ReportMap, ReportResult } from './types.js';
 
 function finite(where: string, value: number): void {
@@ -18,10 +20,11 @@ function checkCheck(where: string, check: Check): void {
   check.logit.random.forEach((value, draw) => finite(`${where}.logit.random[${draw}]`, value));
 }
 
-function checkMap(where: string, map: ReportMap, { text, tokens }: ReportResult): void {
+function checkMap(where: string, map: ReportMap, { text, tokens, grid }: ReportResult): void {
+  const [needed, unit] = grid ? [grid[0] * grid[1], 'patch'] : [tokens.length, 'token'];
   const count = (name: string, length: number): void => {
-    if (length !== tokens.length)
-      throw new RangeError(`${where}.${name} has ${length} numbers for ${tokens.length} tokens; it needs one per token`);
+    if (length !== needed)
+      throw new RangeError(`${where}.${name} has ${length} numbers for ${needed} ${plural(unit)}; it needs one per ${unit}`);
   };
   count('scores', map.scores.length);
   checkScores(`${where}.scores`, map.scores, map.signed);
@@ -54,8 +57,9 @@ export function checkReport(report: Report): void {
     probability(`${where}.target.probability`, result.target.probability);
     finite(`${where}.target.logit`, result.target.logit);
     result.alternatives?.forEach((other, index) => probability(`${where}.alternatives[${index}].probability`, other.probability));
-    const { position, tokens } = result;
-    if (position !== null && !(Number.isInteger(position) && position >= 0 && position < tokens.length))
+    const { position, tokens, grid, picture } = result;
+    if (grid) checkPicture(`${where}.picture`, picture ?? 'missing');
+    else if (position !== null && !(Number.isInteger(position) && position >= 0 && position < tokens.length))
       throw new RangeError(`${where}.position is ${position}; it needs a token's number, 0 to ${tokens.length - 1}, or null`);
     if (result.text !== null) checkSpans(`${where}.tokens`, tokens, result.text);
     result.maps.forEach((map, index) => checkMap(`${where}.maps[${index}]`, map, result));

@@ -30,8 +30,27 @@ const TERMS: readonly (readonly [string, string])[] = [
   ],
 ];
 
+/** What is said otherwise on a page about pictures. */
+const OF_IMAGES: ReadonlyMap<string, readonly [string, string]> = new Map([
+  [
+    'Token',
+    [
+      'Patch',
+      'The piece of a picture a model reads at a time: a small square. Scores are computed per patch. Some models have one more place, the class token, which collects the answer.',
+    ],
+  ],
+  [
+    'Random words',
+    [
+      'Random patches',
+      'Blacking out any part of a picture can change an answer. A map has shown something only if its patches change it more than patches drawn by lot.',
+    ],
+  ],
+]);
+
 /** The words a newcomer may not know, explained; at the foot of the page. */
-export function glossary(): string {
-  const list = TERMS.map(([term, meaning]) => element('div', {}, `<dt>${term}</dt><dd>${meaning}</dd>`)).join('');
+export function glossary(images = false): string {
+  const terms = images ? TERMS.map((term) => OF_IMAGES.get(term[0]) ?? term) : TERMS;
+  const list = terms.map(([term, meaning]) => element('div', {}, `<dt>${term}</dt><dd>${meaning}</dd>`)).join('');
   return element('section', { class: 'glossary', 'aria-labelledby': 'glossary' }, `<h2 id="glossary">Words used here</h2><dl>${list}</dl>`);
 }

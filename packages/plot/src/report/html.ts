@@ -12,12 +12,13 @@ import type { Report, ReportResult } from './types.js';
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 function shortText(result: ReportResult): string {
+  if (result.grid) return `picture ${result.index + 1}`;
   return shorten(readable(result).text.trim().replace(/\s+/g, ' '), 60);
 }
 
 function contents({ results, model }: Report): string {
   const items = results.map((result, row) => {
-    const name = `“${shortText(result)}”`;
+    const name = result.grid ? shortText(result) : `“${shortText(result)}”`;
     const found = `${answerName(result, model.task)}, ${percent(result.target.probability)}`;
     return element(
       'li',
@@ -25,11 +26,13 @@ function contents({ results, model }: Report): string {
       `${element('a', { href: `#result-${row}` }, escapeText(name))} ${element('span', { class: 'quiet' }, escapeText(`→ ${found}`))}`,
     );
   });
-  return element('nav', { 'aria-label': 'Texts' }, `<h2>${results.length} texts</h2><ol>${items.join('')}</ol>`);
+  const what = results[0]!.grid ? 'pictures' : 'texts';
+  return element('nav', { 'aria-label': `The ${what}` }, `<h2>${results.length} ${what}</h2><ol>${items.join('')}</ol>`);
 }
 
-function modelLine({ model }: Report): string {
-  const kind = model.task === 'classification' ? 'sorts texts into classes' : 'predicts how a text goes on';
+function modelLine({ model, results }: Report): string {
+  const sorts = results[0]!.grid ? 'sorts pictures into classes' : 'sorts texts into classes';
+  const kind = model.task === 'classification' ? sorts : 'predicts how a text goes on';
   const layers = `${model.layers} layer${model.layers === 1 ? '' : 's'}`;
   const words = `The model ${model.name} ${kind}. It is of the ${model.family} family and has ${layers} and ${parameterText(model.parameters)} parameters.`;
   return element('p', { class: 'model' }, escapeText(words));
@@ -47,7 +50,13 @@ export function explanationReport(report: Report): string {
   const question = model.task === 'classification' ? 'Why did the model answer so?' : 'Why did the model expect this?';
   const title = single ? `${named(answerName(results[0]!, model.task))}: ${question}` : question;
   const sections = results.map((result, row) => {
-    const heading = single ? '' : element('h2', {}, `<span class="quiet">Text ${row + 1}</span> ${escapeText(shortText(result))}`);
+    const heading = single
+      ? ''
+      : element(
+          'h2',
+          {},
+          result.grid ? `Picture ${row + 1}` : `<span class="quiet">Text ${row + 1}</span> ${escapeText(shortText(result))}`,
+        );
     return section(result, model.task, `result-${row}`, heading);
   });
   const made = `Made by hidden-attention ${version}${created ? `, ${created}` : ''}.`;
@@ -63,7 +72,7 @@ export function explanationReport(report: Report): string {
     `<header class="page"><h1>${question}</h1>${modelLine(report)}</header>`,
     ...(single ? [] : [contents(report)]),
     `<main>${sections.join('\n')}</main>`,
-    glossary(),
+    glossary(results[0]!.grid !== undefined),
     `<footer>${escapeText(made)}</footer>`,
   ];
   return `<!doctype html>\n<html lang="en">\n<head>\n${head.join('\n')}\n</head>\n<body>\n${body.join('\n')}\n</body>\n</html>\n`;

@@ -24,7 +24,10 @@ export function leadSentence(result: ReportResult): string {
       : 'The maps below were not put to the test, so take what they show with caution.';
   }
   // A word that appears twice is named once.
-  const words = [...new Set(topWords(best, result, Infinity).highest.map(({ text }) => `“${named(text)}”`))].slice(0, NAMED);
+  const words = [...new Set(topWords(best, result, Infinity).highest.map(({ text }) => (result.grid ? text : `“${named(text)}”`)))].slice(
+    0,
+    NAMED,
+  );
   const title = best.variant === 'paper' ? best.title : `${best.title}, ${best.variant}`;
-  return `Above all ${words.join(', ')}: so says the map that did best when put to the test (${title}).`;
+  return `Above all ${words.join(result.grid ? '; ' : ', ')}: so says the map that did best when put to the test (${title}).`;
 }

@@ -1,18 +1,24 @@
 import type { Token } from '../spans.js';
 import { named } from '../names.js';
 import { percent } from '../numbers.js';
+import { patchName } from '../overlay.js';
 import type { Report, ReportMap, ReportResult, ReportSpan } from './types.js';
+import type { Unit } from './unit.js';
 
-/** The text of a result and its tokens' places in it; where only ids are known, the tokens' texts with a space between. */
-export function readable({ text, tokens }: ReportResult): { text: string; tokens: Token[] } {
+/**
+ * The text of a result and its tokens' places in it; where only ids are known, the tokens' texts with a space between; of an image the
+ * places of its patches in words.
+ */
+export function readable({ text, tokens, grid }: ReportResult): { text: string; tokens: Token[] } {
   if (text !== null) return { text, tokens };
+  const names = grid ? Array.from({ length: grid[0] * grid[1] }, (_, patch) => patchName(patch, grid)) : tokens.map((token) => token.text);
   let position = 0;
-  const placed = tokens.map((token) => {
+  const placed = names.map((name) => {
     const start = position;
-    position += token.text.length + 1;
-    return { text: token.text, start, end: start + token.text.length };
+    position += name.length + 1;
+    return { text: name, start, end: start + name.length };
   });
-  return { text: tokens.map((token) => token.text).join(' '), tokens: placed };
+  return { text: names.join(' '), tokens: placed };
 }
 
 /** The answer as people call it: a class's label, or a token in its quotes. */
@@ -52,10 +58,14 @@ export interface RankedWord {
 }
 
 /** The words of a map, or its tokens where it has no words; in text order. */
-export function mapSpans(map: ReportMap, result: ReportResult): { unit: 'word' | 'token'; spans: ReportSpan[]; text: string } {
+export function mapSpans(map: ReportMap, result: ReportResult): { unit: Unit; spans: ReportSpan[]; text: string } {
   const { text, tokens } = readable(result);
   if (map.words && result.text !== null) return { unit: 'word', spans: map.words, text };
-  return { unit: 'token', spans: tokens.map(({ start, end }, index) => ({ start, end, score: map.scores[index]! })), text };
+  return {
+    unit: result.grid ? 'patch' : 'token',
+    spans: tokens.map(({ start, end }, index) => ({ start, end, score: map.scores[index]! })),
+    text,
+  };
 }
 
 /** The `count` highest-scored words, and the lowest ones below zero (most negative first). Stretches without a visible character are left out. */

@@ -7,12 +7,18 @@ import { checkBars } from './check-chart.js';
 import { answerName, answerSentence, readable } from './reading.js';
 import { leadSentence } from './lead.js';
 import type { Report, ReportResult } from './types.js';
-import { counted, verdict } from './verdict.js';
+import { counted, plural } from './unit.js';
+import { verdict } from './verdict.js';
 
 type Task = Report['model']['task'];
 
 /** The text as the model got it; what comes after the position asked about is marked as unread. */
 function source(result: ReportResult): string {
+  if (result.picture !== undefined) {
+    const [rows, columns] = result.grid!;
+    const note = `<p class="quiet">As the model saw it; it reads the picture in ${rows} × ${columns} patches.</p>`;
+    return element('img', { class: 'picture', src: result.picture, alt: 'The picture that the model was given' }) + note;
+  }
   const { text, tokens } = readable(result);
   const last = result.position === null ? undefined : tokens[result.position];
   const end = last?.end ?? text.length;
@@ -48,13 +54,19 @@ function answer(result: ReportResult, task: Task): string {
 }
 
 /** How to read the colours, with a legend of each palette in use. */
-function howToRead({ maps }: ReportResult): string {
+function howToRead({ maps, grid }: ReportResult): string {
   const parts = [
-    'Each map colours the same text by how much a word counted, in its own way of counting. Words without colour have no weight. Point at a word for its score.',
+    grid
+      ? 'Each map colours the same picture by how much a patch counted, in its own way of counting; the thicker the colour, the more. Point at a patch for its score.'
+      : 'Each map colours the same text by how much a word counted, in its own way of counting. Words without colour have no weight. Point at a word for its score.',
   ];
   if (maps.some(({ signed }) => signed)) {
     const legend = legendHtml({ signed: true, limit: 1, ends: ['below zero', 'above zero'] });
-    parts.push(`${legend} Orange words have positive scores; blue, dashed underlined words negative ones.`);
+    parts.push(
+      grid
+        ? `${legend} Orange patches have positive scores, blue ones negative.`
+        : `${legend} Orange words have positive scores; blue, dashed underlined words negative ones.`,
+    );
   }
   if (maps.some(({ signed }) => !signed)) {
     const legend = legendHtml({ signed: false, limit: 1, ends: ['no weight', 'most weight'] });
@@ -91,7 +103,7 @@ function glance({ maps }: ReportResult, key: string): string {
   const { removed, unit, probability } = first.check;
   const columns = [['Map'], ['top', 'figure'], ['random', 'figure'], ['lowest', 'figure optional'], ['verdict']] as const;
   const head = columns.map(([name, kind]) => element('th', { scope: 'col', class: kind }, name)).join('');
-  const words = `Maps are calculations, and they do not always agree. So each one was put to the test: the ${counted(removed, unit)} it ranks highest were taken out of the text and the model was asked again. If the map is right, the answer’s probability falls from ${percent(probability.original)}, and falls further than after removing as many ${unit}s at random.`;
+  const words = `Maps are calculations, and they do not always agree. So each one was put to the test: the ${counted(removed, unit)} it ranks highest were ${unit === 'patch' ? 'made black' : 'taken out of the text'} and the model was asked again. If the map is right, the answer’s probability falls from ${percent(probability.original)}, and falls further than after removing as many ${plural(unit)} at random.`;
   const caption = `Probability of the answer after removing the top ${counted(removed, unit)}, random ones, the lowest-ranked`;
   const table = `<table><caption>${caption}</caption><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table>`;
   return element('div', { class: 'glance' }, `<h4>Which map to believe?</h4><p>${words}</p><div class="wide">${table}</div>`);
@@ -100,13 +112,14 @@ function glance({ maps }: ReportResult, key: string): string {
 /** The section of one input: its text, the answer, and the maps. `key` is unique in the page. */
 export function section(result: ReportResult, task: Task, key: string, heading: string): string {
   const cards = result.maps.map((map, index) => card(map, result, `${key}-map-${index}`));
-  const question = task === 'classification' ? 'Which words made it answer so?' : 'Which words made it expect that?';
+  const pieces = result.grid ? 'patches' : 'words';
+  const question = task === 'classification' ? `Which ${pieces} made it answer so?` : `Which ${pieces} made it expect that?`;
   const maps =
     cards.length > 0
       ? `<h3>${question}</h3>${element('p', { class: 'lead' }, escapeText(leadSentence(result)))}${howToRead(result)}${glance(result, key)}<div class="cards">${cards.join('\n')}</div>`
       : '<p>No map was asked for.</p>';
   const top = [
-    element('div', { class: 'text' }, `<h3>The text</h3>${source(result)}`),
+    element('div', { class: 'text' }, `<h3>The ${result.grid ? 'picture' : 'text'}</h3>${source(result)}`),
     element('div', { class: 'outcome' }, `<h3>The answer</h3>${answer(result, task)}`),
   ];
   return element('section', { id: key }, `${heading}<div class="top">${top.join('')}</div>${maps}`);

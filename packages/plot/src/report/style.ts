@@ -35,6 +35,10 @@ nav ol{margin:0;padding-left:1.4rem}
 .top{display:grid;grid-template-columns:minmax(0,3fr) minmax(0,2fr);gap:1.5rem 3rem;margin-bottom:2.5rem}
 .source{margin:0;padding:1rem 1.2rem;max-height:27rem;overflow:auto;background:var(--sheet);border:1px solid var(--line);border-radius:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}
 .unread{opacity:.6}
+.picture{display:block;width:min(100%,20rem);image-rendering:pixelated;border:1px solid var(--line);border-radius:.4rem}
+.overlay{color:var(--ink);overflow-x:auto}
+.overlay svg{display:block;max-width:100%;height:auto}
+.overlay text{fill:var(--quiet)}
 .big{margin:0 0 .4rem;line-height:1.1;display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .9rem}
 .answer{font:600 clamp(2.2rem,6vw,3.2rem)/1.1 ui-serif,Georgia,"Times New Roman",serif;overflow-wrap:anywhere}
 .probability{font-size:1.5rem;color:var(--quiet)}

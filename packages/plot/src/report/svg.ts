@@ -3,6 +3,7 @@ import { element } from '../markup.js';
 import { label, paragraph, QUIET, stack, svgDocument, INK, type Drawing } from '../drawing.js';
 import { legendDrawing } from '../legend.js';
 import { percent } from '../numbers.js';
+import { imageFigureDrawing, overlayDrawing, overlayEnds } from '../overlay.js';
 import { tokenStripDrawing } from '../tokens.js';
 import { checkBars, fullWidth } from './check-chart.js';
 import { checkReport } from './check-report.js';
@@ -40,8 +41,9 @@ function mapDrawing(map: ReportMap, result: ReportResult): Drawing {
   const limit = robustLimit(scores);
   const { signed } = map;
   const source = { text, signed, limit };
-  const strip =
-    unit === 'word'
+  const strip = result.grid
+    ? overlayDrawing({ picture: result.picture!, grid: result.grid, scores, signed, limit, width: 224 })
+    : unit === 'word'
       ? tokenStripDrawing({ ...source, words: spans }, { columns: COLUMNS, fontSize: FONT_SIZE })
       : tokenStripDrawing(
           { ...source, scores, tokens: spans.map(({ start, end }, index) => ({ start, end, text: result.tokens[index]!.text })) },
@@ -55,7 +57,12 @@ function mapDrawing(map: ReportMap, result: ReportResult): Drawing {
       paragraph(`${map.title}${variant}`, WIDTH, { size: 15, weight: 600 }),
       paragraph(map.summary, WIDTH, { size: 12, fill: QUIET }),
       strip,
-      legendDrawing({ signed, limit, clipped: scores.some((score) => Math.abs(score) > limit) }),
+      legendDrawing({
+        signed,
+        limit,
+        clipped: scores.some((score) => Math.abs(score) > limit),
+        ...(result.grid ? overlayEnds(scores, signed, limit) : {}),
+      }),
       ...(check && judged ? [paragraph(`${judged.sign} ${judged.sentence}`, WIDTH), checkDrawing(check)] : []),
     ],
     8,
@@ -70,9 +77,20 @@ export function explanationSvg(report: Report): string {
   checkReport(report);
   const { results, model } = report;
   const sections = results.map((result, row) => {
-    const heading = results.length > 1 ? `Text ${row + 1} of ${results.length}. ` : '';
+    const heading = results.length > 1 ? `${result.grid ? 'Picture' : 'Text'} ${row + 1} of ${results.length}. ` : '';
     const sentence = paragraph(`${heading}${answerSentence(result, model.task)}`, WIDTH, { size: 16, weight: 600 });
-    return stack([sentence, ...result.maps.map((map) => mapDrawing(map, result))], 26);
+    const { grid, picture, maps } = result;
+    if (grid) {
+      const shown = maps.map(({ title, variant, scores, signed }) => ({
+        title: variant === 'paper' ? title : `${title} (${variant})`,
+        grid,
+        scores,
+        signed,
+      }));
+      const figure = imageFigureDrawing({ rows: [{ picture: picture!, name: 'the picture', maps: shown }], width: 128 });
+      return stack([sentence, figure, ...maps.map((map) => mapDrawing(map, result))], 26);
+    }
+    return stack([sentence, ...maps.map((map) => mapDrawing(map, result))], 26);
   });
   return svgDocument(stack(sections, 48), `What ${model.name} answered, and why`, 24);
 }

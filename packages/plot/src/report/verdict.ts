@@ -1,6 +1,7 @@
 import { mean } from 'd3-array';
 import { percent } from '../numbers.js';
 import type { Check } from './types.js';
+import { counted, plural } from './unit.js';
 
 /**
  * How a map did in its check:
@@ -25,7 +26,7 @@ export interface Verdict {
 /** Loss of probability (share of one) below which an answer hardly moved. */
 const MOVED = 0.05;
 
-/** `UNIT` stands for words or tokens. */
+/** `UNIT` stands for words, tokens or patches. */
 const WORDS: Readonly<Record<Outcome, readonly [sign: string, short: string, conclusion: string]>> = {
   found: ['✓', 'found what matters', 'This map found UNIT that the answer hangs on.'],
   slight: ['✓', 'points the right way', 'This map points the right way, but the answer does not hang on so few UNIT.'],
@@ -44,11 +45,6 @@ function outcomeOf({ probability, logit }: Check): Outcome {
   return probability.original - probability.top < MOVED ? 'slight' : 'found';
 }
 
-/** The part of the check's words that counts: "8 words", "1 token". */
-export function counted(count: number, unit: Check['unit']): string {
-  return `${count} ${unit}${count === 1 ? '' : 's'}`;
-}
-
 /** The verdict on a map, computed from its check alone. */
 export function verdict(check: Check): Verdict {
   const { probability, removed, unit } = check;
@@ -56,6 +52,6 @@ export function verdict(check: Check): Verdict {
   const [sign, short, conclusion] = WORDS[outcome];
   const { original, top, random } = probability;
   const moves = `Removing the ${counted(removed, unit)} this map ranks highest moves the answer from ${percent(original)} to ${percent(top)}`;
-  const compared = random.length > 0 ? `; random ${unit}s: ${percent(mean(random)!)}` : '';
-  return { outcome, sign, short, sentence: `${moves}${compared}. ${conclusion.replace('UNIT', `${unit}s`)}` };
+  const compared = random.length > 0 ? `; random ${plural(unit)}: ${percent(mean(random)!)}` : '';
+  return { outcome, sign, short, sentence: `${moves}${compared}. ${conclusion.replace('UNIT', plural(unit))}` };
 }

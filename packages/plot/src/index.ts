@@ -7,7 +7,17 @@ export { tokenStrip, tokenStripHtml, type StripLayout, type TokenStrip, type Wor
 export { encodePng } from './png.js';
 export { heatmap, type Heatmap } from './heatmap.js';
 export { layerGrid, type LayerGrid } from './grid.js';
-export { imageFigure, imageOverlay, layerStrip, patchName, type ImageFigure, type ImageOverlay, type LayerStrip } from './overlay.js';
+export {
+  filmCss,
+  imageFigure,
+  imageOverlay,
+  layerFilm,
+  layerStrip,
+  patchName,
+  type ImageFigure,
+  type ImageOverlay,
+  type LayerStrip,
+} from './overlay.js';
 export { curves, type Curves, type Series } from './curves.js';
 export { explanationReport } from './report/html.js';
 export { explanationSvg } from './report/svg.js';

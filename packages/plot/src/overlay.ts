@@ -1,6 +1,6 @@
 import { checkScores, colorLimit } from './check.js';
 import { diverging, sequential } from './color.js';
-import { HAIRLINE, paragraph, place, stack, svgDocument, QUIET, type Drawing } from './drawing.js';
+import { HAIRLINE, paragraph, place, stack, svgDocument, svgFragment, QUIET, type Drawing } from './drawing.js';
 import { legendDrawing } from './legend.js';
 import { element, escapeText } from './markup.js';
 import { scoreText } from './numbers.js';
@@ -167,6 +167,34 @@ export function layerStripDrawing({ layers, width = 96, ...shared }: LayerStrip)
     ),
   );
   return stack(lines, 12);
+}
+
+/**
+ * The same as a film for a page with the rules of `filmCss`: one layer after another in the same place, without a script. It stands still
+ * while the pointer or the keyboard is on it, and where people ask for less motion.
+ * @throws RangeError as `imageOverlay` does.
+ */
+export function layerFilm({ layers, width = 224, ...shared }: LayerStrip): string {
+  if (layers.length === 0) throw new RangeError('layerFilm: there are no layers; it needs at least one');
+  const frames = layers.map((scores, layer) => {
+    const frame = stack([overlayDrawing({ ...shared, scores, width }), paragraph(`layer ${layer}`, width, { fill: QUIET })], 6);
+    return svgFragment(frame, `The map in layer ${layer}`);
+  });
+  const size = `--frames:${layers.length};--width:${width}px`;
+  const attributes = { class: 'film', style: size, tabindex: '0', role: 'group', 'aria-label': 'The map, one layer after another' };
+  return element('div', attributes, element('div', {}, frames.join('')));
+}
+
+/** The style rules of films. */
+export function filmCss(): string {
+  return [
+    '.film{overflow:hidden;width:var(--width);max-width:100%}',
+    '.film>div{display:flex;width:calc(var(--frames)*var(--width));animation:film calc(var(--frames)*.9s) steps(var(--frames)) infinite}',
+    '.film svg{flex:none;width:var(--width);height:auto;max-width:none!important}',
+    '.film:hover>div,.film:focus-visible>div{animation-play-state:paused}',
+    '@keyframes film{to{transform:translateX(-100%)}}',
+    '@media (prefers-reduced-motion:reduce),print{.film>div{animation:none}.film{overflow:auto}}',
+  ].join('\n');
 }
 
 /**

@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { explanationReport, explanationSvg, imageFigure, imageOverlay, layerStrip, type Report, type ReportMap } from '../src/index.js';
+import {
+  explanationReport,
+  explanationSvg,
+  filmCss,
+  imageFigure,
+  imageOverlay,
+  layerFilm,
+  layerStrip,
+  type Report,
+  type ReportMap,
+} from '../src/index.js';
 
 const picture = 'data:image/png;base64,iVBORw0KGgo=';
 const scores = [0, 1, -2, 0.5, 0, 4];
@@ -51,6 +61,14 @@ test('a figure has a row for each picture, a strip a picture for each layer', ()
   expect(strip.match(/<image/g)).toHaveLength(3);
   expect(strip).toContain('layer 2');
   expect(() => layerStrip({ picture, grid: overlay.grid, signed: true, layers: [] })).toThrow(/no layers/);
+});
+
+test('a film shows one layer after another, in the same place', () => {
+  const film = layerFilm({ picture, grid: overlay.grid, signed: true, layers: [scores, scores, scores] });
+  expect(film).toContain('--frames:3');
+  expect(film.match(/<svg/g)).toHaveLength(3);
+  expect(filmCss()).toContain('prefers-reduced-motion');
+  expect(() => layerFilm({ picture, grid: overlay.grid, signed: true, layers: [] })).toThrow(/no layers/);
 });
 
 describe('a report about an image', () => {

@@ -6,7 +6,7 @@ import { legendHtml } from '../legend.js';
 import { element, escapeText } from '../markup.js';
 import { named } from '../names.js';
 import { percent, scoreText } from '../numbers.js';
-import { layerStripDrawing, overlayDrawing, overlayEnds } from '../overlay.js';
+import { layerFilm, layerStripDrawing, overlayDrawing, overlayEnds } from '../overlay.js';
 import { tokenStripHtml } from '../tokens.js';
 import { certificateHtml } from './certificate.js';
 import { checkChart } from './check-chart.js';
@@ -113,7 +113,8 @@ function layersHtml(map: ReportMap, result: ReportResult): string {
       { class: 'overlay', tabindex: '0', role: 'group', 'aria-label': 'Score by layer and patch' },
       svgFragment(strip, 'The map, layer by layer'),
     );
-    return element('details', {}, `<summary>Layer by layer</summary><p>Each layer has its own scale.</p>${figure}`);
+    const film = layerFilm({ picture: result.picture!, grid: result.grid, layers, signed });
+    return element('details', {}, `<summary>Layer by layer</summary><p>Each layer has its own scale.</p>${film}${figure}`);
   }
   const tokens = readable(result).tokens.map(({ text }) => text);
   const grid = layerGrid({ layers, tokens, signed, limit: robustLimit(layers.flat()), width: 440 });

@@ -1,5 +1,6 @@
 import { PALETTE } from '../color.js';
 import { tokenStripCss } from '../levels.js';
+import { filmCss } from '../overlay.js';
 
 function variables(scheme: 'light' | 'dark'): string {
   const { zero, ink, positive, negative, unsigned } = PALETTE[scheme];
@@ -119,5 +120,6 @@ export function pageStyle(): string {
     `@media screen and (prefers-color-scheme:dark){:root{${variables('dark')}}}`,
     LAYOUT.trim(),
     tokenStripCss(),
+    filmCss(),
   ].join('\n');
 }

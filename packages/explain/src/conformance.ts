@@ -81,7 +81,10 @@ function defaultModels(): Model[] {
   const classifier = { ...sizes, architectures: ['MambaForSequenceClassification'], id2label: { 0: 'no', 1: 'yes' } };
   const falcon = { ...sizes, model_type: 'falcon_mamba' };
   const mamba2 = { ...sizes, model_type: 'mamba2', num_heads: 4, head_dim: 6, n_groups: 2, state_size: 8 };
-  return [sizes, { ...classifier, pooling: 'mean' }, { ...classifier, pooling: 'last' }, falcon, mamba2].map((json, seed) =>
+  const heads = { num_hidden_layers: 2, num_attention_heads: 2, vocab_size: 40, hidden_size: 12, initializer_range: 0.3 };
+  const neox = { ...heads, model_type: 'gpt_neox' };
+  const jamba = { ...heads, model_type: 'jamba', intermediate_size: 16, attn_layer_period: 2, attn_layer_offset: 1 };
+  return [sizes, { ...classifier, pooling: 'mean' }, { ...classifier, pooling: 'last' }, falcon, mamba2, neox, jamba].map((json, seed) =>
     createModel(json, { seed }),
   );
 }

@@ -1,6 +1,6 @@
 import { attentionView, audit, auditLong, bytesPerPosition, checkFits, type AttentionView, type Audit } from '@hidden-attention/attention';
 import { disposeBatch, disposeState, isImages, type Batch, type Model } from '@hidden-attention/model';
-import { record, Tensor, type RuleSet, type Tape, type Float } from '@hidden-attention/tensor';
+import { record, scope, Tensor, type Float, type RuleSet, type Tape } from '@hidden-attention/tensor';
 import { answers, imageAnswers } from './answer.js';
 import { batchOfImages, type ImageInput } from './image.js';
 
@@ -110,11 +110,7 @@ export class Question {
     const known = this.#gradients.get(key);
     if (known) return known;
     const { tape, logits, stream } = this.#record();
-    const seed = Tensor.from(
-      Float32Array.from({ length: logits.size }, (_, id) => (id === target ? 1 : 0)),
-      logits.shape,
-      this.model.device,
-    );
+    const seed = oneOf(logits, target);
     const biases = this.biases();
     const gradients = tape.gradient(logits, [...stream, ...biases.values()], { seed, rules });
     seed.dispose();
@@ -124,6 +120,32 @@ export class Question {
     };
     this.#gradients.set(key, found);
     return found;
+  }
+
+  /**
+   * Values at sites, and the gradients of the explained logit with respect to them; new tensors, the caller's to free. It runs the model
+   * once more.
+   */
+  async atSites(sites: readonly string[], rules: RuleSet = {}): Promise<Record<string, { value: Tensor; gradient: Tensor<Float> }>> {
+    const { model } = this;
+    const target = await this.target();
+    const { value, tape } = record(model.parameters.values(), () =>
+      model.forward(this.#rows(), { capture: sites, spelledOut: true, logits: 'last' }),
+    );
+    const { logits, state, captured } = value;
+    disposeState(state);
+    const names = Object.keys(captured);
+    const gradients = scope(() => {
+      const seed = oneOf(logits!, target);
+      return tape.gradient(
+        logits!,
+        names.map((name) => captured[name]!),
+        { seed, rules },
+      );
+    });
+    tape.dispose();
+    logits!.dispose();
+    return Object.fromEntries(names.map((name, i) => [name, { value: captured[name]!, gradient: gradients[i]! }]));
   }
 
   /** The model's biases behind its embeddings, by parameter name. */
@@ -165,4 +187,10 @@ export class Question {
     disposeState(value.state);
     return (this.#recorded = { tape, logits: value.logits!, stream: names.map((name) => value.captured[name]!) });
   }
+}
+
+/** A tensor like the logits: 1 at one of them. */
+function oneOf(logits: Tensor, target: number): Tensor<Float> {
+  const ones = Float32Array.from({ length: logits.size }, (_, id) => (id === target ? 1 : 0));
+  return Tensor.from(ones, logits.shape, logits.device);
 }

@@ -6,6 +6,7 @@ import { gradientTimesInput } from './methods/gradient-x-input.js';
 import { mambaAttribution, mambaAttributionReleased } from './methods/mamba-attribution.js';
 import { raw, rawReleased } from './methods/raw.js';
 import { rollout, rolloutReleased } from './methods/rollout.js';
+import { transformerAttribution } from './methods/transformer-attribution.js';
 
 const explainers = new Map<string, Explainer>();
 
@@ -48,6 +49,7 @@ for (const each of [
   mambaAttributionReleased,
   gradientTimesInput,
   decomposition,
+  transformerAttribution,
 ] as Explainer[]) {
   registerExplainer(each);
 }

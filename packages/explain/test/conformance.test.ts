@@ -6,7 +6,7 @@ import { randomIds, smallModel } from './models.js';
 
 for (const explainer of listExplainers()) testExplainer(explainer);
 testExplainer(getExplainer('mamba-attribution'), { options: { clamp: 'none', normalize: 'none' } });
-testExplainer(getExplainer('raw'), { options: { row: 'literal', aggregate: 'meanAbs' } });
+testExplainer(getExplainer('raw'), { models: [smallModel()], options: { row: 'literal', aggregate: 'meanAbs' } });
 
 /** Explains by the last layer alone: an explainer as a third party writes it. */
 const lastLayer = defineExplainer({

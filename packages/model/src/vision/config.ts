@@ -31,6 +31,8 @@ export interface VitConfig extends VisionConfig {
   heads: number;
   innerSize: number;
   qkvBias: boolean;
+  /** deviation of fresh weights */
+  range: number;
 }
 
 const size = z.number().int().positive();
@@ -96,10 +98,12 @@ const vitSchema = z.object({
   mlp_ratio: z.number().positive().default(4),
   qkv_bias: z.boolean().default(true),
   norm_epsilon: z.number().positive().default(1e-6),
+  initializer_range: z.number().positive().default(0.02),
 });
 
 /**
- * Reads a ViT config.json: the arguments of timm's class, under their names, and `cls_token_position` (default first).
+ * Reads a ViT config.json: the arguments of timm's class, under their names, `cls_token_position` (default first) and
+ * `initializer_range`.
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseVitConfig(json: unknown): VitConfig {
@@ -113,6 +117,7 @@ export function parseVitConfig(json: unknown): VitConfig {
     innerSize: Math.floor(c.mlp_ratio * c.embed_dim),
     qkvBias: c.qkv_bias,
     epsilon: c.norm_epsilon,
+    range: c.initializer_range,
   };
 }
 

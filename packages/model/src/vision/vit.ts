@@ -14,18 +14,18 @@ import { imageBatch } from './patches.js';
 const names: BackboneNames = { embeddings: 'patch_embed.proj.weight', layer: (layer) => `blocks.${layer}.`, head: 'head.weight' };
 
 function parametersOf(config: VitConfig): Record<string, ParameterSpec> {
-  const { hiddenSize: m, innerSize, layers, head, qkvBias } = config;
-  const residual = 0.02 / Math.sqrt(2 * layers);
+  const { hiddenSize: m, innerSize, layers, head, qkvBias, range } = config;
+  const residual = range / Math.sqrt(2 * layers);
   const block: Record<string, ParameterSpec | undefined> = {
     'norm1.weight': free([m], constant(1)),
     'norm1.bias': free([m], constant(0)),
-    'attn.qkv.weight': weight([3 * m, m], normal(0.02)),
+    'attn.qkv.weight': weight([3 * m, m], normal(range)),
     'attn.qkv.bias': qkvBias ? free([3 * m], constant(0)) : undefined,
     'attn.proj.weight': weight([m, m], normal(residual)),
     'attn.proj.bias': free([m], constant(0)),
     'norm2.weight': free([m], constant(1)),
     'norm2.bias': free([m], constant(0)),
-    'mlp.fc1.weight': weight([innerSize, m], normal(0.02)),
+    'mlp.fc1.weight': weight([innerSize, m], normal(range)),
     'mlp.fc1.bias': free([innerSize], constant(0)),
     'mlp.fc2.weight': weight([m, innerSize], normal(residual)),
     'mlp.fc2.bias': free([m], constant(0)),

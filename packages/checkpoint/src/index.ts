@@ -11,6 +11,7 @@ export { ggufFamilies, openTensorFile, weightFormats, type WeightFormat } from '
 export { saveModel, type SaveDType, type SaveOptions } from './save.js';
 export { byteTokenizer } from './byte-tokenizer.js';
 export { loadTokenizer, requireTokenizer, tokenizerFor, type Encoded, type Tokenizer } from './tokenizer.js';
+export { chatTemplate, chatTemplateFor, encodeChat, type ChatMessage, type ChatOptions, type ChatTemplate } from './chat.js';
 export { type RgbImage } from './images/image.js';
 export { readImage, type ImageLimits, type ReadImage } from './images/read.js';
 export { encodePng } from './images/encode.js';

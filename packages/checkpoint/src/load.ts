@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { getFamily, Model, type ModelConfig, type ParameterSpec } from '@hidden-attention/model';
 import { formatShape, openDevice, Tensor, type Device, type Float } from '@hidden-attention/tensor';
+import { chatTemplate, chatTemplateFor, type ChatTemplate } from './chat.js';
 import { readConfig } from './config-json.js';
 import { widen } from './dtypes.js';
 import { downloadModel, isHubId, type HubOptions } from './hub.js';
@@ -29,6 +30,8 @@ export interface LoadedModel {
   model: Model;
   /** null where the folder has none and the vocabulary is not byte-level: see `requireTokenizer` */
   tokenizer: Tokenizer | null;
+  /** how it was trained to see conversations; null where the folder or file has no chat template */
+  chat: ChatTemplate | null;
   folder: string;
   /** names in the file that the model has no use for */
   unused: string[];
@@ -79,7 +82,8 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     const tokenizer = weights.tokenizer
       ? parseTokenizer(`the vocabulary of ${weights.path}`, JSON.stringify(weights.tokenizer))
       : await tokenizerFor(folder, model);
-    return { model, tokenizer, folder, unused, warnings };
+    const chat = weights.chatTemplate ? chatTemplate(weights.path, weights.chatTemplate) : await chatTemplateFor(folder);
+    return { model, tokenizer, chat, folder, unused, warnings };
   } catch (error) {
     model.dispose();
     throw error;

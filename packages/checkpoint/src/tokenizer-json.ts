@@ -35,8 +35,8 @@ export function parseTokenizer(path: string, text: string, config?: string): Tok
     kind: 'tokenizer.json',
     vocabSize: [...library.get_vocab().values()].reduce((largest, id) => Math.max(largest, id), -1) + 1,
     specialIds,
-    encode(input) {
-      const { ids, tokens } = library.encode(input) as { ids: (number | undefined)[]; tokens: string[] };
+    encode(input, { around = true } = {}) {
+      const { ids, tokens } = library.encode(input, { add_special_tokens: around }) as { ids: (number | undefined)[]; tokens: string[] };
       const pieces = ids.map((id, i) => {
         if (id === undefined)
           throw new CheckpointError(

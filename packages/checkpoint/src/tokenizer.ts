@@ -20,7 +20,8 @@ export interface Tokenizer {
   vocabSize: number;
   /** ids that stand for no text, such as the end of a sequence */
   specialIds: readonly number[];
-  encode(text: string): Encoded;
+  /** @param options.around whether the tokenizer's own special tokens are put around the text; default true */
+  encode(text: string, options?: { around?: boolean }): Encoded;
   /** The text of ids, special ones left out; bytes that are no UTF-8 become U+FFFD. */
   decode(ids: readonly number[]): string;
   /** Decodes a stream: holds back what is not a whole character yet; all that it gives, joined, is what `decode` gives. */

@@ -15,6 +15,7 @@ export interface Weights extends AsyncDisposable {
   /** where the file itself says them (GGUF) */
   config?: Record<string, unknown> | undefined;
   tokenizer?: object | undefined;
+  chatTemplate?: string | undefined;
 }
 
 /** Names under which weights lie in a folder, in the order in which they are looked for: safetensors first. */
@@ -54,8 +55,9 @@ export async function openWeights(path: string, files: readonly string[]): Promi
         tensors.set(ours, tensor);
       }
     }
-    const [{ config, tokenizer } = {}] = open as readonly Partial<TensorFile>[];
-    return { path, tensors, config, tokenizer, [Symbol.asyncDispose]: close };
+    const [{ config, tokenizer, metadata } = {}] = open as readonly Partial<TensorFile>[];
+    const chatTemplate = config && metadata?.['tokenizer.chat_template'];
+    return { path, tensors, config, tokenizer, chatTemplate, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -318,6 +318,11 @@ describe('mistakes', () => {
   });
 
   test.each([
+    [
+      'a conversation with a model that has no template',
+      ['generate', '--model', 'zoo:prose', '--chat', 'hi', '--max-tokens', '1'],
+      'no chat template',
+    ],
     ['a model that is not there', ['inspect', '/no/such/model'], 'zoo:mail'],
     ['an unknown shipped model', ['inspect', 'zoo:poetry'], 'prose'],
     ['a layer that is not there', ['attention', ...prose, '--layers', '99', '--row', '0', '--out', 'x.safetensors'], '0 to 7'],

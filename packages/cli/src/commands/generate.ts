@@ -1,5 +1,5 @@
 import { LiveAttention } from '@hidden-attention/attention';
-import { requireTokenizer, type LoadedModel } from '@hidden-attention/checkpoint';
+import { encodeChat, requireTokenizer, type LoadedModel } from '@hidden-attention/checkpoint';
 import { generate, generateAll, type GenerateOptions } from '@hidden-attention/runner';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
@@ -10,6 +10,8 @@ import { parseNumber } from '../ranges.js';
 interface Flags {
   model: string;
   prompt?: string;
+  chat?: string;
+  system?: string;
   ids?: string;
   maxTokens: string;
   temperature?: string;
@@ -30,6 +32,8 @@ export function addGenerate(program: Command): void {
     .description('Continue a prompt, or rows of token ids.')
     .requiredOption('--model <M>', 'a folder or file, zoo:NAME, or org/name of the hub')
     .option('--prompt <P>', 'the text to continue')
+    .option('--chat <MESSAGE>', "a message to answer, by the model's chat template")
+    .option('--system <TEXT>', 'with --chat: what the system says before')
     .option('--ids <F>', 'a JSON file of token ids: an array, or an array of arrays')
     .requiredOption('--max-tokens <N>', 'tokens to add, at most')
     .option('--temperature <T>', 'how freely to choose; 0, the default, always takes the likeliest')
@@ -42,14 +46,19 @@ export function addGenerate(program: Command): void {
     .option('--live <K>', 'with every token, the K earlier positions of each layer that it drew on most')
     .option('--json', 'as JSON, with ids')
     .action(async (flags: Flags) => {
-      if ((flags.prompt === undefined) === (flags.ids === undefined)) throw new UsageError('exactly one of --prompt P, --ids F is needed');
+      const given = (['prompt', 'chat', 'ids'] as const).filter((name) => flags[name] !== undefined);
+      if (given.length !== 1) throw new UsageError('exactly one of --prompt P, --chat MESSAGE, --ids F is needed');
+      if (flags.system !== undefined && flags.chat === undefined) throw new UsageError('--system goes with --chat');
       const interrupt = new AbortController();
       const options = { ...samplingOf(flags), signal: interrupt.signal };
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
-      const rows = await readInput(
-        { ...(flags.prompt === undefined ? {} : { text: flags.prompt }), ...(flags.ids === undefined ? {} : { ids: flags.ids }) },
-        loaded,
-      );
+      const rows =
+        flags.chat === undefined
+          ? await readInput(
+              { ...(flags.prompt === undefined ? {} : { text: flags.prompt }), ...(flags.ids === undefined ? {} : { ids: flags.ids }) },
+              loaded,
+            )
+          : [chatRow(loaded, flags.chat, flags.system)];
       const prompts = rows.map((row) => row.ids);
       const { model, tokenizer } = loaded;
       if (flags.stop) Object.assign(options, { stopStrings: flags.stop, tokenizer: requireTokenizer(loaded) });
@@ -73,6 +82,15 @@ export function addGenerate(program: Command): void {
 }
 
 const liveCount = (text: string): number => parseNumber('--live', text, { integer: true, minimum: 1 });
+
+/** A conversation of one message, by the model's own template. */
+function chatRow(loaded: LoadedModel, message: string, system: string | undefined): { ids: number[] } {
+  const tokenizer = requireTokenizer(loaded);
+  if (!loaded.chat)
+    throw new Error(`${loaded.folder} has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); use --prompt`);
+  const messages = [...(system === undefined ? [] : [{ role: 'system', content: system }]), { role: 'user', content: message }];
+  return encodeChat(tokenizer, loaded.chat, messages);
+}
 
 /** One line a token: the token, then what it drew on in each layer, with the share of the row that these hold. */
 async function streamLive(

@@ -19,6 +19,9 @@ export interface Evaluation {
 /** How a loss is computed: fields of a recipe. */
 export type LossOptions = Partial<Pick<TrainConfig, 'labelSmoothing' | 'precision' | 'recompute'>>;
 
+/** How many labels count: −1 is none. */
+const predicted = (labels: Int32Array): number => labels.reduce((count, label) => count + (label >= 0 ? 1 : 0), 0);
+
 /** A sample as a batch for a model. */
 export function batchOf(model: Model, { rows = [], images }: Sample): Batch {
   return images ? model.images(images.pixels, images.shape) : model.batch(rows);
@@ -61,7 +64,7 @@ export function lossAndGradients(
 ): { loss: Tensor<Float>; gradients: Tensor<Float>[] } {
   const parameters = [...(trained instanceof Trained ? trained.weights : trained.parameters).values()];
   const model = (): Model => (trained instanceof Trained ? trained.with() : trained);
-  const predictions = samples.reduce((count, { labels }) => count + labels.length, 0);
+  const predictions = samples.reduce((count, { labels }) => count + predicted(labels), 0);
   return scope(() => {
     let total: LossAndGradients | undefined;
     for (const sample of samples) {
@@ -100,7 +103,7 @@ export async function evaluate(
   let [loss, right, predictions] = [0, 0, 0];
   for (const sample of data.batches(options.limit)) {
     if (options.signal?.aborted) return undefined;
-    predictions += sample.labels.length;
+    predictions += predicted(sample.labels);
     if (classifier) {
       using logits = scope(() => {
         const own = make();

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { access, constants, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { byteTokenizer, loadTokenizer, type Tokenizer } from '@hidden-attention/checkpoint';
+import { byteTokenizer, loadTokenizer, type ChatTemplate, type Tokenizer } from '@hidden-attention/checkpoint';
 import type { Model } from '@hidden-attention/model';
 import { findCheckpoint, type Progress } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
 import type { Data } from './data/data.js';
+import { exampleData } from './data/examples.js';
 import { imageData } from './data/images.js';
 import { labelledData } from './data/labelled.js';
 import { textData } from './data/text.js';
@@ -85,7 +86,13 @@ export async function openTokenizer(config: TrainConfig, model: Model): Promise<
 }
 
 /** Reads the data of the recipe's task. */
-export async function openData(config: TrainConfig, paths: readonly string[], tokenizer: Tokenizer | null, model: Model): Promise<Data> {
+export async function openData(
+  config: TrainConfig,
+  paths: readonly string[],
+  tokenizer: Tokenizer | null,
+  model: Model,
+  chat: ChatTemplate | null = null,
+): Promise<Data> {
   if (paths.length === 0) throw new TrainError('no training data; give at least one file');
   if (!tokenizer) {
     const { images } = config;
@@ -93,5 +100,10 @@ export async function openData(config: TrainConfig, paths: readonly string[], to
     return imageData(paths, model, { ...config, images });
   }
   const { head } = model.config;
-  return head.kind === 'classifier' ? labelledData(paths, head.labels, tokenizer, config) : textData(paths, tokenizer, config);
+  if (head.kind === 'classifier') return labelledData(paths, head.labels, tokenizer, config);
+  const lines = paths.filter((path) => path.endsWith('.jsonl'));
+  if (lines.length === 0) return textData(paths, tokenizer, config);
+  if (lines.length < paths.length)
+    throw new TrainError(`${lines[0]} has JSON lines and ${paths.find((path) => !path.endsWith('.jsonl'))} is text; train on one kind`);
+  return exampleData(paths, { tokenizer, chat, end: model.config.endOfSequence[0] }, config);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Tokenizer } from '@hidden-attention/checkpoint';
+import type { ChatTemplate, Tokenizer } from '@hidden-attention/checkpoint';
 import { createModel, Model } from '@hidden-attention/model';
 import { openDevice, scope, type Device, type Float, type Tensor } from '@hidden-attention/tensor';
 import { readCheckpoint, refuseOther, type Checkpoint } from './checkpoint.js';
@@ -30,8 +30,11 @@ export interface TrainOptions {
   /** the recipe, as JSON (see `parseTrainConfig`); without `model` where it starts from one */
   config: unknown;
   /** fine-tuning: the model, and its tokenizer, that training starts from; left as they are */
-  from?: { model: Model; tokenizer: Tokenizer | null };
-  /** text files, or JSON lines {"text", "label"}, or safetensors of images and labels */
+  from?: { model: Model; tokenizer: Tokenizer | null; chat?: ChatTemplate | null };
+  /**
+   * text files; or JSON lines (.jsonl): {"text", "label"} of a classifier, {"text"}, {"prompt", "completion"} or {"messages"} of a language
+   * model; or safetensors of images and labels
+   */
   data: readonly string[];
   /** folder for the model, its checkpoints, log and curve */
   out: string;
@@ -66,7 +69,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     checkTask(config, fresh);
     const tokenizer = from?.tokenizer ?? (await openTokenizer(config, fresh));
-    const data = await openData(config, options.data, tokenizer, fresh);
+    const data = await openData(config, options.data, tokenizer, fresh, from?.chat);
     const { finished, checkpoint } = await openFolder(out, resume);
     if (finished) {
       refuseOther(out, finished, { config, files: data.files });

@@ -5,7 +5,7 @@ export interface Sample {
   rows?: readonly ArrayLike<number>[];
   /** (b c h w), normalised */
   images?: { pixels: Float32Array; shape: readonly [number, number, number, number] };
-  /** language modelling: the next id at every position, row after row; classification: the class of each row */
+  /** language modelling: the next id at every position, row after row of equal length, −1 where none is to be learnt; classification: the class of each row */
   labels: Int32Array;
 }
 

@@ -4,6 +4,7 @@ import { TrainError } from '../errors.js';
 import { purposes, randomFor, shuffled } from '../random.js';
 import { inPieces, spread, type Data, type DataFile, type DataSettings, type HeldOutData, type Sample, type TrainingData } from './data.js';
 import { idsOf, readDataFile, type Ids } from './files.js';
+import { stepsByLength } from './order.js';
 
 /** A text and its class. */
 export interface Example {
@@ -17,9 +18,6 @@ interface Examples {
   bytesPerToken: number;
   files: DataFile[];
 }
-
-/** Steps whose rows are sorted by length together: more save padding, fewer mix better. */
-const sortedTogether = 32;
 
 const lineSchema = z.object({ text: z.string().min(1), label: z.string() });
 
@@ -113,25 +111,14 @@ export function labelledTraining(
 ): TrainingData {
   const rowsPerStep = Math.min(batchSize * accumulation, examples.length);
   if (examples.length < 2) throw new TrainError(`${examples.length} examples are left to train on; at least 2 are needed`);
-  const stepsPerEpoch = Math.floor(examples.length / rowsPerStep);
   const cost = (row: number): number => Math.min(length, examples[row]!.ids.length);
-  let known: { epoch: number; steps: number[][] } | undefined;
-  const stepsOf = (epoch: number): number[][] => {
-    if (known?.epoch === epoch) return known.steps;
-    const random = randomFor(seed, epoch, purposes.order);
-    const rows = shuffled(examples.length, random).slice(0, stepsPerEpoch * rowsPerStep);
-    const groups = inPieces(rows, sortedTogether * rowsPerStep).map((group) => group.sort((a, b) => cost(a) - cost(b) || a - b));
-    const steps = groups.flatMap((group) => inPieces(group, rowsPerStep));
-    known = { epoch, steps: shuffled(steps.length, random).map((i) => steps[i]!) };
-    return known.steps;
-  };
+  const { stepsPerEpoch, epochOf, rowsOf } = stepsByLength(examples.length, cost, { rowsPerStep, seed });
   return {
     stepsPerEpoch,
     batch(step, part) {
-      const epoch = Math.floor(step / stepsPerEpoch);
-      const rows = inPieces(stepsOf(epoch)[step % stepsPerEpoch]!, Math.ceil(rowsPerStep / accumulation))[part] ?? [];
+      const rows = inPieces(rowsOf(step), Math.ceil(rowsPerStep / accumulation))[part] ?? [];
       return sampleOf(
-        rows.map((row) => withoutStart(examples[row]!, cropStart, () => randomFor(seed, purposes.cropStart, epoch, row)())),
+        rows.map((row) => withoutStart(examples[row]!, cropStart, () => randomFor(seed, purposes.cropStart, epochOf(step), row)())),
         length,
       );
     },

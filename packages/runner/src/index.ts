@@ -7,3 +7,4 @@ export { createSession, restoreSession, Session } from './session.js';
 export { type Alternative } from './log-probabilities.js';
 export { perplexity, scoreContinuations, type Perplexity, type Score } from './score.js';
 export { beamSearch, type Beam, type BeamOptions } from './beams.js';
+export { Batcher, type BatcherOptions } from './batcher.js';

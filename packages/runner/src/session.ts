@@ -1,6 +1,7 @@
-import { disposeState, forkState, type Model } from '@hidden-attention/model';
+import { disposeState, forkState, selectRows, type Model } from '@hidden-attention/model';
 import { scope } from '@hidden-attention/tensor';
 import { advance } from './advance.js';
+import { Decoder } from './decoder.js';
 import { RunnerError } from './errors.js';
 import { checkOptions, checkPositions, type GenerateOptions } from './options.js';
 import { Row, type GeneratedToken } from './row.js';
@@ -13,6 +14,8 @@ import { readSession, writeSession, type SessionState } from './session-file.js'
 export class Session implements Disposable {
   #at: SessionState;
   #busy = false;
+  /** while it generates: where the state is, in place of `#at.state` */
+  #decoder: Decoder | undefined;
 
   /** Use `createSession`, `fork` or `restoreSession`. */
   constructor(
@@ -42,7 +45,7 @@ export class Session implements Disposable {
     scope(() => void this.model.batch([ids]));
     this.#busy = true;
     try {
-      const { state, length, seen } = this.#at;
+      const { state, length, seen } = this.#settled();
       const next = await advance(this.model, [ids], state, options.signal);
       disposeState(state);
       this.#at = { state: next.state, length: length + ids.length, seen: new Set([...seen, ...Array.from(ids)]), logits: next.logits[0]! };
@@ -62,26 +65,58 @@ export class Session implements Disposable {
 
   async *#stream(options: GenerateOptions): AsyncGenerator<GeneratedToken, void> {
     const row = new Row(0, this.model, this.#at.seen, options);
-    for (let token: GeneratedToken | undefined; !token?.finished;) {
-      options.signal?.throwIfAborted();
-      token = row.next(this.#at.logits!);
-      await this.append([token.id]);
-      yield token;
+    try {
+      for (let token: GeneratedToken | undefined; !token?.finished;) {
+        options.signal?.throwIfAborted();
+        token = row.next(this.#at.logits!);
+        await this.#step(token.id);
+        yield token;
+      }
+    } finally {
+      if (this.#decoder) this.#settled();
     }
+  }
+
+  /** Reads one id by a recorded step. */
+  async #step(id: number): Promise<void> {
+    if (this.#busy) throw new RunnerError('the session is still reading; await the append before the next one');
+    this.#busy = true;
+    try {
+      this.#decoder ??= new Decoder(this.model, selectRows(this.#at.state, [0])); // a copy: forks share the session's own
+      const [logits] = (await this.#decoder.step([id])) as [Float32Array];
+      const { state, length, seen } = this.#at;
+      this.#at = { state, length: length + 1, seen: new Set([...seen, id]), logits: logits.slice() };
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Where the session stands, its state taken back from the recorded steps. */
+  #settled(): SessionState {
+    if (this.#decoder) {
+      disposeState(this.#at.state);
+      this.#at.state = selectRows(this.#decoder.state, [0]);
+      this.#decoder.dispose();
+      this.#decoder = undefined;
+    }
+    return this.#at;
   }
 
   /** Another session that goes on from here on its own. */
   fork(): Session {
-    return new Session(this.model, { ...this.#at, state: forkState(this.#at.state) });
+    const at = this.#settled();
+    return new Session(this.model, { ...at, state: forkState(at.state) });
   }
 
   /** Writes where the session stands to a safetensors file, for `restoreSession`. */
   async save(path: string): Promise<void> {
-    await writeSession(path, this.model, this.#at);
+    await writeSession(path, this.model, this.#settled());
   }
 
   /** Frees the state. */
   dispose(): void {
+    this.#decoder?.dispose();
+    this.#decoder = undefined;
     disposeState(this.#at.state);
   }
 

@@ -79,13 +79,14 @@ class ReadArguments {
   }
   template <class T> void take(const char* name, T& operand, int64_t elements, bool required, std::vector<BufferRef>* list) {
     constexpr bool numbers = std::is_same_v<T, In> || std::is_same_v<T, Out>;
+    constexpr DType whole = sizeof(std::remove_pointer_t<T>) == 1 ? DType::i8 : DType::i32;
     const double handle = *frame_++;
     operand = T{};
     if (handle == 0 && !required) return;
     const BufferRef& buffer = handles_.get(handle);
     if (!buffer) refuse(name, handle == 0 ? "is missing" : "was disposed of before this call");
-    if ((buffer->dtype == DType::i32) == numbers)
-      refuse(name, std::string("is ") + nameOf(buffer->dtype) + "; " + (numbers ? "f32, bf16 or f16 is needed" : "i32 is needed"));
+    if (numbers ? buffer->dtype == DType::i32 || buffer->dtype == DType::i8 : buffer->dtype != whole)
+      refuse(name, std::string("is ") + nameOf(buffer->dtype) + "; " + (numbers ? "f32, bf16 or f16" : nameOf(whole)) + " is needed");
     if (buffer->count < elements) refuse(name, "holds " + std::to_string(buffer->count) + " numbers; " + std::to_string(elements) + " are needed");
     list->push_back(buffer);
     if constexpr (numbers) operand = T(buffer->data, buffer->dtype);

@@ -96,6 +96,7 @@ double numberAt(const std::vector<char>& data, DType dtype, size_t i) {
     std::memcpy(&x, data.data() + 4 * i, 4);
     return x;
   }
+  if (dtype == DType::i8) return static_cast<int8_t>(data[i]);
   if (dtype == DType::i32) {
     int32_t x;
     std::memcpy(&x, data.data() + 4 * i, 4);
@@ -174,7 +175,7 @@ void replay(const char* name, Check& check, void (*op)(Context&, const Arguments
   for (const auto& result : reader.results) {
     if (ownOrder(result.name)) continue;
     const double error = difference(result, *result.got);
-    const double allowed = result.dtype == DType::bf16 ? 2e-2 : result.dtype == DType::f16 ? 4e-3 : result.dtype == DType::i32 ? 0 : 2e-5;
+    const double allowed = result.dtype == DType::bf16 ? 2e-2 : result.dtype == DType::f16 ? 4e-3 : result.dtype == DType::i32 || result.dtype == DType::i8 ? 0 : 2e-5;
     tally.worst = std::fmax(tally.worst, error);
     if (error <= allowed) tally.passed++;
     else if (tally.failed++ < 5) std::printf("FAILED %s: %s differs by %.3g of its largest number, %.3g is allowed\n", name, result.name.c_str(), error, allowed);

@@ -6,10 +6,10 @@
 namespace ha {
 
 /// JavaScript knows them by these numbers too (src/addon.ts).
-enum class DType : int32_t { f32 = 0, i32 = 1, bf16 = 2, f16 = 3 };
-constexpr int64_t bytesOf(DType dtype) { return dtype == DType::bf16 || dtype == DType::f16 ? 2 : 4; }
+enum class DType : int32_t { f32 = 0, i32 = 1, bf16 = 2, f16 = 3, i8 = 4 };
+constexpr int64_t bytesOf(DType dtype) { return dtype == DType::i8 ? 1 : dtype == DType::bf16 || dtype == DType::f16 ? 2 : 4; }
 constexpr const char* nameOf(DType dtype) {
-  constexpr const char* names[] = {"f32", "i32", "bf16", "f16"};
+  constexpr const char* names[] = {"f32", "i32", "bf16", "f16", "i8"};
   return names[static_cast<int>(dtype)];
 }
 

@@ -40,6 +40,21 @@ typedef uint16_t vhu __attribute__((vector_size(W * 2), aligned(2), may_alias));
 typedef uint32_t vu __attribute__((vector_size(W * 4)));
 HA_INLINE vf load(const bf16* p) { return (vf)(__builtin_convertvector(*(const vhu*)p, vu) << 16); }
 
+/// Whole numbers of 8 bits.
+HA_INLINE vf load(const int8_t* p) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
+#elif defined(__AVX2__)
+  return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)));
+#elif defined(__SSE4_1__)
+  return (vf)_mm_cvtepi32_ps(_mm_cvtepi8_epi32(_mm_loadu_si32(p)));
+#else
+  vf v;
+  for (int i = 0; i < W; i++) v[i] = p[i];
+  return v;
+#endif
+}
+
 /// The first `lanes` numbers, zeros behind them; `lanes` in 0…W.
 HA_INLINE vf loadPart(const float* p, int lanes) {
 #if defined(__AVX512F__)

@@ -9,9 +9,9 @@
 //   number(name, float&)                  a real number
 //   flag(name, bool&)                     a choice of two
 //   kind(name, int32_t&)                  a choice of several (an enum of the op)
-//   in(name, In&, int64_t elements)       an operand that is read; `const int32_t*&` for whole numbers
+//   in(name, In&, int64_t elements)       an operand that is read; `const int32_t*&` or `const int8_t*&` for whole numbers
 //   optional(name, In&, int64_t elements) the same, or absent (nullptr)
-//   out(name, Out&, int64_t elements)     a result, written whole; `int32_t*&` for whole numbers
+//   out(name, Out&, int64_t elements)     a result, written whole; `int32_t*&` or `int8_t*&` for whole numbers
 //   optionalOut(name, Out&, int64_t)      the same, or not wanted (nullptr)
 //   update(name, Out&, int64_t elements)  read and written in place
 //   list(name, std::vector<Item>&)        several items, each with `fields` of its own

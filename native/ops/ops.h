@@ -10,6 +10,7 @@
 #include "layout/layout.h"
 #include "matmul/matmul.h"
 #include "positions/positions.h"
+#include "quantized/quantized.h"
 #include "reduce/reduce.h"
 #include "rms_norm/rms_norm.h"
 #include "selective_scan/selective_scan.h"

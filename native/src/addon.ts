@@ -3,7 +3,7 @@
 /** A tensor's memory on a device, by number; 0 names none. */
 export type Handle = number;
 /** Element types; the position in this list is the number the addon uses. */
-export const dtypes = ['f32', 'i32', 'bf16', 'f16'] as const;
+export const dtypes = ['f32', 'i32', 'bf16', 'f16', 'i8'] as const;
 export type DType = (typeof dtypes)[number];
 
 export type FieldRole = 'size' | 'index' | 'number' | 'flag' | 'kind' | 'in' | 'optional' | 'out' | 'optionalOut' | 'update' | 'list';
@@ -22,7 +22,7 @@ export interface OpField {
 }
 
 /** Arrays whose bytes become a tensor's: Uint16Array for bf16 and f16. */
-export type DeviceArray = Float32Array | Int32Array | Uint16Array;
+export type DeviceArray = Float32Array | Int32Array | Uint16Array | Int8Array;
 
 /** What one kind of device (`cuda`, `simt`) offers on this machine. */
 export interface DeviceKind {

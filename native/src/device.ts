@@ -26,6 +26,9 @@ export interface Recording {
 /** Numbers that the arguments of one op can take: those of an optimiser name every parameter of a model. */
 const frameLength = 65536;
 
+/** What holds the numbers of each type in JavaScript. */
+const arrays = { f32: Float32Array, i32: Int32Array, bf16: Uint16Array, f16: Uint16Array, i8: Int8Array } as const;
+
 /** A mistake in choosing or using a device. */
 export class DeviceError extends Error {
   override name = 'DeviceError';
@@ -99,7 +102,7 @@ export class Device {
 
   /** A copy of `data` on the device; the array may be changed at once. The bits of bf16 and f16 come as a Uint16Array. */
   upload(data: DeviceArray, dtype: DType = data instanceof Int32Array ? 'i32' : 'f32'): Handle {
-    if (data instanceof Uint16Array !== (dtype === 'bf16' || dtype === 'f16') || data instanceof Int32Array !== (dtype === 'i32')) {
+    if (!(data instanceof arrays[dtype])) {
       throw new DeviceError(`upload: ${data.constructor.name} cannot hold ${dtype}`);
     }
     return this.#native.upload(data, dtypes.indexOf(dtype));

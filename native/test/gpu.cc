@@ -45,9 +45,9 @@ struct Operands : EachField {
   template <class T> void visit(T& operand, int64_t elements, bool read, bool written) {
     constexpr bool numbers = std::is_same_v<T, In> || std::is_same_v<T, Out>;
     void* host;
-    int64_t bytes = 4;
+    int64_t bytes;
     if constexpr (numbers) host = const_cast<void*>(operand.data), bytes = bytesOf(operand.dtype);
-    else host = const_cast<int32_t*>(operand);
+    else host = const_cast<std::remove_const_t<std::remove_pointer_t<T>>*>(operand), bytes = sizeof *operand;
     if (!host) return;
     if (replace) {
       if constexpr (numbers) operand.data = all[host].device;

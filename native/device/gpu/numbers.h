@@ -10,6 +10,7 @@ using f16 = __half;
 __device__ __forceinline__ float toFloat(float x) { return x; }
 __device__ __forceinline__ float toFloat(bf16 x) { return __bfloat162float(x); }
 __device__ __forceinline__ float toFloat(f16 x) { return __half2float(x); }
+__device__ __forceinline__ float toFloat(int8_t x) { return x; }
 template <class T> __device__ __forceinline__ T fromFloat(float x);
 template <> __device__ __forceinline__ float fromFloat<float>(float x) { return x; }
 template <> __device__ __forceinline__ bf16 fromFloat<bf16>(float x) { return __float2bfloat16(x); }

@@ -16,6 +16,14 @@ export interface StoredTensor<T extends StoredDType = StoredDType> {
   read(): Promise<ArrayOfDType[T]>;
   /** F16 and BF16: the numbers as they are stored; absent where they cannot be had so */
   readBits?(): Promise<Uint16Array<ArrayBuffer>>;
+  /** Q8_0: the numbers in groups of 32, as they are stored; absent where they cannot be had so */
+  readGroups?(): Promise<Groups>;
+}
+
+/** Whole numbers of 8 bits, and the scale of each 32 of them. */
+export interface Groups {
+  numbers: Int8Array<ArrayBuffer>;
+  scales: Float32Array<ArrayBuffer>;
 }
 
 /** An open file of tensors; close it (or use `await using`) when they are read. */

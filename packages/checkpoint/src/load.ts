@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { getFamily, Model, type ModelConfig, type ParameterSpec } from '@hidden-attention/model';
-import { formatShape, openDevice, Tensor, type Device, type Float } from '@hidden-attention/tensor';
+import { getFamily, heldAs, Model, type ModelConfig, precisions, type ParameterSpec, type Precision } from '@hidden-attention/model';
+import { formatShape, groupSize, openDevice, quantize, Tensor, type Device, type WeightType } from '@hidden-attention/tensor';
 import { chatTemplate, chatTemplateFor, type ChatTemplate } from './chat.js';
 import { readConfig } from './config-json.js';
 import { widen } from './dtypes.js';
@@ -17,10 +17,11 @@ import { openFolderWeights, openWeights, type Weights } from './weights.js';
 export interface LoadOptions {
   device?: Device;
   /**
-   * how weights are held: f32 (default), bf16 or f16, or 'stored': as the file has them where that is one of these, else f32.
-   * A_log, D and Δ's bias are f32 always, and so are sums, states, the residual stream and logits
+   * how weights are held: f32 (default), bf16, f16, int8 (see `inPrecision`), or 'stored': as the file has them where that is
+   * one of these (Q8_0 is int8), else f32. A_log, D and Δ's bias are f32 always, and so are sums, states, the residual stream and
+   * logits. int8 is for inference and explanations: Q8_0 is taken over as it is, everything else rounded a tensor at a time
    */
-  dtype?: Float | 'stored';
+  dtype?: Precision | 'stored';
   /** where `path` is no file or folder but a model of the hub, `org/name`: its revision, progress and so on */
   hub?: HubOptions;
 }
@@ -47,6 +48,9 @@ export interface LoadedModel {
  * shapes); ModelError for a config.json that its family refuses
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<LoadedModel> {
+  const { dtype: wanted = 'f32' } = options;
+  if (wanted !== 'stored' && !precisions.includes(wanted))
+    throw new CheckpointError(`dtype is ${JSON.stringify(wanted)}; "stored", ${precisions.map((one) => `"${one}"`).join(', ')} are known`);
   const found = await stat(path).catch((error: unknown) => {
     if (isHubId(path)) return undefined;
     throw new CheckpointError(`no model at ${path}: ${fileTrouble(error)}. Give a folder with config.json and model.safetensors`, {
@@ -61,14 +65,15 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const config = family.parseConfig(json);
   const specs = family.parameters(config);
   checkParameters(weights, specs);
-  const parameters = new Map<string, Tensor<Float>>();
+  const parameters = new Map<string, Tensor<WeightType>>();
   const model = new Model(family, config, json, parameters, options.device ?? openDevice());
   try {
     const warnings: string[] = [];
     for (const name of Object.keys(specs)) {
       const stored = weights.tensors.get(name)!;
       let [notFinite, total] = [0, 0];
-      const tensor = await parameterOf(stored, specs[name]!, heldAs(options.dtype, stored), model.device, (numbers) => {
+      const dtype = heldAs(specs[name]!, wanted === 'stored' ? storedPrecision(stored) : wanted);
+      const tensor = await parameterOf(stored, specs[name]!.shape, dtype, model.device, (numbers) => {
         for (const number of numbers) if (!Number.isFinite(number)) notFinite++;
         total += numbers.length;
       });
@@ -96,24 +101,34 @@ async function readModelConfig(path: string): Promise<Record<string, unknown>> {
   return isOriginal(json) ? fromOriginal(path, json) : json;
 }
 
-const storedTypes: Readonly<Record<string, Float>> = { F16: 'f16', BF16: 'bf16' };
+const storedTypes: Readonly<Record<string, Precision>> = { F16: 'f16', BF16: 'bf16' };
 
-function heldAs(dtype: LoadOptions['dtype'] = 'f32', stored: StoredTensor): Float {
-  return dtype === 'stored' ? (storedTypes[stored.dtype] ?? 'f32') : dtype;
-}
+const storedPrecision = ({ storedAs, dtype }: StoredTensor): Precision =>
+  storedAs === 'Q8_0' ? 'int8' : (storedTypes[storedAs ?? dtype] ?? 'f32');
 
-/** A parameter on the device: of 16 bits as it is stored where that is what is wanted, else by way of f32; `look` sees its numbers, in pieces. */
+/** A parameter on the device: as it is stored where that is what is wanted, else by way of f32; `look` sees its numbers, in pieces. */
 async function parameterOf(
   stored: StoredTensor,
-  { shape, exact }: ParameterSpec,
-  dtype: Float,
+  shape: readonly number[],
+  dtype: WeightType,
   device: Device,
   look: (numbers: Float32Array) => void,
-): Promise<Tensor<Float>> {
-  if (exact || dtype === 'f32') {
+): Promise<Tensor<WeightType>> {
+  if (dtype === 'i8' && stored.readGroups) {
+    const { numbers, scales } = await stored.readGroups();
+    // a number is not finite where its scale is not
+    const group = new Float32Array(groupSize);
+    for (const scale of scales) look(group.fill(scale));
+    return Tensor.fromGroups(numbers, scales, shape, device);
+  }
+  if (dtype === 'f32' || dtype === 'i8') {
     const numbers = await readFloats(stored);
     look(numbers);
-    return Tensor.from(numbers, shape, device);
+    const tensor = Tensor.from(numbers, shape, device);
+    if (dtype === 'f32') return tensor;
+    const quantized = quantize(tensor);
+    tensor.dispose();
+    return quantized;
   }
   let bits: Uint16Array;
   if (stored.readBits && storedTypes[stored.dtype] === dtype) {

@@ -1,22 +1,21 @@
 import { existsSync } from 'node:fs';
-import { isHubId, loadModel, type LoadedModel } from '@hidden-attention/checkpoint';
+import { isHubId, loadModel, type LoadedModel, type LoadOptions } from '@hidden-attention/checkpoint';
 import { openDevice } from '@hidden-attention/native';
 import { listZoo, loadZoo } from '@hidden-attention/zoo';
 import { progressBar } from './progress.js';
 
 /**
- * The model that `--model` names: an existing path, `zoo:NAME`, or a hub id, `org/name` or `org/name@revision`, in this order.
- * Warnings about its weights go to standard error.
+ * The model that `--model` names: an existing path, `zoo:NAME`, or a hub id, `org/name` or `org/name@revision`, in this order; its
+ * weights held in f32 unless `dtype` says otherwise. Warnings about its weights go to standard error.
  * @throws Error that says what was looked for and what there is
  */
-export async function resolveModel(name: string, device?: string): Promise<LoadedModel> {
-  const loaded = await findModel(name, device);
+export async function resolveModel(name: string, device?: string, dtype: LoadOptions['dtype'] = 'f32'): Promise<LoadedModel> {
+  const loaded = await findModel(name, { device: openDevice(device), dtype });
   for (const warning of loaded.warnings) process.stderr.write(`hidden-attention: warning: ${warning}\n`);
   return loaded;
 }
 
-async function findModel(name: string, device?: string): Promise<LoadedModel> {
-  const options = { device: openDevice(device) };
+async function findModel(name: string, options: LoadOptions): Promise<LoadedModel> {
   if (existsSync(name)) return loadModel(name, options);
   if (name.startsWith('zoo:')) return loadZoo(name.slice(4), options);
   const [id = '', revision] = name.split('@');

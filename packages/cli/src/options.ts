@@ -1,3 +1,5 @@
+import type { LoadOptions } from '@hidden-attention/checkpoint';
+import { precisions } from '@hidden-attention/model';
 import { Option, type Command } from 'commander';
 
 /** Adds --model and the INPUT flags, which several commands share. */
@@ -11,8 +13,18 @@ export function addModelAndInput(command: Command): Command {
 }
 
 function addModel(command: Command): Command {
-  return command.requiredOption('--model <M>', 'a folder or file, zoo:NAME, or org/name of the hub');
+  return command.requiredOption('--model <M>', 'a folder or file, zoo:NAME, or org/name of the hub').addOption(dtypeOption());
 }
+
+/** Which model, and how it is held. */
+export interface ModelFlags {
+  model: string;
+  dtype: NonNullable<LoadOptions['dtype']>;
+}
+
+/** --dtype: how a model's weights are held. */
+export const dtypeOption = (): Option =>
+  new Option('--dtype <T>', 'how weights are held; stored: as the file has them').choices([...precisions, 'stored']).default('f32');
 
 /** A flag that may be given several times. */
 export function repeated(flags: string, description: string): Option {

@@ -149,7 +149,7 @@ export class Question {
   }
 
   /** The model's biases behind its embeddings, by parameter name. */
-  biases(): ReadonlyMap<string, Tensor<Float>> {
+  biases(): ReadonlyMap<string, Tensor> {
     // that of the patches' projection is part of the embeddings
     return new Map([...this.model.parameters].filter(([name]) => name.endsWith('bias') && !name.startsWith('patch_embed.')));
   }

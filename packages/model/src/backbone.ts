@@ -1,4 +1,4 @@
-import { cast, embedding, linear, rmsNorm, weightedSum, type Float, type Tensor } from '@hidden-attention/tensor';
+import { cast, embedding, linear, rmsNorm, weightedSum, type Float, type Tensor, type WeightType } from '@hidden-attention/tensor';
 import { mambaNames, type BackboneNames } from './names.js';
 import { idsOf, maskOf, pickPositions, shapeOfBatch, type Batch } from './batch.js';
 import { ModelError } from './errors.js';
@@ -20,9 +20,9 @@ export interface BlockContext<Config extends ModelConfig = ModelConfig, State ex
   batch: Batch;
   spelledOut: boolean;
   /** a parameter of this layer, by its name within the layer */
-  parameter(name: string): Tensor<Float>;
+  parameter(name: string): Tensor<WeightType>;
   /** the same, undefined where the model has none: a bias that is switched off */
-  optional(name: string): Tensor<Float> | undefined;
+  optional(name: string): Tensor<WeightType> | undefined;
 }
 
 /** A family whose model is embeddings, blocks on a residual stream, a norm and a head. */
@@ -52,7 +52,7 @@ export function backboneSites<Config extends ModelConfig>({ layerSites }: Backbo
 }
 
 /** A parameter of one layer of a Mamba, undefined where the model has none (a bias that is switched off). */
-export function layerParameter(model: Model, layer: number, name: string): Tensor<Float> | undefined {
+export function layerParameter(model: Model, layer: number, name: string): Tensor<WeightType> | undefined {
   return model.parameters.get(`${mambaNames.layer(layer)}${name}`);
 }
 

@@ -31,6 +31,8 @@ export interface ParameterSpec {
   decay: boolean;
   /** whether it stays in f32 where a model computes in 16 bits: A_log, D and Δ's bias, which decide what is kept over long texts */
   exact?: boolean;
+  /** whether only `linear` and `embedding` read it, as rows (n k): then it can be held in int8 where k is a multiple of 32 */
+  linear?: boolean;
 }
 
 /** Which rows' logits are wanted: all positions, each row's last, a position of each row, or none. */

@@ -33,7 +33,7 @@ export {
   type ParameterSpec,
 } from './family.js';
 export { getFamily, listFamilies, registerFamily } from './registry.js';
-export { inPrecision } from './precision.js';
+export { heldAs, inPrecision, precisions, type Precision } from './precision.js';
 export { runLayer } from './recompute.js';
 export { expandSites, Sites, type PassObserver, type PatchValue } from './sites.js';
 export {

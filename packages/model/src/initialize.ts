@@ -34,8 +34,9 @@ export const stepBias =
     }
   };
 
-/** A parameter with weight decay; one without; one that also stays in f32. */
+/** A parameter with weight decay; the same of a linear layer, as (out in), or a table; one without decay; one that also stays in f32. */
 export const weight = (shape: number[], initialize: Fill): ParameterSpec => ({ shape, initialize, decay: true });
+export const linearWeight = (shape: number[], initialize: Fill): ParameterSpec => ({ shape, initialize, decay: true, linear: true });
 export const free = (shape: number[], initialize: Fill): ParameterSpec => ({ shape, initialize, decay: false });
 export const exact = (shape: number[], initialize: Fill): ParameterSpec => ({ shape, initialize, decay: false, exact: true });
 
@@ -50,12 +51,12 @@ export function backboneParameters(
     finalNorm = { 'backbone.norm_f.weight': free([m], constant(1)) },
   }: { names?: BackboneNames; positions?: Record<string, ParameterSpec>; finalNorm?: Record<string, ParameterSpec> } = {},
 ): Record<string, ParameterSpec> {
-  const all: Record<string, ParameterSpec> = { [names.embeddings]: weight([vocabSize, m], normal(range)), ...positions };
+  const all: Record<string, ParameterSpec> = { [names.embeddings]: linearWeight([vocabSize, m], normal(range)), ...positions };
   for (let layer = 0; layer < layers; layer++)
     for (const [name, spec] of Object.entries(typeof block === 'function' ? block(layer) : block))
       if (spec) all[names.layer(layer) + name] = spec;
   Object.assign(all, finalNorm);
-  if (head.kind === 'classifier') all['score.weight'] = weight([head.classes, m], normal(range));
-  else if (!head.tied) all[names.head] = weight([vocabSize, m], normal(range));
+  if (head.kind === 'classifier') all['score.weight'] = linearWeight([head.classes, m], normal(range));
+  else if (!head.tied) all[names.head] = linearWeight([vocabSize, m], normal(range));
   return all;
 }

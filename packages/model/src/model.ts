@@ -1,4 +1,4 @@
-import { scope, sizeOf, Tensor, type Device, type Float } from '@hidden-attention/tensor';
+import { scope, sizeOf, Tensor, type Device, type Float, type WeightType } from '@hidden-attention/tensor';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { makeBatch, type Batch, type ImageBatch, type TextBatch } from './batch.js';
 import { ModelError, nearestNames } from './errors.js';
@@ -14,12 +14,12 @@ export class Model<Config extends ModelConfig = ModelConfig> {
     readonly config: Config,
     /** config.json as it was read: what is saved again */
     readonly json: Readonly<Record<string, unknown>>,
-    readonly parameters: ReadonlyMap<string, Tensor<Float>>,
+    readonly parameters: ReadonlyMap<string, Tensor<WeightType>>,
     readonly device: Device,
   ) {}
 
   /** A parameter by its full name; throws ModelError naming the nearest. */
-  parameter(name: string): Tensor<Float> {
+  parameter(name: string): Tensor<WeightType> {
     const found = this.parameters.get(name);
     if (!found) throw new ModelError(`no parameter "${name}"; the nearest are ${nearestNames(name, this.parameters.keys()).join(', ')}`);
     return found;
@@ -28,6 +28,11 @@ export class Model<Config extends ModelConfig = ModelConfig> {
   /** Number of numbers in all parameters. */
   get parameterCount(): number {
     return [...this.parameters.values()].reduce((sum, tensor) => sum + sizeOf(tensor.shape), 0);
+  }
+
+  /** Bytes of the device's memory that they take, as they are held (`inPrecision`). */
+  get parameterBytes(): number {
+    return [...this.parameters.values()].reduce((sum, tensor) => sum + tensor.bytes, 0);
   }
 
   /** Rows of ids as a batch for this model; see `makeBatch` for what it refuses. */

@@ -1,13 +1,33 @@
-import { cast, type Float } from '@hidden-attention/tensor';
+import { cast, inGroups, quantize, type WeightType } from '@hidden-attention/tensor';
+import type { ParameterSpec } from './family.js';
 import { Model } from './model.js';
 
+/** How a model's weights can be held: real numbers of 32 or 16 bits, or whole ones of 8 bits in groups of 32 with a scale each. */
+export const precisions = ['f32', 'bf16', 'f16', 'int8'] as const;
+export type Precision = (typeof precisions)[number];
+
 /**
- * The same model with its weights in another type; its activations follow, while sums, states and the residual stream stay in
- * f32. A_log, D and Δ's bias stay as they are (`ParameterSpec.exact`). On a tape, gradients pass to the weights of `model`:
- * with these in f32 that is mixed-precision training (Micikevicius et al. 2018). Parameters already of that type are shared.
+ * The type of one parameter in a model held so. In int8 these are the embeddings and the weights of linear layers whose rows are
+ * a multiple of 32 long; all others are f32. In 16 bits A_log, D and Δ's bias stay in f32 (`ParameterSpec.exact`).
  */
-export function inPrecision(model: Model, dtype: Float): Model {
+export function heldAs({ shape, exact, linear }: ParameterSpec, precision: Precision): WeightType {
+  if (precision === 'int8') return linear && inGroups(shape) ? 'i8' : 'f32';
+  return exact ? 'f32' : precision;
+}
+
+/**
+ * The same model with its weights held otherwise (`heldAs`). In 16 bits activations follow, while sums, states and the residual
+ * stream stay in f32; on a tape, gradients pass to the weights of `model`: with these in f32 that is mixed-precision training
+ * (Micikevicius et al. 2018). In int8 activations are f32: it is for inference and explanations, and weights in int8 have no
+ * gradient. Parameters already of their type are shared.
+ */
+export function inPrecision(model: Model, precision: Precision): Model {
   const specs = model.family.parameters(model.config);
-  const parameters = new Map([...model.parameters].map(([name, tensor]) => [name, specs[name]?.exact ? tensor : cast(tensor, dtype)]));
+  const parameters = new Map(
+    [...model.parameters].map(([name, tensor]) => {
+      const dtype = specs[name] ? heldAs(specs[name], precision) : precision === 'int8' ? 'f32' : precision;
+      return [name, dtype === 'i8' ? quantize(tensor) : cast(tensor, dtype)];
+    }),
+  );
   return new Model(model.family, model.config, model.json, parameters, model.device);
 }

@@ -1,7 +1,7 @@
 import { gradient, openDevice, scope, sum, Tensor, type Float } from '@hidden-attention/tensor';
 import { describe, expect, test } from 'vitest';
-import { createModel, inPrecision, type Model } from '../src/index.js';
-import { tiny, tinyModel } from './fixtures/models.js';
+import { createModel, inPrecision, Model } from '../src/index.js';
+import { expectClose, tiny, tinyModel } from './fixtures/models.js';
 
 const model = tinyModel();
 const rows = [
@@ -46,6 +46,94 @@ describe.each<[Exclude<Float, 'f32'>, number]>([
       expect(tensor.dtype).toBe('f32');
       expect(distance(await tensor.read(), await exact.gradients[i]!.read())).toBeLessThan(within);
     }
+  });
+});
+
+/** The model in f32 whose numbers are those that the weights in int8 hold. */
+async function ofTheSameNumbers({ family, config, json, parameters, device }: Model): Promise<Model> {
+  const read = [...parameters].map(async ([name, tensor]) => [name, Tensor.from(await tensor.read(), tensor.shape)] as const);
+  return new Model(family, config, json, new Map(await Promise.all(read)), device);
+}
+
+const shared = { vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, initializer_range: 0.2 };
+const families: Record<string, unknown>[] = [
+  { ...shared, model_type: 'mamba', time_step_rank: 3, state_size: 5 },
+  { ...shared, model_type: 'mamba', tie_word_embeddings: false, use_bias: true, intermediate_size: 96, time_step_rank: 32 },
+  { ...shared, model_type: 'falcon_mamba', state_size: 5 },
+  { ...shared, model_type: 'mamba2', num_heads: 4, head_dim: 16, expand: 2, n_groups: 2, state_size: 8 },
+  { model_type: 'gpt2', vocab_size: 40, n_embd: 32, n_layer: 2, n_head: 4, n_positions: 40 },
+  { ...shared, model_type: 'gpt_neox', num_attention_heads: 4, intermediate_size: 64, rotary_pct: 0.5 },
+  {
+    ...{ ...shared, model_type: 'jamba', num_attention_heads: 4, num_key_value_heads: 2, intermediate_size: 64 },
+    ...{ attn_layer_period: 2, attn_layer_offset: 1, mamba_d_state: 5, mamba_dt_rank: 3 },
+  },
+  { ...shared, model_type: 'mamba', architectures: ['MambaForSequenceClassification'], id2label: { 0: 'ham', 1: 'spam' } },
+];
+
+describe('in int8', () => {
+  test.each(families)('%o: computes with the numbers that its weights hold', async (json) => {
+    const original = createModel(json, { seed: 2 });
+    const quantized = inPrecision(original, 'int8');
+    const held = [...quantized.parameters.values()].filter(({ dtype }) => dtype === 'i8');
+    expect(held.length).toBeGreaterThan(0);
+    expect(quantized.parameterCount).toBe(original.parameterCount);
+    const inGroups = held.reduce((sum, { size }) => sum + size, 0);
+    expect(original.parameterBytes).toBe(4 * original.parameterCount);
+    expect(quantized.parameterBytes).toBe(4 * (original.parameterCount - inGroups) + 1.125 * inGroups);
+    const same = await ofTheSameNumbers(quantized);
+    const run = (m: Model): ReturnType<Model['forward']> => m.forward(m.batch(rows), { capture: ['*', '*.*.*'] });
+    const [got, want] = [run(quantized), run(same)];
+    for (const [name, tensor] of Object.entries(want.captured)) {
+      expect(got.captured[name]!.dtype, name).toBe('f32');
+      expectClose(await got.captured[name]!.read(), await tensor.read());
+    }
+    const step = async (m: Model, { state }: ReturnType<Model['forward']>): Promise<Float32Array> =>
+      m.forward(m.batch([[7], [8]]), { state }).logits!.read();
+    expectClose(await step(quantized, got), await step(same, want));
+    expect(distance(await got.logits!.read(), await run(original).logits!.read())).toBeLessThan(0.05);
+  });
+
+  test('only weights of linear layers and tables whose rows are whole groups are', () => {
+    const quantized = inPrecision(createModel(families[0]!, { seed: 2 }), 'int8');
+    const types = Object.fromEntries([...quantized.parameters].map(([name, { dtype }]) => [name, dtype]));
+    const layer = Object.entries(types).filter(([name]) => name.startsWith('backbone.layers.1.'));
+    expect(types['backbone.embeddings.weight']).toBe('i8');
+    expect(types['backbone.norm_f.weight']).toBe('f32');
+    expect(
+      layer
+        .filter(([, dtype]) => dtype === 'i8')
+        .map(([name]) => name.slice(24))
+        .sort(),
+    ).toEqual(
+      ['in_proj.weight', 'out_proj.weight', 'x_proj.weight'], // dt_proj has rows of 3
+    );
+    expect([...inPrecision(model, 'int8').parameters.values()].every(({ dtype }) => dtype === 'f32')).toBe(true);
+    expect(inPrecision(quantized, 'int8').parameter('backbone.embeddings.weight')).toBe(quantized.parameter('backbone.embeddings.weight'));
+  });
+
+  test('back in f32 it has the numbers that it computed with', async () => {
+    const quantized = inPrecision(createModel(families[1]!, { seed: 4 }), 'int8');
+    const wide = inPrecision(quantized, 'f32');
+    for (const [name, tensor] of wide.parameters) {
+      expect(tensor.dtype).toBe('f32');
+      expect(await tensor.read()).toEqual(await quantized.parameter(name).read());
+    }
+  });
+
+  test('gradients pass to what it computes, and not to its weights', async () => {
+    const quantized = inPrecision(createModel(families[0]!, { seed: 2 }), 'int8');
+    const same = await ofTheSameNumbers(quantized);
+    const embeddings = Tensor.from(
+      Float32Array.from({ length: 5 * 32 }, (_, i) => Math.sin(i)),
+      [1, 5, 32],
+    );
+    const run = (m: Model, inputs: Tensor[]): Tensor[] => {
+      const body = (): Tensor => sum(m.forward(m.batch([[1, 2, 3, 4, 5]]), { embeddings, spelledOut: true }).logits!);
+      return gradient(body, inputs).gradients;
+    };
+    expectClose(await run(quantized, [embeddings])[0]!.read(), await run(same, [embeddings])[0]!.read());
+    const weight = quantized.parameter('backbone.layers.0.mixer.in_proj.weight');
+    expect(() => run(quantized, [weight])).toThrow('gradient: a tensor (128, 32), weight of linear, is in int8 and has none');
   });
 });
 

@@ -1,5 +1,5 @@
 export { openDevice, Device, DeviceError, describeDevices, type DeviceOptions, type DType, type MemoryUse } from '@hidden-attention/native';
-export { Tensor, commonType, sizeOf, type Float, type TypedArrayOf } from './tensor.js';
+export { Tensor, commonType, groupSize, inGroups, sizeOf, type Float, type TypedArrayOf, type WeightType } from './tensor.js';
 export { scope } from './scope.js';
 export { ShapeError, formatShape } from './shape-error.js';
 export { defineOp, type Call, type Gradient, type Op, type OpDefinition, type Operands } from './op.js';
@@ -10,6 +10,7 @@ export { abs, affine, exp, gelu, log, negExp, positive, sigmoid, silu, softplus,
 export { appendPositions, positionIds, rotate } from './ops/positions.js';
 export { cast } from './ops/cast.js';
 export { linear } from './ops/linear.js';
+export { quantize } from './ops/quantize.js';
 export {
   selectiveScan,
   selectiveScanTransposed,

@@ -76,6 +76,7 @@ export class Tape {
 
   #backward(seeds: Iterable<readonly [Tensor, Tensor]>, inputs: readonly Tensor[], rules: RuleSet): Tensor<Float>[] {
     const wanted = new Set(inputs);
+    for (const input of inputs) this.#requireGradientOf(input);
     const needed = this.#ancestorsThrough(wanted);
     const gradients = new Map<Tensor, Tensor>();
     const addTo = (tensor: Tensor, found: Tensor): void => {
@@ -94,6 +95,7 @@ export class Tape {
       }
       const asked = (name: string): boolean => call.inputs[name] !== undefined && needed.has(call.inputs[name]);
       if (Object.keys(dOutputs).length === 0 || !Object.keys(call.inputs).some(asked)) continue;
+      for (const name in call.inputs) if (asked(name)) this.#requireGradientOf(call.inputs[name]!);
       const dInputs = gradientOf(op, rules)(call, dOutputs, asked, rules);
       for (const name in call.outputs) {
         const tensor = call.outputs[name];
@@ -109,6 +111,17 @@ export class Tape {
       }
     }
     return inputs.map((input) => (gradients.get(input) ?? zerosLike(input)) as Tensor<Float>);
+  }
+
+  /** Refuses a tensor in int8, with the place where it first went in. */
+  #requireGradientOf(input: Tensor): void {
+    if (input.dtype !== 'i8') return;
+    const used = this.#calls.find(({ call }) => Object.values(call.inputs).includes(input));
+    const [operand] = Object.entries(used?.call.inputs ?? {}).find(([, tensor]) => tensor === input) ?? [];
+    const place = used ? `, ${operand} of ${used.op.name},` : '';
+    throw new Error(
+      `gradient: a tensor ${formatShape(input.shape)}${place} is in int8 and has none; hold it in f32, bf16 or f16, or ask for those of other tensors`,
+    );
   }
 
   /** All tensors on the tape that depend on one of `wanted`, and these. */

@@ -6,6 +6,8 @@ import { ShapeError, formatShape } from './shape-error.js';
 interface Storage {
   readonly device: Device;
   readonly handle: Handle;
+  /** of i8: the scales of its groups */
+  readonly scales?: Handle;
   tensors: number;
 }
 
@@ -13,13 +15,21 @@ interface Storage {
 const forgotten = new FinalizationRegistry<Storage>((storage) => releaseStorage(storage));
 
 function releaseStorage(storage: Storage): void {
-  if (--storage.tensors === 0) storage.device.release(storage.handle);
+  if (--storage.tensors > 0) return;
+  storage.device.release(storage.handle);
+  if (storage.scales !== undefined) storage.device.release(storage.scales);
 }
 
 /** The types of real numbers: kernels compute in f32, whatever their operands are stored in. */
-export type Float = Exclude<DType, 'i32'>;
+export type Float = Exclude<DType, 'i32' | 'i8'>;
 
-/** Numbers of a `dtype`, as JavaScript holds them: those of 16 bits widened. */
+/** The types that weights are held in: real numbers, or whole ones of 8 bits in groups with a scale each (`quantize`). */
+export type WeightType = Float | 'i8';
+
+/** Numbers of a row that share a scale where a tensor is held in int8. */
+export const groupSize = 32;
+
+/** Numbers of a `dtype`, as JavaScript holds them: those of 16 bits widened, those of 8 bits times their scales. */
 export type TypedArrayOf<T extends DType = DType> = T extends 'i32' ? Int32Array<ArrayBuffer> : Float32Array<ArrayBuffer>;
 
 /**
@@ -73,14 +83,36 @@ export class Tensor<T extends DType = DType> {
     return new Tensor<T>({ device, handle: device.upload(bits, dtype), tensors: 0 }, [...shape], dtype);
   }
 
-  /** A tensor whose numbers are not set yet: for ops that write all of it. */
-  static empty<T extends DType = 'f32'>(shape: readonly number[], device: Device = openDevice(), dtype: T = 'f32' as T): Tensor<T> {
-    return new Tensor<T>({ device, handle: device.allocate(dtype, sizeOf(shape)), tensors: 0 }, [...shape], dtype);
+  /**
+   * A tensor in int8 out of its parts, as GGUF's Q8_0 has them: each number is a whole one times the scale of its group.
+   * @param numbers as many as `shape` says, row-major; its last axis is a multiple of 32 (ShapeError otherwise)
+   * @param scales one for each group of 32 numbers
+   */
+  static fromGroups(numbers: Int8Array, scales: Float32Array, shape: readonly number[], device: Device = openDevice()): Tensor<'i8'> {
+    requireGroups('Tensor.fromGroups', shape);
+    const size = sizeOf(shape);
+    if (size !== numbers.length || scales.length * groupSize !== size) {
+      throw new ShapeError(
+        `Tensor.fromGroups: shape ${formatShape(shape)} needs ${size} numbers and ${size / groupSize} scales; ` +
+          `${numbers.length} and ${scales.length} were given`,
+      );
+    }
+    const [handle, ofScales] = [device.upload(numbers, 'i8'), device.upload(scales)];
+    return new Tensor({ device, handle, scales: ofScales, tensors: 0 }, [...shape], 'i8');
   }
 
-  /** A tensor whose numbers are not set yet, of the type and on the device of `other`, and of its shape unless told. */
+  /** A tensor whose numbers are not set yet: for ops that write all of it. */
+  static empty<T extends DType = 'f32'>(shape: readonly number[], device: Device = openDevice(), dtype: T = 'f32' as T): Tensor<T> {
+    if (dtype === 'i8') requireGroups('Tensor.empty', shape);
+    const size = sizeOf(shape);
+    const handle = device.allocate(dtype, size);
+    const storage = dtype === 'i8' ? { scales: device.allocate('f32', size / groupSize) } : {};
+    return new Tensor<T>({ device, handle, ...storage, tensors: 0 }, [...shape], dtype);
+  }
+
+  /** A tensor whose numbers are not set yet, of the type (f32 for int8) and on the device of `other`, and of its shape unless told. */
   static like(other: Tensor, shape: readonly number[] = other.shape): Tensor<Float> {
-    return Tensor.empty(shape, other.device, other.dtype as Float);
+    return Tensor.empty(shape, other.device, commonType(other));
   }
 
   /** A tensor in which every number is `value`. */
@@ -95,6 +127,7 @@ export class Tensor<T extends DType = DType> {
     if (sizeOf(shape) !== this.size) {
       throw new ShapeError(`view: ${formatShape(this.shape)} holds ${this.size} numbers; ${formatShape(shape)} needs ${sizeOf(shape)}`);
     }
+    if (this.dtype === 'i8') requireGroups('view', shape);
     void this.handle;
     return new Tensor<T>(this.#storage, [...shape], this.dtype);
   }
@@ -102,13 +135,24 @@ export class Tensor<T extends DType = DType> {
   /** Another tensor with the same numbers in another type, rounded to the nearest. No tape records it: `cast` is the op. */
   as<U extends Float>(dtype: U): Tensor<U> {
     const result = Tensor.empty(this.shape, this.device, dtype);
-    this.device.run('cast', { count: this.size, x: this.handle, y: result.handle });
+    if (this.dtype === 'i8') {
+      const width = this.shape.at(-1)!;
+      const rows = this.size / width;
+      const { handle: q, scales } = this;
+      this.device.run('embeddingInt8', { count: rows, vocabulary: rows, width, q, scales, y: result.handle });
+    } else this.device.run('cast', { count: this.size, x: this.handle, y: result.handle });
     return result;
   }
 
   /** Number of elements. */
   get size(): number {
     return sizeOf(this.shape);
+  }
+
+  /** Bytes of the device's memory that its numbers take. */
+  get bytes(): number {
+    const { size } = this;
+    return this.dtype === 'i8' ? size + 4 * (size / groupSize) : size * (this.dtype === 'bf16' || this.dtype === 'f16' ? 2 : 4);
   }
 
   get device(): Device {
@@ -121,9 +165,17 @@ export class Tensor<T extends DType = DType> {
     return this.#storage.handle;
   }
 
+  /** For ops on int8: the memory of the scales, one in f32 for each group of 32 numbers. */
+  get scales(): Handle {
+    void this.handle;
+    const { scales } = this.#storage;
+    if (scales === undefined) throw new Error(`a tensor of ${this.dtype} has no scales; quantize gives one that has`);
+    return scales;
+  }
+
   /** The numbers, once everything queued before has run. Rejects with the error of an op that they depend on. */
   async read(): Promise<TypedArrayOf<T>> {
-    if (this.dtype === 'bf16' || this.dtype === 'f16') {
+    if (this.dtype !== 'f32' && this.dtype !== 'i32') {
       const wide = this.as('f32');
       const numbers = wide.read();
       wide.dispose();
@@ -172,10 +224,21 @@ export class Tensor<T extends DType = DType> {
   }
 }
 
-/** The type of what is made of several tensors: theirs where they agree, else f32. */
+/** The type of what is made of several tensors: theirs where they agree, else f32, and f32 for int8. */
 export function commonType(...tensors: readonly Tensor[]): Float {
   const [first] = tensors;
-  return first && tensors.every(({ dtype }) => dtype === first.dtype) ? (first.dtype as Float) : 'f32';
+  return first && first.dtype !== 'i8' && tensors.every(({ dtype }) => dtype === first.dtype) ? (first.dtype as Float) : 'f32';
+}
+
+/** Whether the rows of a tensor of this shape are whole groups: what can be held in int8. */
+export function inGroups(shape: readonly number[]): boolean {
+  const width = shape.at(-1) ?? 0;
+  return width > 0 && width % groupSize === 0;
+}
+
+function requireGroups(who: string, shape: readonly number[]): void {
+  if (!inGroups(shape))
+    throw new ShapeError(`${who}: ${formatShape(shape)} cannot be held in int8; its last axis must be a multiple of ${groupSize}`);
 }
 
 /** Product of a shape's sizes. */

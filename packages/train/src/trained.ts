@@ -19,20 +19,21 @@ export class Trained {
 
   /**
    * @param adapters of a checkpoint; fresh ones by default, which leave the model as it is
-   * @throws TrainError for a pattern that stands for no parameter, adapters beside what is no matrix, or nothing left to train
+   * @throws TrainError for a pattern that stands for no parameter, adapters beside what is no matrix, or nothing left to train, or a model in int8
    */
   constructor(
     readonly model: Model,
     { freeze = [], lora, seed }: Pick<TrainConfig, 'freeze' | 'lora' | 'seed'>,
     adapters?: Weights,
   ) {
+    const parameters = realWeights(model);
     if (lora) {
       this.#scale = (lora.alpha ?? lora.rank) / lora.rank;
       this.weights = adapters ?? freshAdapters(model, lora.targets ?? usualTargets, lora.rank, seed);
       return;
     }
     const frozen = new Set(freeze.flatMap((pattern) => namesOf(model, pattern)));
-    this.weights = new Map([...model.parameters].filter(([name]) => !frozen.has(name)));
+    this.weights = new Map([...parameters].filter(([name]) => !frozen.has(name)));
     if (this.weights.size === 0) throw new TrainError(`freeze leaves nothing to train: ${freeze.join(', ')} are all parameters`);
   }
 
@@ -43,7 +44,7 @@ export class Trained {
 
   /** The model with these weights, or others in their place, in it; on a tape gradients pass to them. */
   with(weights: ReadonlyWeights = this.weights): Model {
-    const parameters = new Map(this.model.parameters);
+    const parameters = realWeights(this.model);
     if (this.#scale === undefined) for (const [name, tensor] of weights) parameters.set(name, tensor);
     else
       for (const [name, A] of weights) {
@@ -54,6 +55,17 @@ export class Trained {
       }
     return withWeights(this.model, parameters);
   }
+}
+
+/** A model's parameters, none of them in int8. */
+function realWeights({ parameters }: Model): Weights {
+  return new Map(
+    [...parameters].map(([name, tensor]) => {
+      if (tensor.dtype === 'i8')
+        throw new TrainError(`${name} is in int8, which has no gradient; train the model in f32: loadModel(path, { dtype: 'f32' })`);
+      return [name, tensor as Tensor<Float>];
+    }),
+  );
 }
 
 /** Parameters that a pattern stands for; `*` is any run of characters. */

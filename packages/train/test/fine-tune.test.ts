@@ -1,5 +1,5 @@
 import { byteTokenizer, loadModel } from '@hidden-attention/checkpoint';
-import { createModel } from '@hidden-attention/model';
+import { createModel, inPrecision } from '@hidden-attention/model';
 import { describe, expect, test } from 'vitest';
 import { train, Trained, TrainError, type TrainProgress } from '../src/index.js';
 import { fileOf, newFolder, recipe, smallModel, someText, weightsIn } from './support.js';
@@ -104,4 +104,11 @@ test('what cannot be is refused before work', async () => {
   expect(await refused({ lora: { rank: 0 } })).toMatch(/lora\.rank is 0/);
   expect(await refused({ lora: { rank: 2 }, freeze: ['*.D'] })).toMatch(/everything else is frozen already/);
   expect(await refused({ model: smallModel })).toMatch(/leave the field out/);
+});
+
+test('a model in int8 is refused by name', async () => {
+  const int8 = inPrecision(model, 'int8');
+  expect(() => new Trained(int8, { seed: 1 })).toThrow(
+    "backbone.layers.0.mixer.x_proj.weight is in int8, which has no gradient; train the model in f32: loadModel(path, { dtype: 'f32' })",
+  );
 });

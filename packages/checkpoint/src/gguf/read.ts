@@ -1,5 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { ContentError, named, readAt, readNumbers, type StoredTensor, type TensorFile } from '../file-reading.js';
+import { ContentError, named, readAt, readNumbers, type Groups, type StoredTensor, type TensorFile } from '../file-reading.js';
 import { architectures } from './architectures.js';
 import type { Architecture } from './correspondence.js';
 import { MoreNeeded, parseGgufHeader, type GgufHeader, type GgufPlace } from './header.js';
@@ -80,6 +80,7 @@ function stored(
   const name = known ? known.ours.replace('%', layer) : place.name;
   const convert = known?.read;
   const { type } = place;
+  const asStored = type.group && !convert && !known?.rearrange;
   return [
     name,
     {
@@ -93,20 +94,40 @@ function stored(
           const values = convert ? (numbers as Float32Array<ArrayBuffer>).map(convert) : numbers;
           return known?.rearrange ? known.rearrange.read(values as Float32Array, place.shape, config) : values;
         }),
+      ...(asStored ? { readGroups: () => named(path, format, () => groupsOf(file, place)) } : {}),
     },
   ];
 }
 
-/** Numbers in blocks, a few thousand blocks at a time. */
-async function decoded(file: FileHandle, { type, count, begin }: GgufPlace): Promise<Float32Array<ArrayBuffer>> {
+/** Numbers in blocks. */
+async function decoded(file: FileHandle, place: GgufPlace): Promise<Float32Array<ArrayBuffer>> {
+  const { count, type } = place;
   const numbers = new Float32Array(count);
+  await eachBlock(file, place, (view, at, block) => type.decode!(view, at, numbers, block * type.block));
+  return numbers;
+}
+
+/** Blocks that are groups of int8, as they are stored. */
+async function groupsOf(file: FileHandle, place: GgufPlace): Promise<Groups> {
+  const { count, type } = place;
+  const numbers = new Int8Array(count);
+  const scales = new Float32Array(count / type.block);
+  await eachBlock(file, place, (view, at, block) => (scales[block] = type.group!(view, at, numbers, block * type.block)));
+  return { numbers, scales };
+}
+
+/** Reads a few thousand blocks at a time; `use` is told where each begins in `view`. */
+async function eachBlock(
+  file: FileHandle,
+  { type, count, begin }: GgufPlace,
+  use: (view: DataView, at: number, block: number) => void,
+): Promise<void> {
   const blocks = count / type.block;
   const piece = new Uint8Array(Math.min(blocks, 4096) * type.bytes);
+  const view = new DataView(piece.buffer);
   for (let first = 0; first < blocks; first += 4096) {
     const some = Math.min(4096, blocks - first);
     await readAt(file, piece.subarray(0, some * type.bytes), begin + first * type.bytes);
-    const view = new DataView(piece.buffer);
-    for (let i = 0; i < some; i++) type.decode!(view, i * type.bytes, numbers, (first + i) * type.block);
+    for (let i = 0; i < some; i++) use(view, i * type.bytes, first + i);
   }
-  return numbers;
 }

@@ -12,6 +12,8 @@ export interface GgufType {
   dtype: StoredDType;
   /** numbers of one block, for types that are more than stored numbers; `at`: where it begins in `from` and in `to` */
   decode?: (from: DataView, at: number, to: Float32Array, start: number) => void;
+  /** of a type whose blocks are groups of int8: copies the whole numbers of one block and gives their scale */
+  group?: (from: DataView, at: number, to: Int8Array, start: number) => number;
 }
 
 const half = new Float32Array(1);
@@ -116,6 +118,10 @@ export const ggufTypes: readonly GgufType[] = [
     decode(view, at, to, start) {
       const d = f16(view, at);
       for (let i = 0; i < 32; i++) to[start + i] = view.getInt8(at + 2 + i) * d;
+    },
+    group(view, at, to, start) {
+      to.set(new Int8Array(view.buffer, view.byteOffset + at + 2, 32), start);
+      return f16(view, at);
     },
   },
   {

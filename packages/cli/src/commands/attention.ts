@@ -11,13 +11,12 @@ import { Option, type Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { checkInputFlags, readBatch, type InputFlags } from '../input.js';
 import { resolveModel } from '../models.js';
-import { addModelAndInput } from '../options.js';
+import { addModelAndInput, type ModelFlags } from '../options.js';
 import { checkOutput } from '../output.js';
 import { progressBar } from '../progress.js';
 import { parsePosition, parseRanges } from '../ranges.js';
 
-interface Flags extends InputFlags {
-  model: string;
+interface Flags extends InputFlags, ModelFlags {
   layers: string;
   row?: string;
   column?: string;
@@ -49,7 +48,7 @@ export function addAttention(program: Command): void {
       const out = checkOutput(flags.out, ['.safetensors']);
       const { name, read } = queryOf(flags);
       const wanted = parseRanges('--layers', flags.layers);
-      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
+      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
       const batch = await readBatch(flags, loaded);
       const layers = wanted ?? Array.from({ length: loaded.model.config.layers }, (_, layer) => layer);
       using view = await attentionView(loaded.model, batch);

@@ -2,11 +2,10 @@ import { writeSafetensors } from '@hidden-attention/checkpoint';
 import type { Command } from 'commander';
 import { checkInputFlags, readBatch, type InputFlags } from '../input.js';
 import { resolveModel } from '../models.js';
-import { addModelAndInput } from '../options.js';
+import { addModelAndInput, type ModelFlags } from '../options.js';
 import { checkOutput } from '../output.js';
 
-interface Flags extends InputFlags {
-  model: string;
+interface Flags extends InputFlags, ModelFlags {
   sites: string;
   out: string;
 }
@@ -20,7 +19,7 @@ export function addCapture(program: Command): void {
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
       const out = checkOutput(flags.out, ['.safetensors']);
-      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
+      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
       const { captured } = loaded.model.forward(await readBatch(flags, loaded), {
         capture: flags.sites.split(',').map((name) => name.trim()),
       });

@@ -7,13 +7,12 @@ import writeFileAtomic from 'write-file-atomic';
 import { UsageError } from '../errors.js';
 import { checkInputFlags, readInput, readPictures, type InputFlags, type Pictures } from '../input.js';
 import { resolveModel } from '../models.js';
-import { addModelAndInput, repeated } from '../options.js';
+import { addModelAndInput, repeated, type ModelFlags } from '../options.js';
 import { checkOutput } from '../output.js';
 import { parsePosition } from '../ranges.js';
 import { version } from '../version.js';
 
-interface Flags extends InputFlags {
-  model: string;
+interface Flags extends InputFlags, ModelFlags {
   target?: string;
   position?: string;
   method?: string[];
@@ -45,7 +44,7 @@ export function addExplain(program: Command): void {
       const options = parseOptions(flags.option ?? []);
       for (const method of methods) if (method !== 'all') usage(() => getExplainer(method));
       const position = flags.position === undefined ? undefined : parsePosition('--position', flags.position);
-      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
+      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
       const pictures = await readPictures(flags, loaded);
       const input = pictures ?? (await readInput(flags, loaded));
       const results = await explained(() =>

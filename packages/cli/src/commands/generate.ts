@@ -5,10 +5,10 @@ import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { readInput } from '../input.js';
 import { resolveModel } from '../models.js';
+import { dtypeOption, type ModelFlags } from '../options.js';
 import { parseNumber } from '../ranges.js';
 
-interface Flags {
-  model: string;
+interface Flags extends ModelFlags {
   prompt?: string;
   chat?: string;
   system?: string;
@@ -31,6 +31,7 @@ export function addGenerate(program: Command): void {
     .command('generate')
     .description('Continue a prompt, or rows of token ids.')
     .requiredOption('--model <M>', 'a folder or file, zoo:NAME, or org/name of the hub')
+    .addOption(dtypeOption())
     .option('--prompt <P>', 'the text to continue')
     .option('--chat <MESSAGE>', "a message to answer, by the model's chat template")
     .option('--system <TEXT>', 'with --chat: what the system says before')
@@ -51,7 +52,7 @@ export function addGenerate(program: Command): void {
       if (flags.system !== undefined && flags.chat === undefined) throw new UsageError('--system goes with --chat');
       const interrupt = new AbortController();
       const options = { ...samplingOf(flags), signal: interrupt.signal };
-      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
+      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
       const rows =
         flags.chat === undefined
           ? await readInput(

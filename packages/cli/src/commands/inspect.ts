@@ -2,6 +2,7 @@ import { attentionView, smallestBatch } from '@hidden-attention/attention';
 import {
   disposeBatch,
   disposeState,
+  heldAs,
   shapeOfBatch,
   tensorsOf,
   type LayerKind,
@@ -11,10 +12,11 @@ import {
   type TwoWay,
   type VisionConfig,
 } from '@hidden-attention/model';
-import { scope, Tensor } from '@hidden-attention/tensor';
+import { groupSize, scope, Tensor } from '@hidden-attention/tensor';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { resolveModel } from '../models.js';
+import { dtypeOption, type ModelFlags } from '../options.js';
 
 /** `inspect`: what a model is, how large, and what its views cost. */
 export function addInspect(program: Command): void {
@@ -22,10 +24,11 @@ export function addInspect(program: Command): void {
     .command('inspect')
     .argument('<M>', 'a folder or file, zoo:NAME, or org/name of the hub')
     .description('Say what a model is: family, sizes, parameters, sites, number of attention maps, memory of each view.')
+    .addOption(dtypeOption())
     .option('--json', 'as JSON')
     .option('--length <N>', 'the length for which memory is computed (default: 1024, of images their own)')
-    .action(async (name: string, flags: { json?: boolean; length?: string }) => {
-      const loaded = await resolveModel(name, program.opts<{ device?: string }>().device);
+    .action(async (name: string, flags: Pick<ModelFlags, 'dtype'> & { json?: boolean; length?: string }) => {
+      const loaded = await resolveModel(name, program.opts<{ device?: string }>().device, flags.dtype);
       const { model, tokenizer, unused, warnings } = loaded;
       const { config } = model;
       const length = Number(flags.length ?? (model.family.images ? shapeOfBatch(smallestBatch(model))[1] : 1024)) || 1024;
@@ -44,7 +47,9 @@ export function addInspect(program: Command): void {
         stateSize: state ?? null,
         vocabSize: config.vocabSize,
         parameters: model.parameterCount,
-        parameterBytes: model.parameterCount * 4,
+        parameterBytes: model.parameterBytes,
+        parameterTypes: typesOf(model),
+        keptInF32: flags.dtype === 'int8' ? keptInF32(model) : [],
         tokenizer: tokenizer?.kind ?? null,
         labels: config.head.kind === 'classifier' ? config.head.labels : undefined,
         // math.md: D·N inner attention matrices a scan (paper, section 3), one a head of softmax attention
@@ -74,7 +79,8 @@ export function addInspect(program: Command): void {
           : ['vocabulary', `${report.vocabSize}${report.tokenizer ? `, tokenizer: ${report.tokenizer}` : ', no tokenizer'}`],
         [
           'parameters',
-          `${report.parameters.toLocaleString('en')} in ${model.parameters.size} tensors, ${mebibytes(report.parameterBytes)} as f32`,
+          `${report.parameters.toLocaleString('en')} in ${model.parameters.size} tensors, ${mebibytes(report.parameterBytes)} as ` +
+            Object.keys(report.parameterTypes).join(' and '),
         ],
         [
           'attention maps',
@@ -86,9 +92,27 @@ export function addInspect(program: Command): void {
         ['  one matrix', mebibytes(report.memory.oneMatrix)],
       );
       if (report.labels) table.push(['labels', report.labels.join(', ')]);
+      if (report.keptInF32.length > 0) table.push([`in f32, rows no multiple of ${groupSize}`, report.keptInF32.join('\n')]);
       if (unused.length > 0) table.push(['unused tensors in the file', unused.join('\n')]);
       process.stdout.write(`${table.toString()}\n`);
     });
+}
+
+/** Numbers held in each type, and the bytes that they take. */
+function typesOf({ parameters }: Model): Record<string, { numbers: number; bytes: number }> {
+  const types: Record<string, { numbers: number; bytes: number }> = {};
+  for (const { dtype, size, bytes } of parameters.values()) {
+    const type = (types[dtype === 'i8' ? 'int8' : dtype] ??= { numbers: 0, bytes: 0 });
+    type.numbers += size;
+    type.bytes += bytes;
+  }
+  return types;
+}
+
+/** Weights of linear layers that cannot be held in int8; `*` stands for each layer. */
+function keptInF32({ family, config }: Model): string[] {
+  const kept = Object.entries(family.parameters(config)).filter(([, spec]) => spec.linear && heldAs(spec, 'int8') === 'f32');
+  return [...new Set(kept.map(([name]) => name.replace(/\.\d+\./, '.*.')))];
 }
 
 /** What the smallest input shows of a layer. */

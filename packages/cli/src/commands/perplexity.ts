@@ -2,7 +2,7 @@ import { perplexity } from '@hidden-attention/runner';
 import type { Command } from 'commander';
 import { checkInputFlags, readInput, type InputFlags } from '../input.js';
 import { resolveModel } from '../models.js';
-import { addModelAndInput } from '../options.js';
+import { addModelAndInput, type ModelFlags } from '../options.js';
 import { progressBar } from '../progress.js';
 
 /** `perplexity`: how well a model predicts a text, read in pieces with the state carried. */
@@ -10,9 +10,9 @@ export function addPerplexity(program: Command): void {
   addModelAndInput(program.command('perplexity'))
     .description('Say how well a language model predicts a text, of any length: mean loss, perplexity, bits per token and per byte.')
     .option('--json', 'as JSON')
-    .action(async (flags: InputFlags & { model: string; json?: boolean }) => {
+    .action(async (flags: InputFlags & ModelFlags & { json?: boolean }) => {
       checkInputFlags(flags);
-      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device);
+      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
       const rows = await readInput(flags, loaded);
       const bar = progressBar('reading');
       const results = [];

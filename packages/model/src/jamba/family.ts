@@ -1,7 +1,7 @@
 import { add, concat, gate, linear, reshape, rmsNorm, Tensor } from '@hidden-attention/tensor';
 import { backboneSites, forwardBackbone, sitesOfLayer, type Backbone, type BlockContext } from '../backbone.js';
 import type { ModelFamily, ParameterSpec } from '../family.js';
-import { backboneParameters, constant, free, normal, weight } from '../initialize.js';
+import { backboneParameters, constant, free, linearWeight, normal } from '../initialize.js';
 import { mambaMixer } from '../mamba/block.js';
 import { mambaDynamics, mambaParts, mambaSites, mambaState, mixerSites, scanSites, type FindParameter } from '../mamba/dynamics.js';
 import { mixerParameters } from '../mamba/parameters.js';
@@ -25,7 +25,7 @@ function parametersOf(config: JambaConfig): Record<string, ParameterSpec> {
   const { hiddenSize: m, feedForwardSize: f, heads, keyHeads, timeStepRank: r, stateSize: n, kinds } = config;
   const { range } = config.initialization;
   const width = m / heads;
-  const matrix = (rows: number, columns: number): ParameterSpec => weight([rows, columns], normal(range));
+  const matrix = (rows: number, columns: number): ParameterSpec => linearWeight([rows, columns], normal(range));
   const norm = (size: number): ParameterSpec => free([size], constant(1));
   const behind = {
     'pre_ff_layernorm.weight': norm(m),

@@ -34,7 +34,7 @@ export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { inpu
   const { lengthsTensor: lengths } = context.batch;
   const { innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, epsilon, mixerEpsilon } = model.config;
   const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
-  const bias = (name: string): Tensor<Float> | undefined => optional(`${name}.bias`);
+  const bias = (name: string): Tensor | undefined => optional(`${name}.bias`);
 
   const input = site('input', h);
   const normed = site('norm', rmsNorm({ x: input, weight: parameter('norm.weight') }, { epsilon }).y);
@@ -67,7 +67,7 @@ function scanAndGate(
   { u, low, A, B, C, z }: { u: Tensor; low: Tensor; A: Tensor; B: Tensor; C: Tensor; z: Tensor },
   { layer, sites, state, batch, spelledOut, parameter: own }: BlockContext<MambaSizes>,
 ): { gated: Tensor<Float>; scanState: Tensor<Float> } {
-  const parameter = (name: string): Tensor<Float> => own(`mixer.${name}`);
+  const parameter = (name: string): Tensor => own(`mixer.${name}`);
   const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, tensor.shape[2]!]); // (b l n) → (b l 1 n)
   const operands = { u, A, B: grouped(B), C: grouped(C), D: parameter('D'), initialState: state.scan, lengths: batch.lengthsTensor };
   if (!spelledOut && sites.quiet(`layers.${layer}.delta`, `layers.${layer}.scan`)) {

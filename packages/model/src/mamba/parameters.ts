@@ -1,5 +1,5 @@
 import type { ParameterSpec } from '../family.js';
-import { backboneParameters, constant, exact, free, stepBias, uniform, weight, type Fill } from '../initialize.js';
+import { backboneParameters, constant, exact, free, linearWeight, stepBias, uniform, weight, type Fill } from '../initialize.js';
 import type { MambaConfig, MambaSizes } from './config.js';
 
 /** All parameters of a Mamba model. */
@@ -25,12 +25,12 @@ export function mixerParameters(config: MambaSizes): Record<string, ParameterSpe
     'mixer.D': exact([d], constant(1)),
     'mixer.conv1d.weight': weight([d, 1, k], uniform(1 / Math.sqrt(k))),
     'mixer.conv1d.bias': config.useConvBias ? free([d], uniform(1 / Math.sqrt(k))) : undefined,
-    'mixer.in_proj.weight': weight([2 * d, m], uniform(1 / Math.sqrt(m))),
+    'mixer.in_proj.weight': linearWeight([2 * d, m], uniform(1 / Math.sqrt(m))),
     'mixer.in_proj.bias': config.useBias ? free([2 * d], constant(0)) : undefined,
-    'mixer.x_proj.weight': weight([r + 2 * n, d], uniform(1 / Math.sqrt(d))),
-    'mixer.dt_proj.weight': weight([d, r], uniform(1 / Math.sqrt(r))),
+    'mixer.x_proj.weight': linearWeight([r + 2 * n, d], uniform(1 / Math.sqrt(d))),
+    'mixer.dt_proj.weight': linearWeight([d, r], uniform(1 / Math.sqrt(r))),
     'mixer.dt_proj.bias': exact([d], stepBias(initialization)),
-    'mixer.out_proj.weight': weight([m, d], uniform(residual / Math.sqrt(d))),
+    'mixer.out_proj.weight': linearWeight([m, d], uniform(residual / Math.sqrt(d))),
     'mixer.out_proj.bias': config.useBias ? free([m], constant(0)) : undefined,
   };
 }

@@ -30,7 +30,7 @@ export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Config>): Lay
   const { innerSize: d, heads, headSize, groups: g, stateSize: n, convKernel: k, timeStepLimit, normGroups, epsilon } = model.config;
   const name = (site: string): string => `layers.${layer}.${site}`;
   const site = <T extends Tensor>(short: string, value: T): T => sites.pass(name(short), value);
-  const bias = (short: string): Tensor<Float> | undefined => optional(`${short}.bias`);
+  const bias = (short: string): Tensor | undefined => optional(`${short}.bias`);
   const grouped = (part: Tensor): Tensor => reshape(part, [...part.shape.slice(0, 2), g, n]);
   /** the first d of the convolution's channels have a site; B and C follow */
   const xPart = (short: string, all: Tensor): Tensor => {

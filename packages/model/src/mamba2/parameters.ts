@@ -1,5 +1,5 @@
 import type { ParameterSpec } from '../family.js';
-import { backboneParameters, constant, exact, free, stepBias, uniform, weight, type Fill } from '../initialize.js';
+import { backboneParameters, constant, exact, free, linearWeight, stepBias, uniform, weight, type Fill } from '../initialize.js';
 import type { Mamba2Config } from './config.js';
 
 /**
@@ -21,10 +21,10 @@ export function mamba2Parameters(config: Mamba2Config): Record<string, Parameter
     'mixer.dt_bias': exact([heads], stepBias(initialization)),
     'mixer.conv1d.weight': weight([convolved, 1, k], uniform(1 / Math.sqrt(k))),
     'mixer.conv1d.bias': config.useConvBias ? free([convolved], uniform(1 / Math.sqrt(k))) : undefined,
-    'mixer.in_proj.weight': weight([projected, m], uniform(1 / Math.sqrt(m))),
+    'mixer.in_proj.weight': linearWeight([projected, m], uniform(1 / Math.sqrt(m))),
     'mixer.in_proj.bias': config.useBias ? free([projected], constant(0)) : undefined,
     'mixer.norm.weight': free([d], constant(1)),
-    'mixer.out_proj.weight': weight([m, d], uniform(residual / Math.sqrt(d))),
+    'mixer.out_proj.weight': linearWeight([m, d], uniform(residual / Math.sqrt(d))),
     'mixer.out_proj.bias': config.useBias ? free([m], constant(0)) : undefined,
   });
 }

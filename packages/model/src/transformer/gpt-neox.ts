@@ -1,7 +1,7 @@
 import { add, gelu, linear, reshape, rotate, slice, Tensor } from '@hidden-attention/tensor';
 import type { BlockContext } from '../backbone.js';
 import type { ModelFamily, ParameterSpec } from '../family.js';
-import { backboneParameters, constant, free, normal, weight } from '../initialize.js';
+import { backboneParameters, constant, free, linearWeight, normal } from '../initialize.js';
 import type { BackboneNames } from '../names.js';
 import type { LayerResult } from '../recompute.js';
 import type { CacheState, LayerState } from '../state.js';
@@ -23,13 +23,13 @@ function parametersOf(config: TransformerConfig): Record<string, ParameterSpec> 
     'input_layernorm.bias': free([m], constant(0)),
     'post_attention_layernorm.weight': free([m], constant(1)),
     'post_attention_layernorm.bias': free([m], constant(0)),
-    'attention.query_key_value.weight': weight([3 * m, m], normal(range)),
+    'attention.query_key_value.weight': linearWeight([3 * m, m], normal(range)),
     'attention.query_key_value.bias': attentionBias ? free([3 * m], constant(0)) : undefined,
-    'attention.dense.weight': weight([m, m], normal(range)),
+    'attention.dense.weight': linearWeight([m, m], normal(range)),
     'attention.dense.bias': attentionBias ? free([m], constant(0)) : undefined,
-    'mlp.dense_h_to_4h.weight': weight([innerSize, m], normal(range)),
+    'mlp.dense_h_to_4h.weight': linearWeight([innerSize, m], normal(range)),
     'mlp.dense_h_to_4h.bias': free([innerSize], constant(0)),
-    'mlp.dense_4h_to_h.weight': weight([m, innerSize], normal(range)),
+    'mlp.dense_4h_to_h.weight': linearWeight([m, innerSize], normal(range)),
     'mlp.dense_4h_to_h.bias': free([m], constant(0)),
   };
   return backboneParameters(config, range, block, {

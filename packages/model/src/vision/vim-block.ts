@@ -59,7 +59,7 @@ function scanIn(
   { model, layer, sites, parameter, optional, spelledOut }: BlockContext<VimConfig, LayerState>,
 ): Tensor<Float> {
   const { stateSize: n, timeStepRank: r, convKernel: k, innerSize: d } = model.config;
-  const own = (name: string): Tensor<Float> => parameter(nameIn(direction, `mixer.${name}`));
+  const own = (name: string): Tensor => parameter(nameIn(direction, `mixer.${name}`));
   const fullName = (name: string): string => `layers.${layer}.${direction}.${name}`;
   const site = <T extends Tensor>(name: string, value: T): T => {
     if (sites.quiet(fullName(name))) return value;

@@ -1,7 +1,7 @@
 import { linear, negExp, reshape, reverse, rmsNorm, scope, silu, type Tensor } from '@hidden-attention/tensor';
 import { backboneSites, forwardBackbone, sitesOfLayer, type Backbone } from '../backbone.js';
 import type { BlockParts, ModelFamily, ParameterSpec, ScanDynamics } from '../family.js';
-import { constant, free, normal, weight } from '../initialize.js';
+import { constant, free, linearWeight, normal } from '../initialize.js';
 import { mixerParameters } from '../mamba/parameters.js';
 import type { Model } from '../model.js';
 import type { BackboneNames } from '../names.js';
@@ -21,7 +21,7 @@ function parametersOf(config: VimConfig): Record<string, ParameterSpec> {
   for (let layer = 0; layer < layers; layer++) for (const [name, spec] of block) all[names.layer(layer) + name] = spec;
   all['norm_f.weight'] = free([m], constant(1));
   const classes = head.kind === 'classifier' ? head.classes : 0;
-  return { ...all, 'head.weight': weight([classes, m], normal(0.02)), 'head.bias': free([classes], constant(0)) };
+  return { ...all, 'head.weight': linearWeight([classes, m], normal(0.02)), 'head.bias': free([classes], constant(0)) };
 }
 
 const scanSites = ['conv', 'u', 'delta', 'B', 'C', 'scan'];

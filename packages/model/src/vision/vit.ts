@@ -1,7 +1,7 @@
 import { add, gelu, linear, reshape, softmaxAttention, split, transpose, type Tensor } from '@hidden-attention/tensor';
 import { backboneSites, forwardBackbone, sitesOfLayer, type Backbone, type BlockContext } from '../backbone.js';
 import type { ModelFamily, ParameterSpec } from '../family.js';
-import { constant, free, normal, weight } from '../initialize.js';
+import { constant, free, linearWeight, normal } from '../initialize.js';
 import type { BackboneNames } from '../names.js';
 import type { LayerResult } from '../recompute.js';
 import type { LayerState } from '../state.js';
@@ -19,15 +19,15 @@ function parametersOf(config: VitConfig): Record<string, ParameterSpec> {
   const block: Record<string, ParameterSpec | undefined> = {
     'norm1.weight': free([m], constant(1)),
     'norm1.bias': free([m], constant(0)),
-    'attn.qkv.weight': weight([3 * m, m], normal(range)),
+    'attn.qkv.weight': linearWeight([3 * m, m], normal(range)),
     'attn.qkv.bias': qkvBias ? free([3 * m], constant(0)) : undefined,
-    'attn.proj.weight': weight([m, m], normal(residual)),
+    'attn.proj.weight': linearWeight([m, m], normal(residual)),
     'attn.proj.bias': free([m], constant(0)),
     'norm2.weight': free([m], constant(1)),
     'norm2.bias': free([m], constant(0)),
-    'mlp.fc1.weight': weight([innerSize, m], normal(range)),
+    'mlp.fc1.weight': linearWeight([innerSize, m], normal(range)),
     'mlp.fc1.bias': free([innerSize], constant(0)),
-    'mlp.fc2.weight': weight([m, innerSize], normal(residual)),
+    'mlp.fc2.weight': linearWeight([m, innerSize], normal(residual)),
     'mlp.fc2.bias': free([m], constant(0)),
   };
   const all = embeddingParameters(config);
@@ -38,7 +38,7 @@ function parametersOf(config: VitConfig): Record<string, ParameterSpec> {
     ...all,
     'norm.weight': free([m], constant(1)),
     'norm.bias': free([m], constant(0)),
-    'head.weight': weight([classes, m], normal(0.02)),
+    'head.weight': linearWeight([classes, m], normal(0.02)),
     'head.bias': free([classes], constant(0)),
   };
 }

@@ -1,6 +1,6 @@
 import { defineOp } from '../op.js';
 import { scope } from '../scope.js';
-import { commonType, sizeOf, type Float, type Tensor } from '../tensor.js';
+import { commonType, sizeOf, Tensor, type Float } from '../tensor.js';
 import { product } from './matmul.js';
 import { sumLeading } from './reduce.js';
 
@@ -12,6 +12,7 @@ const op = defineOp<In, { dtype?: Float | undefined }, { y: Tensor<Float> }>({
   forward({ x, weight, bias }, { dtype }, { axes }) {
     const { k, n } = axes as Record<'k' | 'n', number>;
     const leading = x.shape.slice(0, -1);
+    if (weight.dtype === 'i8') return { outputs: { y: linearInt8(x, weight, bias, [...leading, n], dtype) } };
     return { outputs: { y: scope(() => product(sizeOf(leading), n, k, x, false, weight, true, bias, dtype).view([...leading, n])) } };
   },
   gradient({ inputs: { x, weight, bias }, axes }, { y: dy }, needs) {
@@ -22,7 +23,7 @@ const op = defineOp<In, { dtype?: Float | undefined }, { y: Tensor<Float> }>({
       const type = commonType(x, weight); // a widened result does not make the products of its gradient wide
       const g = dy.dtype === type ? dy : dy.as(type);
       return {
-        x: needs('x') ? product(rows, k, n, g, false, weight, false).view(x.shape) : undefined,
+        x: needs('x') ? product(rows, k, n, g, false, weight.dtype === 'i8' ? weight.as('f32') : weight, false).view(x.shape) : undefined,
         weight: needs('weight') ? product(n, k, rows, g, true, x, false) : undefined,
         bias: bias && needs('bias') ? sumLeading(dy) : undefined,
       };
@@ -30,9 +31,18 @@ const op = defineOp<In, { dtype?: Float | undefined }, { y: Tensor<Float> }>({
   },
 });
 
+function linearInt8(x: Tensor, weight: Tensor, bias: Tensor | undefined, shape: number[], dtype: Float = 'f32'): Tensor<Float> {
+  const y = Tensor.empty(shape, x.device, dtype);
+  const [n, k] = weight.shape as [number, number];
+  const { handle: q, scales } = weight;
+  x.device.run('matmulInt8', { m: y.size / n, n, k, a: x.handle, q, scales, bias: bias?.handle, c: y.handle });
+  return y;
+}
+
 /**
  * x·weightᵀ (+ bias): x (… k), weight (n k), bias (n) → (… n). Sums are f32; the result has the type of x and weight, f32 where
- * they differ, unless `dtype` asks for another: a head's logits are wanted in f32.
+ * they differ, unless `dtype` asks for another: a head's logits are wanted in f32. A weight may be in int8 (`quantize`): it is then
+ * multiplied as it is stored, the result is f32, and gradients pass to x and bias only.
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options: { dtype?: Float } = {}): Tensor<Float> {
   return op({ x, weight, bias }, options).y;

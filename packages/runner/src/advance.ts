@@ -10,7 +10,7 @@ export interface Advanced {
 }
 
 /** Positions that one pass takes, all rows together: what it needs in memory is in proportion to them. */
-const positionsPerPass = 2048;
+export const positionsPerPass = 2048;
 
 /**
  * Reads ids into rows, any number into each: through the scan, in passes of a few thousand positions, so that memory does not

@@ -94,13 +94,18 @@ export class Decoder implements Disposable {
     return ids.map((_, row) => all.subarray(row * size, (row + 1) * size));
   }
 
-  /** Frees the state with the rest. */
-  dispose(): void {
+  /** Frees everything but the rows' state after the last step, which it gives back. */
+  release(): ModelState {
     this.#recording.dispose();
     this.#ids.dispose();
     this.#logits.dispose();
     for (const tensor of Object.values(this.#captured)) tensor.dispose();
-    disposeState(this.#state);
+    return this.#state;
+  }
+
+  /** Frees the state with the rest. */
+  dispose(): void {
+    disposeState(this.release());
   }
 
   [Symbol.dispose](): void {

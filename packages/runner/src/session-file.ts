@@ -10,7 +10,7 @@ export interface SessionState {
   /** number of ids so far */
   length: number;
   /** the ids that occur in it */
-  seen: ReadonlySet<number>;
+  seen: Set<number>;
   /** after the last id (v); null before the first */
   logits: Float32Array | null;
 }

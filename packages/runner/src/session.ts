@@ -13,16 +13,20 @@ import { readSession, writeSession, type SessionState } from './session-file.js'
  */
 export class Session implements Disposable {
   #at: SessionState;
-  #busy = false;
-  /** while it generates: where the state is, in place of `#at.state` */
+  /** ids behind `#at.state`: `#decoder` has read them, or they are to be read again */
+  #unread: number[];
+  /** while tokens are generated; it works on a copy, since forks share `#at.state` */
   #decoder: Decoder | undefined;
+  #busy = false;
 
   /** Use `createSession`, `fork` or `restoreSession`. */
   constructor(
     readonly model: Model,
     at: SessionState,
+    unread: readonly number[] = [],
   ) {
     this.#at = at;
+    this.#unread = [...unread];
   }
 
   /** Number of ids so far. */
@@ -41,22 +45,22 @@ export class Session implements Disposable {
    * @throws ModelError for no ids or ids out of range, RunnerError while another append is running
    */
   async append(ids: ArrayLike<number>, options: { signal?: AbortSignal } = {}): Promise<Float32Array> {
-    if (this.#busy) throw new RunnerError('the session is still reading; await the append before the next one');
     scope(() => void this.model.batch([ids]));
-    this.#busy = true;
-    try {
-      const { state, length, seen } = this.#settled();
-      const next = await advance(this.model, [ids], state, options.signal);
-      disposeState(state);
-      this.#at = { state: next.state, length: length + ids.length, seen: new Set([...seen, ...Array.from(ids)]), logits: next.logits[0]! };
-      return this.#at.logits!;
-    } finally {
-      this.#busy = false;
-    }
+    this.#settle();
+    return this.#alone(async () => {
+      await this.#catchUp();
+      const { state, logits } = await advance(this.model, [ids], this.#at.state, options.signal);
+      disposeState(this.#at.state);
+      const seen = new Set([...this.#at.seen, ...Array.from(ids)]);
+      this.#at = { state, length: this.length + ids.length, seen, logits: logits[0]! };
+      return logits[0]!;
+    });
   }
 
-  /** Continues the sequence; what it gives is part of it then. Options are those of `generate`; `row` is 0. */
-  generate(options: GenerateOptions): AsyncGenerator<GeneratedToken, void> {
+  /** Continues the sequence; what it gives is part of it then. Options are those of `generate`, without an observer; `row` is 0. */
+  generate(options: Omit<GenerateOptions, 'observer'>): AsyncGenerator<GeneratedToken, void> {
+    if ((options as GenerateOptions).observer)
+      throw new RunnerError('an observer follows a text from its first id on; use generate with the whole prompt');
     checkOptions(this.model, options);
     checkPositions(this.model, this.length, options.maxTokens);
     if (!this.#at.logits) throw new RunnerError('the session is empty; append at least one id before generating');
@@ -73,44 +77,22 @@ export class Session implements Disposable {
         yield token;
       }
     } finally {
-      if (this.#decoder) this.#settled();
+      this.#settle();
     }
-  }
-
-  /** Reads one id by a recorded step. */
-  async #step(id: number): Promise<void> {
-    if (this.#busy) throw new RunnerError('the session is still reading; await the append before the next one');
-    this.#busy = true;
-    try {
-      this.#decoder ??= new Decoder(this.model, selectRows(this.#at.state, [0])); // a copy: forks share the session's own
-      const [logits] = (await this.#decoder.step([id])) as [Float32Array];
-      const { state, length, seen } = this.#at;
-      this.#at = { state, length: length + 1, seen: new Set([...seen, id]), logits: logits.slice() };
-    } finally {
-      this.#busy = false;
-    }
-  }
-
-  /** Where the session stands, its state taken back from the recorded steps. */
-  #settled(): SessionState {
-    if (this.#decoder) {
-      disposeState(this.#at.state);
-      this.#at.state = selectRows(this.#decoder.state, [0]);
-      this.#decoder.dispose();
-      this.#decoder = undefined;
-    }
-    return this.#at;
   }
 
   /** Another session that goes on from here on its own. */
   fork(): Session {
-    const at = this.#settled();
-    return new Session(this.model, { ...at, state: forkState(at.state) });
+    this.#settle();
+    const { state, seen, ...rest } = this.#at;
+    return new Session(this.model, { ...rest, state: forkState(state), seen: new Set(seen) }, this.#unread);
   }
 
   /** Writes where the session stands to a safetensors file, for `restoreSession`. */
   async save(path: string): Promise<void> {
-    await writeSession(path, this.model, this.#settled());
+    using here = this.fork();
+    await here.#catchUp();
+    await writeSession(path, this.model, here.#at);
   }
 
   /** Frees the state. */
@@ -122,6 +104,63 @@ export class Session implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  async #alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#busy) throw new RunnerError('the session is still reading; await the append before the next one');
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Reads one id by a recorded step. */
+  #step(id: number): Promise<void> {
+    return this.#alone(async () => {
+      try {
+        this.#decoder ??= await this.#startDecoder();
+        const [logits] = await this.#decoder.step([id]);
+        this.#at.logits = logits!;
+      } catch (error) {
+        this.#decoder?.dispose(); // it may be half a step on; what it had read is read again
+        this.#decoder = undefined;
+        throw error;
+      }
+      this.#at.length++;
+      this.#at.seen.add(id);
+      this.#unread.push(id);
+    });
+  }
+
+  async #startDecoder(): Promise<Decoder> {
+    await this.#catchUp();
+    const copy = selectRows(this.#at.state, [0]);
+    try {
+      return new Decoder(this.model, copy);
+    } catch (error) {
+      disposeState(copy);
+      throw error;
+    }
+  }
+
+  /** Takes the state over from the decoder, unless it is in the middle of a step: then `#unread` tells what it has read. */
+  #settle(): void {
+    if (!this.#decoder || this.#busy) return;
+    disposeState(this.#at.state);
+    this.#at.state = this.#decoder.release();
+    this.#decoder = undefined;
+    this.#unread = [];
+  }
+
+  /** Reads what no decoder is there to have read: of a session that was forked in the middle of a step, or where a step failed. */
+  async #catchUp(): Promise<void> {
+    if (this.#unread.length === 0) return;
+    const { state } = await advance(this.model, [this.#unread], this.#at.state);
+    disposeState(this.#at.state);
+    this.#at.state = state;
+    this.#unread = [];
   }
 }
 

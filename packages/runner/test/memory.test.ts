@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createSession, generate, generateAll } from '../src/index.js';
+import { Batcher, createSession, generate, generateAll } from '../src/index.js';
 import { tinyModel } from './fixtures/models.js';
 
 // In a file of its own: here nothing but the tests' own work holds memory on the device, and nothing is left to the collector.
@@ -66,5 +66,56 @@ test('500 appends to a session hold memory flat; dispose gives it back, also aft
   expect(held()).toBe(own); // a fork shares the state until one of them goes on
   session.dispose();
   fork.dispose();
+  expect(held()).toBe(start);
+});
+
+test('tokens of a session hold memory flat; what it ends in is freed, also where it is left, forked or fails on the way', async () => {
+  const session = createSession(model);
+  await session.append([1]);
+  const own = held();
+  const seen = new Set<number>();
+  let count = 0;
+  for await (const { id } of session.generate({ maxTokens: 500, ignoreEos: true })) {
+    expect(id).toBeLessThan(23);
+    if (++count > 1) seen.add(held());
+    if (count === 250) session.fork().dispose();
+  }
+  expect(seen.size).toBe(1);
+  expect(held()).toBe(own);
+  for await (const { id } of session.generate({ maxTokens: 500, ignoreEos: true })) if (id >= 0) break;
+  expect(held()).toBe(own);
+  const failing = {
+    decoder: () => ({
+      push: (): string => {
+        throw new TypeError('no text');
+      },
+      end: () => '',
+    }),
+  };
+  await expect(session.generate({ maxTokens: 5, tokenizer: failing }).next()).rejects.toThrow(TypeError);
+  expect(held()).toBe(own);
+  session.dispose();
+  expect(held()).toBe(start);
+});
+
+test('a batcher holds nothing when its requests have ended, were left, or it is disposed of while they run', async () => {
+  const batcher = new Batcher(model, { maxRows: 2, promptPiece: 100 });
+  const endless = { maxTokens: 1_000_000, ignoreEos: true };
+  const idle = async (): Promise<void> => {
+    while (held() > start) await new Promise((resolve) => setImmediate(resolve));
+  };
+  for await (const { id } of batcher.submit([1, 2], endless)) if (id >= 0) break;
+  await idle();
+  const all = [[1], new Int32Array(1000).fill(3), [4, 5]].map(async (prompt) => {
+    let count = 0;
+    for await (const { id } of batcher.submit(prompt, { maxTokens: 20, ignoreEos: true })) count += Math.sign(id + 1);
+    return count;
+  });
+  expect(await Promise.all(all)).toEqual([20, 20, 20]);
+  await idle();
+  const streams = [[1], new Int32Array(1_000_000).fill(3), [2]].map((prompt) => batcher.submit(prompt, endless));
+  await streams[0]!.next();
+  expect(held()).toBeGreaterThan(start);
+  await batcher.dispose();
   expect(held()).toBe(start);
 });

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CheckpointError, readSafetensors, writeSafetensors, type SafetensorsInput } from '@hidden-attention/checkpoint';
 import { createModel } from '@hidden-attention/model';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Decoder } from '../src/decoder.js';
 import { createSession, generateAll, restoreSession, RunnerError, type GeneratedToken, type Session } from '../src/index.js';
 import { expectClose, tiny, tinyModel } from './fixtures/models.js';
 
@@ -13,9 +14,10 @@ const options = { maxTokens: 15, temperature: 1.3, seed: 9, ignoreEos: true, rep
 let folder: string;
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'session-'))));
 afterAll(() => rmSync(folder, { recursive: true }));
+afterEach(() => void vi.restoreAllMocks());
 
-async function sessionOf(ids: number[]): Promise<Session> {
-  const session = createSession(model);
+async function sessionOf(ids: number[], of = model): Promise<Session> {
+  const session = createSession(of);
   await session.append(ids);
   return session;
 }
@@ -65,6 +67,116 @@ describe('generate', () => {
   test('an empty session and bad options are refused at once', () => {
     expect(() => createSession(model).generate(options)).toThrow(/the session is empty/);
     expect(() => createSession(model).generate({ maxTokens: 0 })).toThrow(/maxTokens is 0/);
+    const observed = { maxTokens: 1, observer: { sites: [], see: () => undefined } };
+    expect(() => createSession(model).generate(observed)).toThrow(/observer follows a text from its first id on/);
+  });
+});
+
+const gpt2 = createModel(
+  { model_type: 'gpt2', vocab_size: 23, n_embd: 16, n_layer: 2, n_head: 4, n_positions: 160, initializer_range: 0.4 },
+  { seed: 2 },
+);
+describe.each([
+  ['mamba', model],
+  ['gpt2', gpt2],
+] as const)('between two tokens that a session of a %s generates', (name, own) => {
+  const path = (): string => join(folder, `${name}.safetensors`);
+  const long = { ...options, maxTokens: 100 };
+  /** That a session stands behind `ids`, the text that it began with included. */
+  async function expectBehind(session: Session, ids: number[]): Promise<void> {
+    expect(session.length).toBe(ids.length);
+    expectClose(session.logits!, await createSession(own).append(ids));
+    expectClose(await session.append([7]), await createSession(own).append([...ids, 7]));
+  }
+
+  test('it can be forked and saved; neither changes what comes, nor is changed by it', async () => {
+    const session = await sessionOf(text, own);
+    const before = session.fork();
+    const others: { session: Session; ids: number[] }[] = [];
+    const ids = [...text];
+    for await (const { id } of session.generate(long)) {
+      ids.push(id);
+      if (ids.length % 30 > 0) continue;
+      others.push({ session: session.fork(), ids: [...ids] });
+      await session.save(path());
+      others.push({ session: await restoreSession(own, path()), ids: [...ids] });
+    }
+    expect(others.length).toBe(6);
+    expect([ids.slice(11)]).toEqual(await generateAll(own, [text], long));
+    for (const { session, ids } of [...others, { session: before, ids: text }]) await expectBehind(session, ids);
+    await expectBehind(session, ids);
+  });
+
+  test('and in the middle of a step it can be, too: as it was before the step', async () => {
+    const session = await sessionOf(text, own);
+    const tokens = session.generate(long);
+    const ids = [...text];
+    for (let i = 0; i < 5; i++) ids.push((await tokens.next()).value!.id);
+    const step = tokens.next();
+    const fork = session.fork();
+    const saved = session.save(path());
+    await expect(session.append([1])).rejects.toThrow(/still reading/);
+    const after = [...ids, (await step).value!.id];
+    await saved;
+    await expectBehind(await restoreSession(own, path()), ids);
+    expect([await tokensOf(fork, { temperature: 0 })]).toEqual(await generateAll(own, [ids], { ...options, temperature: 0 }));
+    await tokens.return(undefined);
+    await expectBehind(session, after);
+  });
+
+  test('it can be left, aborted, appended to, or continued by another loop', async () => {
+    const session = await sessionOf(text, own);
+    const ids = [...text];
+    for await (const { id } of session.generate(long)) if (ids.push(id) === 15) break;
+    const stop = new AbortController();
+    const aborted = (async () => {
+      for await (const { id } of session.generate({ ...long, signal: stop.signal }))
+        if (ids.push(id) === 20) stop.abort(new Error('enough'));
+    })();
+    await expect(aborted).rejects.toThrow('enough');
+    const tokens = session.generate(long);
+    ids.push((await tokens.next()).value!.id);
+    await session.append([5, 6]);
+    ids.push(5, 6);
+    for await (const { id } of session.generate({ ...long, maxTokens: 3 })) ids.push(id);
+    ids.push((await tokens.next()).value!.id);
+    await tokens.return(undefined);
+    await expectBehind(session, ids);
+  });
+
+  test('it stands where its last token left it when the next one fails, in choosing, in recording or in a step', async () => {
+    const session = await sessionOf(text, own);
+    const ids = [...text];
+    const run = async (more: object = {}): Promise<void> => {
+      for await (const { id } of session.generate({ ...long, ...more })) ids.push(id);
+    };
+    let pushes = 0;
+    const push = (): string => {
+      if (++pushes > 3) throw new Error('no such character');
+      return '';
+    };
+    await expect(run({ tokenizer: { decoder: () => ({ push, end: () => '' }) } })).rejects.toThrow('no such character');
+    expect(session.length).toBe(14);
+
+    vi.spyOn(own, 'forward').mockImplementation(() => {
+      throw new RangeError('no memory');
+    });
+    await expect(run()).rejects.toThrow('no memory');
+    vi.restoreAllMocks();
+
+    const { step } = Decoder.prototype;
+    let steps = 0;
+    vi.spyOn(Decoder.prototype, 'step').mockImplementation(async function (this: Decoder, next) {
+      const logits = await step.call(this, next);
+      if (++steps > 4) throw new Error('the device failed');
+      return logits;
+    });
+    await expect(run()).rejects.toThrow('the device failed');
+    vi.restoreAllMocks();
+    expect(session.length).toBe(18);
+    const fork = session.fork();
+    await session.save(path());
+    for (const one of [fork, await restoreSession(own, path()), session]) await expectBehind(one, ids);
   });
 });
 

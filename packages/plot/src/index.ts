@@ -7,17 +7,13 @@ export { tokenStrip, tokenStripHtml, type StripLayout, type TokenStrip, type Wor
 export { encodePng } from './png.js';
 export { heatmap, type Heatmap } from './heatmap.js';
 export { layerGrid, type LayerGrid } from './grid.js';
-export {
-  filmCss,
-  imageFigure,
-  imageOverlay,
-  layerFilm,
-  layerStrip,
-  patchName,
-  type ImageFigure,
-  type ImageOverlay,
-  type LayerStrip,
-} from './overlay.js';
+export { imageOverlay, type ImageOverlay } from './image/overlay.js';
+export { overlayPng } from './image/overlay-png.js';
+export { imageFigure, type ImageFigure } from './image/figure.js';
+export { layerStrip, type LayerStrip } from './image/layers.js';
+export { layerAnimation, type LayerAnimation } from './image/animation.js';
+export { filmCss, layerFilm } from './image/film.js';
+export { patchName, type Grid, type PatchMap } from './image/patches.js';
 export { curves, type Curves, type Series } from './curves.js';
 export { explanationReport } from './report/html.js';
 export { explanationSvg } from './report/svg.js';

@@ -28,7 +28,7 @@ export function completenessSentence({ certificate }: ReportMap): string | undef
 /** How to read the sign of this map's scores, in words for people. */
 function signSentence({ signed, certificate }: ReportMap, unit: Unit): string {
   if (!signed)
-    return `Scores here are sizes: a darker ${unit} weighs more. They do not say whether it speaks for the answer or against it.`;
+    return `Scores here are sizes: ${unit === 'patch' ? 'a patch with more colour' : `a darker ${unit}`} weighs more. They do not say whether it speaks for the answer or against it.`;
   return certificate.completeness
     ? `The sign counts: a positive ${unit} speaks for the answer, a negative one against it, and its score is how much it adds to the logit.`
     : 'Scores here have a sign. Unlike in a map whose scores add up to the answer, a minus need not mean “against the answer”.';
@@ -59,7 +59,7 @@ export function certificateHtml(map: ReportMap, unit: Unit = 'word'): string {
   }
   const list = rows.map(([name, value]) => element('dt', {}, escapeText(name)) + element('dd', {}, escapeText(value)));
   return [
-    '<h5>Can the picture be trusted?</h5>',
+    `<h5>Can the ${unit === 'patch' ? 'map' : 'picture'} be trusted?</h5>`,
     element('ul', { class: 'certificate' }, items.map((item) => element('li', {}, escapeText(item))).join('')),
     element('details', {}, `<summary>The figures behind it</summary>${element('dl', {}, list.join(''))}`),
   ].join('\n');

@@ -1,6 +1,7 @@
 import { checkApart, checkScores, checkSpans } from '../check.js';
-import { checkPicture } from '../overlay.js';
+import { checkPicture } from '../image/picture.js';
 import { plural } from './unit.js';
+import { checkGrid } from '../image/patches.js';
 import type { Check, Report, ReportMap, ReportResult } from './types.js';
 
 function finite(where: string, value: number): void {
@@ -58,8 +59,11 @@ export function checkReport(report: Report): void {
     finite(`${where}.target.logit`, result.target.logit);
     result.alternatives?.forEach((other, index) => probability(`${where}.alternatives[${index}].probability`, other.probability));
     const { position, tokens, grid, picture } = result;
-    if (grid) checkPicture(`${where}.picture`, picture ?? 'missing');
-    else if (position !== null && !(Number.isInteger(position) && position >= 0 && position < tokens.length))
+    if (grid) {
+      checkGrid(`${where}.grid`, grid);
+      checkPicture(`${where}.picture`, picture ?? 'missing');
+    }
+    if (!grid && position !== null && !(Number.isInteger(position) && position >= 0 && position < tokens.length))
       throw new RangeError(`${where}.position is ${position}; it needs a token's number, 0 to ${tokens.length - 1}, or null`);
     if (result.text !== null) checkSpans(`${where}.tokens`, tokens, result.text);
     result.maps.forEach((map, index) => checkMap(`${where}.maps[${index}]`, map, result));

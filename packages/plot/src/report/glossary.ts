@@ -33,17 +33,40 @@ const TERMS: readonly (readonly [string, string])[] = [
 /** What is said otherwise on a page about pictures. */
 const OF_IMAGES: ReadonlyMap<string, readonly [string, string]> = new Map([
   [
+    'Mamba',
+    [
+      'Vision Mamba and ViT',
+      'Two kinds of neural networks for pictures. Both cut the picture into patches. A Vision Mamba reads them one by one, row after row and then back again, and carries a memory along: at each step it decides how much to keep and how much of the new patch to write down. A ViT compares all patches with each other at once.',
+    ],
+  ],
+  [
     'Token',
     [
       'Patch',
-      'The piece of a picture a model reads at a time: a small square. Scores are computed per patch. Some models have one more place, the class token, which collects the answer.',
+      'The piece of a picture a model reads at a time: a small square, named by its row and column. A model may have one more place that belongs to no patch, the class token: there it collects its answer.',
+    ],
+  ],
+  ['Layer', ['Layer', 'A model is a stack of layers. Each passes over the whole picture and hands its result to the next.']],
+  [
+    'Hidden attention',
+    [
+      'Hidden attention',
+      'How strongly a layer’s result at one place depends on each other place. A ViT layer computes such a table. A Mamba layer has none inside; but its memory, with its decisions held fixed, works out to exactly such a table, and that is where the maps called “attention” come from.',
+    ],
+  ],
+  ['Score', ['Score', 'The number a map gives to a patch. Only its size relative to the other scores of the same map means something.']],
+  [
+    'Bias',
+    [
+      'Bias',
+      'A constant inside the model that adds to the answer whatever the picture shows. In maps that add up, its share is listed apart, with that of the class token.',
     ],
   ],
   [
     'Random words',
     [
       'Random patches',
-      'Blacking out any part of a picture can change an answer. A map has shown something only if its patches change it more than patches drawn by lot.',
+      'To remove a patch is to make it black. Making any patches black can change an answer. A map has shown something only if its patches change it more than patches drawn by lot.',
     ],
   ],
 ]);

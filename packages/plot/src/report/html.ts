@@ -3,6 +3,7 @@ import { named, shorten } from '../names.js';
 import { parameterText, percent } from '../numbers.js';
 import { checkReport } from './check-report.js';
 import { glossary } from './glossary.js';
+import { definedPictures, isImage, thumbnail } from './images.js';
 import { answerName, readable } from './reading.js';
 import { section } from './section.js';
 import { pageStyle } from './style.js';
@@ -12,26 +13,25 @@ import type { Report, ReportResult } from './types.js';
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 function shortText(result: ReportResult): string {
-  if (result.grid) return `picture ${result.index + 1}`;
   return shorten(readable(result).text.trim().replace(/\s+/g, ' '), 60);
 }
 
 function contents({ results, model }: Report): string {
   const items = results.map((result, row) => {
-    const name = result.grid ? shortText(result) : `“${shortText(result)}”`;
+    const name = isImage(result) ? `${thumbnail(result)}Picture ${row + 1}` : escapeText(`“${shortText(result)}”`);
     const found = `${answerName(result, model.task)}, ${percent(result.target.probability)}`;
     return element(
       'li',
       {},
-      `${element('a', { href: `#result-${row}` }, escapeText(name))} ${element('span', { class: 'quiet' }, escapeText(`→ ${found}`))}`,
+      `${element('a', { href: `#result-${row}` }, name)} ${element('span', { class: 'quiet' }, escapeText(`→ ${found}`))}`,
     );
   });
-  const what = results[0]!.grid ? 'pictures' : 'texts';
-  return element('nav', { 'aria-label': `The ${what}` }, `<h2>${results.length} ${what}</h2><ol>${items.join('')}</ol>`);
+  const [label, what] = results.some(isImage) ? ['Pictures', 'pictures'] : ['Texts', 'texts'];
+  return element('nav', { 'aria-label': label }, `<h2>${results.length} ${what}</h2><ol>${items.join('')}</ol>`);
 }
 
 function modelLine({ model, results }: Report): string {
-  const sorts = results[0]!.grid ? 'sorts pictures into classes' : 'sorts texts into classes';
+  const sorts = results.some(isImage) ? 'sorts pictures into classes' : 'sorts texts into classes';
   const kind = model.task === 'classification' ? sorts : 'predicts how a text goes on';
   const layers = `${model.layers} layer${model.layers === 1 ? '' : 's'}`;
   const words = `The model ${model.name} ${kind}. It is of the ${model.family} family and has ${layers} and ${parameterText(model.parameters)} parameters.`;
@@ -39,7 +39,7 @@ function modelLine({ model, results }: Report): string {
 }
 
 /**
- * A report as one self-contained HTML page: the text, the answer and its probability, the maps side by side with what each means, its check
+ * A report as one self-contained HTML page: the text or picture, the answer and its probability, the maps side by side with what each means, its check
  * and its certificate, and a glossary. It opens without a network, holds no script, and adapts to narrow, dark and printed pages.
  * @throws RangeError naming the field that cannot be drawn (`results[0].maps[2].scores[17] is NaN`).
  */
@@ -50,13 +50,8 @@ export function explanationReport(report: Report): string {
   const question = model.task === 'classification' ? 'Why did the model answer so?' : 'Why did the model expect this?';
   const title = single ? `${named(answerName(results[0]!, model.task))}: ${question}` : question;
   const sections = results.map((result, row) => {
-    const heading = single
-      ? ''
-      : element(
-          'h2',
-          {},
-          result.grid ? `Picture ${row + 1}` : `<span class="quiet">Text ${row + 1}</span> ${escapeText(shortText(result))}`,
-        );
+    const name = isImage(result) ? `Picture ${row + 1}` : `<span class="quiet">Text ${row + 1}</span> ${escapeText(shortText(result))}`;
+    const heading = single ? '' : element('h2', {}, name);
     return section(result, model.task, `result-${row}`, heading);
   });
   const made = `Made by hidden-attention ${version}${created ? `, ${created}` : ''}.`;
@@ -66,13 +61,13 @@ export function explanationReport(report: Report): string {
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
     '<meta name="color-scheme" content="light dark">',
     `<title>${escapeText(title)}</title>`,
-    `<style>${pageStyle()}</style>`,
+    `<style>${pageStyle(results.some(isImage))}</style>`,
   ];
   const body = [
-    `<header class="page"><h1>${question}</h1>${modelLine(report)}</header>`,
+    `${definedPictures(report)}<header class="page"><h1>${question}</h1>${modelLine(report)}</header>`,
     ...(single ? [] : [contents(report)]),
     `<main>${sections.join('\n')}</main>`,
-    glossary(results[0]!.grid !== undefined),
+    glossary(results.some(isImage)),
     `<footer>${escapeText(made)}</footer>`,
   ];
   return `<!doctype html>\n<html lang="en">\n<head>\n${head.join('\n')}\n</head>\n<body>\n${body.join('\n')}\n</body>\n</html>\n`;

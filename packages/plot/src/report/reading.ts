@@ -1,7 +1,7 @@
 import type { Token } from '../spans.js';
 import { named } from '../names.js';
 import { percent } from '../numbers.js';
-import { patchName } from '../overlay.js';
+import { patchName } from '../image/patches.js';
 import type { Report, ReportMap, ReportResult, ReportSpan } from './types.js';
 import type { Unit } from './unit.js';
 
@@ -49,9 +49,11 @@ export function answerSentence(result: ReportResult, task: Report['model']['task
   return `The model answers ${name} and is ${confidence(target.probability)}: it gives this answer a probability of ${chance}.`;
 }
 
-/** A word (or token) of a map with its rank, biggest score first. */
+/** A word (or token, or patch) of a map with its rank, biggest score first. */
 export interface RankedWord {
   readonly text: string;
+  /** Its number in the map: which word, token or patch. */
+  readonly place: number;
   readonly score: number;
   /** |score| as a share of all |scores| of the map. */
   readonly share: number;
@@ -73,7 +75,7 @@ export function topWords(map: ReportMap, result: ReportResult, count: number): {
   const { spans, text } = mapSpans(map, result);
   const total = spans.reduce((sum, { score }) => sum + Math.abs(score), 0);
   const ranked = spans
-    .map(({ start, end, score }) => ({ text: text.slice(start, end), score, share: total > 0 ? Math.abs(score) / total : 0 }))
+    .map(({ start, end, score }, place) => ({ text: text.slice(start, end), place, score, share: total > 0 ? Math.abs(score) / total : 0 }))
     .filter((word) => word.text.trim())
     .sort((a, b) => b.score - a.score);
   return {

@@ -4,6 +4,7 @@ import { named } from '../names.js';
 import { percent } from '../numbers.js';
 import { card } from './card.js';
 import { checkBars } from './check-chart.js';
+import { isImage, sourcePicture } from './images.js';
 import { answerName, answerSentence, readable } from './reading.js';
 import { leadSentence } from './lead.js';
 import type { Report, ReportResult } from './types.js';
@@ -12,13 +13,9 @@ import { verdict } from './verdict.js';
 
 type Task = Report['model']['task'];
 
-/** The text as the model got it; what comes after the position asked about is marked as unread. */
+/** The text or the picture as the model got it; what comes after the position asked about is marked as unread. */
 function source(result: ReportResult): string {
-  if (result.picture !== undefined) {
-    const [rows, columns] = result.grid!;
-    const note = `<p class="quiet">As the model saw it; it reads the picture in ${rows} × ${columns} patches.</p>`;
-    return element('img', { class: 'picture', src: result.picture, alt: 'The picture that the model was given' }) + note;
-  }
+  if (isImage(result)) return sourcePicture(result);
   const { text, tokens } = readable(result);
   const last = result.position === null ? undefined : tokens[result.position];
   const end = last?.end ?? text.length;
@@ -54,23 +51,26 @@ function answer(result: ReportResult, task: Task): string {
 }
 
 /** How to read the colours, with a legend of each palette in use. */
-function howToRead({ maps, grid }: ReportResult): string {
+function howToRead(result: ReportResult): string {
+  const { maps } = result;
+  const image = isImage(result);
+  const over = image ? 'picture' : 'paper';
   const parts = [
-    grid
-      ? 'Each map colours the same picture by how much a patch counted, in its own way of counting; the thicker the colour, the more. Point at a patch for its score.'
+    image
+      ? 'Each map colours the same picture by how much a patch counted, in its own way of counting: the thicker the colour, the more. The picture is pale below, so that the colours show on its dark and its light parts alike. Point at a patch for its place and score.'
       : 'Each map colours the same text by how much a word counted, in its own way of counting. Words without colour have no weight. Point at a word for its score.',
   ];
   if (maps.some(({ signed }) => signed)) {
-    const legend = legendHtml({ signed: true, limit: 1, ends: ['below zero', 'above zero'] });
+    const legend = legendHtml({ signed: true, limit: 1, over, ends: ['below zero', 'above zero'] });
     parts.push(
-      grid
-        ? `${legend} Orange patches have positive scores, blue ones negative.`
+      image
+        ? `${legend} Orange patches have positive scores; blue ones, marked with a dash, negative ones.`
         : `${legend} Orange words have positive scores; blue, dashed underlined words negative ones.`,
     );
   }
   if (maps.some(({ signed }) => !signed)) {
-    const legend = legendHtml({ signed: false, limit: 1, ends: ['no weight', 'most weight'] });
-    parts.push(`${legend} In maps without signs, darker green means more weight.`);
+    const legend = legendHtml({ signed: false, limit: 1, over, ends: [image ? 'least weight' : 'no weight', 'most weight'] });
+    parts.push(`${legend} In maps without signs, ${image ? 'more' : 'darker'} green means more weight.`);
   }
   return element('div', { class: 'how' }, `<h4>How to read this</h4>${parts.map((part) => `<div>${part}</div>`).join('')}`);
 }
@@ -112,15 +112,16 @@ function glance({ maps }: ReportResult, key: string): string {
 /** The section of one input: its text, the answer, and the maps. `key` is unique in the page. */
 export function section(result: ReportResult, task: Task, key: string, heading: string): string {
   const cards = result.maps.map((map, index) => card(map, result, `${key}-map-${index}`));
-  const pieces = result.grid ? 'patches' : 'words';
+  const pieces = isImage(result) ? 'patches' : 'words';
   const question = task === 'classification' ? `Which ${pieces} made it answer so?` : `Which ${pieces} made it expect that?`;
   const maps =
     cards.length > 0
       ? `<h3>${question}</h3>${element('p', { class: 'lead' }, escapeText(leadSentence(result)))}${howToRead(result)}${glance(result, key)}<div class="cards">${cards.join('\n')}</div>`
       : '<p>No map was asked for.</p>';
   const top = [
-    element('div', { class: 'text' }, `<h3>The ${result.grid ? 'picture' : 'text'}</h3>${source(result)}`),
+    element('div', { class: 'text' }, `<h3>The ${isImage(result) ? 'picture' : 'text'}</h3>${source(result)}`),
     element('div', { class: 'outcome' }, `<h3>The answer</h3>${answer(result, task)}`),
   ];
-  return element('section', { id: key }, `${heading}<div class="top">${top.join('')}</div>${maps}`);
+  const kind = isImage(result) ? 'top seen' : 'top';
+  return element('section', { id: key }, `${heading}<div class="${kind}">${top.join('')}</div>${maps}`);
 }

@@ -1,6 +1,7 @@
 import { PALETTE } from '../color.js';
 import { tokenStripCss } from '../levels.js';
-import { filmCss } from '../overlay.js';
+import { filmCss } from '../image/film.js';
+import { pictureLegendCss } from '../legend.js';
 
 function variables(scheme: 'light' | 'dark'): string {
   const { zero, ink, positive, negative, unsigned } = PALETTE[scheme];
@@ -36,10 +37,6 @@ nav ol{margin:0;padding-left:1.4rem}
 .top{display:grid;grid-template-columns:minmax(0,3fr) minmax(0,2fr);gap:1.5rem 3rem;margin-bottom:2.5rem}
 .source{margin:0;padding:1rem 1.2rem;max-height:27rem;overflow:auto;background:var(--sheet);border:1px solid var(--line);border-radius:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}
 .unread{opacity:.6}
-.picture{display:block;width:min(100%,20rem);image-rendering:pixelated;border:1px solid var(--line);border-radius:.4rem}
-.overlay{color:var(--ink);overflow-x:auto}
-.overlay svg{display:block;max-width:100%;height:auto}
-.overlay text{fill:var(--quiet)}
 .big{margin:0 0 .4rem;line-height:1.1;display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .9rem}
 .answer{font:600 clamp(2.2rem,6vw,3.2rem)/1.1 ui-serif,Georgia,"Times New Roman",serif;overflow-wrap:anywhere}
 .probability{font-size:1.5rem;color:var(--quiet)}
@@ -113,13 +110,44 @@ dd{margin:0 0 .4rem;overflow-wrap:anywhere}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
 `;
 
-/** The style rules of a report page. */
-export function pageStyle(): string {
+/** What pages about pictures need besides. */
+const PICTURES = `
+.defined{position:absolute}
+@media (min-width:46rem){.seen{grid-template-columns:minmax(0,22rem) minmax(0,1fr)}}
+.overlay{margin:0}
+.overlay svg{display:block;max-width:100%;height:auto}
+.overlay text{fill:var(--quiet)}
+.overlay rect:not(.minus):hover{stroke:#000;stroke-width:1.5}
+figcaption{margin-top:.5rem;max-width:22rem}
+.seen~.cards>.card{container-type:inline-size}
+.looks{display:grid;grid-template-columns:minmax(0,15.5rem) minmax(0,1fr);gap:0 1.2rem;align-items:start}
+@container (max-width:28rem){.looks{grid-template-columns:minmax(0,1fr)}}
+.looks .legend{display:flex;flex-wrap:wrap;justify-content:space-between;gap:.15rem .4rem;margin:.5rem 0 0 1.1rem;max-width:19rem;font-size:.78rem}
+.looks .legend-bar{order:-1;width:100%}
+.looks .word-lists{grid-template-columns:minmax(0,1fr)}
+.looks th{display:flex;align-items:center;gap:.5rem;white-space:nowrap;padding:.2rem .4rem .2rem 0}
+.looks table{font-size:.88rem}
+.looks .bars{width:auto;min-width:1.4rem}
+.looks .views>label{white-space:nowrap;margin-right:.5rem}
+.looks .figure{padding-right:.4rem}
+.looks td{vertical-align:middle}
+.crop{flex:none;border-radius:.2rem}
+.crop .outer{stroke:#fff;stroke-width:3}
+.crop .inner{stroke:#000;stroke-width:1.25}
+.layers{list-style:none;margin:.5rem 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(7rem,1fr));gap:.8rem}
+.layers svg{display:block;width:100%;height:auto;margin-bottom:.2rem}
+.layers small{display:block}
+.thumbnail{vertical-align:middle;margin:.15rem .6rem .15rem 0}
+.film text{fill:var(--quiet)}
+`;
+
+/** The style rules of a report page; those of pictures only where there are some. */
+export function pageStyle(pictures: boolean): string {
   return [
     `:root{color-scheme:light dark;${variables('light')}}`,
     `@media screen and (prefers-color-scheme:dark){:root{${variables('dark')}}}`,
     LAYOUT.trim(),
     tokenStripCss(),
-    filmCss(),
+    ...(pictures ? [PICTURES.trim(), pictureLegendCss(), filmCss()] : []),
   ].join('\n');
 }

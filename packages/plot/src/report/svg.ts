@@ -3,11 +3,14 @@ import { element } from '../markup.js';
 import { label, paragraph, QUIET, stack, svgDocument, INK, type Drawing } from '../drawing.js';
 import { legendDrawing } from '../legend.js';
 import { percent } from '../numbers.js';
-import { imageFigureDrawing, overlayDrawing, overlayEnds } from '../overlay.js';
+import { relativeLegend } from '../image/figure.js';
+import { pictureDefinitions } from '../image/picture.js';
 import { tokenStripDrawing } from '../tokens.js';
 import { checkBars, fullWidth } from './check-chart.js';
 import { checkReport } from './check-report.js';
+import { isImage } from './images.js';
 import { answerSentence, mapSpans } from './reading.js';
+import { imageSection } from './svg-images.js';
 import type { Check, Report, ReportMap, ReportResult } from './types.js';
 import { verdict } from './verdict.js';
 
@@ -41,9 +44,8 @@ function mapDrawing(map: ReportMap, result: ReportResult): Drawing {
   const limit = robustLimit(scores);
   const { signed } = map;
   const source = { text, signed, limit };
-  const strip = result.grid
-    ? overlayDrawing({ picture: result.picture!, grid: result.grid, scores, signed, limit, width: 224 })
-    : unit === 'word'
+  const strip =
+    unit === 'word'
       ? tokenStripDrawing({ ...source, words: spans }, { columns: COLUMNS, fontSize: FONT_SIZE })
       : tokenStripDrawing(
           { ...source, scores, tokens: spans.map(({ start, end }, index) => ({ start, end, text: result.tokens[index]!.text })) },
@@ -57,12 +59,7 @@ function mapDrawing(map: ReportMap, result: ReportResult): Drawing {
       paragraph(`${map.title}${variant}`, WIDTH, { size: 15, weight: 600 }),
       paragraph(map.summary, WIDTH, { size: 12, fill: QUIET }),
       strip,
-      legendDrawing({
-        signed,
-        limit,
-        clipped: scores.some((score) => Math.abs(score) > limit),
-        ...(result.grid ? overlayEnds(scores, signed, limit) : {}),
-      }),
+      legendDrawing({ signed, limit, clipped: scores.some((score) => Math.abs(score) > limit) }),
       ...(check && judged ? [paragraph(`${judged.sign} ${judged.sentence}`, WIDTH), checkDrawing(check)] : []),
     ],
     8,
@@ -71,26 +68,23 @@ function mapDrawing(map: ReportMap, result: ReportResult): Drawing {
 
 /**
  * A report as one SVG picture: a section per input row with its text, the answer and its probability, each map with its legend and check.
+ * Of images: a row each with the picture, the answer, and all maps side by side with their checks.
  * @throws RangeError naming the field that cannot be drawn.
  */
 export function explanationSvg(report: Report): string {
   checkReport(report);
   const { results, model } = report;
+  const images = results.filter(isImage);
   const sections = results.map((result, row) => {
-    const heading = results.length > 1 ? `${result.grid ? 'Picture' : 'Text'} ${row + 1} of ${results.length}. ` : '';
+    const heading = results.length > 1 ? `${isImage(result) ? 'Picture' : 'Text'} ${row + 1} of ${results.length}. ` : '';
+    if (isImage(result)) return imageSection(result, model.task, heading);
     const sentence = paragraph(`${heading}${answerSentence(result, model.task)}`, WIDTH, { size: 16, weight: 600 });
-    const { grid, picture, maps } = result;
-    if (grid) {
-      const shown = maps.map(({ title, variant, scores, signed }) => ({
-        title: variant === 'paper' ? title : `${title} (${variant})`,
-        grid,
-        scores,
-        signed,
-      }));
-      const figure = imageFigureDrawing({ rows: [{ picture: picture!, name: 'the picture', maps: shown }], width: 128 });
-      return stack([sentence, figure, ...maps.map((map) => mapDrawing(map, result))], 26);
-    }
-    return stack([sentence, ...maps.map((map) => mapDrawing(map, result))], 26);
+    return stack([sentence, ...result.maps.map((map) => mapDrawing(map, result))], 26);
   });
-  return svgDocument(stack(sections, 48), `What ${model.name} answered, and why`, 24);
+  const all = stack(
+    [...sections, ...(images.length > 0 ? [relativeLegend(images.flatMap(({ maps }) => maps))] : [])],
+    images.length > 0 ? 34 : 48,
+  );
+  const body = images.length > 0 ? pictureDefinitions(images) + all.body : all.body;
+  return svgDocument({ ...all, body }, `What ${model.name} answered, and why`, 24);
 }

@@ -11,10 +11,17 @@ const tokenizer = byteTokenizer(
 const spam = classifier('mean');
 const language = smallModel();
 
-describe('a classifier explains a text by every method', () => {
+describe('a classifier explains a text by several methods', () => {
   let results: Explanation[];
   beforeAll(async () => {
-    results = await explain({ model: spam, tokenizer, input: text, target: 'spam' });
+    const ofThePaper = ['raw', 'rollout', 'mamba-attribution'].flatMap((name) => [name, `${name}:released`]);
+    results = await explain({
+      model: spam,
+      tokenizer,
+      input: text,
+      target: 'spam',
+      methods: [...ofThePaper, 'gradient-x-input', 'decomposition'],
+    });
   });
   test('the answer', async () => {
     const [result] = results;

@@ -1,0 +1,37 @@
+// node scripts/method-pages.mjs [--pictures [METHOD…]]: writes docs/methods/README.md out of the registry, and draws the pictures of
+// methods (all, or those named) with the command from a shipped model.
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { methodIndex } from './method-index.mjs';
+import { root } from './setup.mjs';
+
+const cli = join(root, 'packages/cli');
+const require = createRequire(join(cli, 'package.json'));
+const { listExplainers } = await import(require.resolve('@hidden-attention/explain'));
+const { loadZoo } = await import(require.resolve('@hidden-attention/zoo'));
+const folder = join(root, 'docs/methods');
+const run = (...command) => execFileSync(process.execPath, command, { cwd: root, stdio: 'inherit' });
+
+const index = join(folder, 'README.md');
+writeFileSync(index, methodIndex(listExplainers()));
+run(join(root, 'node_modules/prettier/bin/prettier.cjs'), '--write', index);
+
+const text = 'Dear winner, claim your free prize today! Kind regards, Anna';
+const [flag, ...wanted] = process.argv.slice(2);
+if (flag === '--pictures') {
+  const { model } = await loadZoo('mail');
+  const names = new Set(wanted.length > 0 ? wanted : listExplainers().map(({ name }) => name));
+  for (const explainer of listExplainers()) {
+    if (!names.delete(explainer.name)) continue;
+    const supported = explainer.supports(model);
+    if (supported !== true) {
+      console.log(`${explainer.name}: no picture, ${supported}`);
+      continue;
+    }
+    const picture = join(folder, `${explainer.name}.svg`);
+    run(join(cli, 'dist/main.js'), 'explain', '--model', 'zoo:mail', '--text', text, '--method', explainer.name, '--out', picture);
+  }
+}
+process.exit(0);

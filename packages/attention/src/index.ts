@@ -1,7 +1,10 @@
 export { audit, type Audit, type LayerAudit } from './audit.js';
 export { auditLong } from './audit-long.js';
+export { channelsBySpeed, type ChannelSpeed } from './channel-speed.js';
 export { type ChannelChoice, type Reduce } from './channels.js';
 export { edges, edgeSums, throughEdges, type Clamp, type EdgeOptions } from './edges.js';
+export { type EdgeSet, type Positions } from './edge-sets.js';
+export { knockoutPatches, type KnockoutOptions } from './knockout.js';
 export { type RolloutReport } from './guard.js';
 export { attentionLayer, type AttentionLayer, type TopRows, type Operator } from './layer.js';
 export { LiveAttention, type LiveAttentionOptions, type LiveRow } from './live.js';

@@ -4,6 +4,7 @@ import {
   attentionMatrixReduced,
   concat,
   multiply,
+  reshape,
   scope,
   selectiveScan,
   selectiveScanTransposed,
@@ -12,6 +13,7 @@ import {
   Tensor,
   type Float,
 } from '@hidden-attention/tensor';
+import { pickRows } from './channels.js';
 import type { TriangularOperator } from './layer.js';
 import type { RowRange } from './positions.js';
 
@@ -34,6 +36,24 @@ export function scanOperator(name: string, dynamics: ScanDynamics, lengths: read
     matrixOf: (channels, { start, end }) => attentionMatrix(dynamics, { channels, rowStart: start, rows: end - start }),
     matrixReduced: (reduce, { start, end }) => attentionMatrixReduced(dynamics, { reduce, rowStart: start, rows: end - start }),
     diagonal: () => scanDiagonal(dynamics),
+  };
+}
+
+/** The same dynamics with a Δ and an A for each of `channels` channels, where heads share one (Mamba-2). */
+export function byChannel({ delta, A, B, C }: ScanDynamics, channels: number): ScanDynamics {
+  const [rows, length, heads] = delta.shape as [number, number, number];
+  if (heads === channels) return { delta, A, B, C };
+  const each = channels / heads;
+  const spread = (x: Tensor, shape: readonly number[]): Tensor<Float> =>
+    reshape(multiply(Tensor.full([x.size, each], 1, x.device), x.view([x.size, 1])), shape);
+  return {
+    delta: spread(delta, [rows, length, channels]),
+    A: pickRows(
+      A,
+      Array.from({ length: channels }, (_, channel) => Math.floor(channel / each)),
+    ),
+    B,
+    C,
   };
 }
 

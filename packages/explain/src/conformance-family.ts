@@ -1,9 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { attentionView, audit } from '@hidden-attention/attention';
+import { attentionView, audit, knockoutPatches } from '@hidden-attention/attention';
 import { loadModel, saveModel } from '@hidden-attention/checkpoint';
-import { createModel, disposeState, Model, type Batch, type ModelState, type VisionConfig } from '@hidden-attention/model';
+import {
+  createModel,
+  disposeState,
+  layerKindsOf,
+  Model,
+  type Batch,
+  type BlockParts,
+  type ModelState,
+  type TwoWay,
+  type VisionConfig,
+} from '@hidden-attention/model';
 import { add, affine, gradient, multiply, scope, sum, Tensor } from '@hidden-attention/tensor';
 import { describe, expect, test } from 'vitest';
 import { explain } from './explain.js';
@@ -15,8 +25,9 @@ const close = 2e-5; // float32, a few layers
 
 /**
  * Tests (for vitest) that every model family has to pass, on a small model of it: rows of a batch do not see one another, the
- * step is the scan, the layers are their attention, gradients are those of finite differences, every site can be captured and
- * patched, the decomposition adds up, and a model that is saved and loaded gives the same bits.
+ * step is the scan, the layers are their attention and its edges can be cut, gradients are those of finite differences, every site can
+ * be captured and patched, a pass can start at any layer, the decomposition adds up, and a model that is saved and loaded gives the
+ * same bits.
  * @param json a config.json of the family, small, with at least 2 layers: a language model of at least 20 words, or a classifier of
  * images
  */
@@ -115,6 +126,37 @@ export function testFamily(json: Readonly<Record<string, unknown>>): void {
       const changed = await model.forward(read(model), { patch: { 'layers.0.mixer': zero } }).logits!.read();
       const size = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       expect(changed.some((value, i) => Math.abs(value - expected[i]!) > 1e-4 * size)).toBe(true);
+    });
+
+    test('a pass that starts at a later layer gives what the whole pass gives', async () => {
+      const { layers } = model.config;
+      const { captured, logits } = model.forward(read(model), { capture: ['layers.1.input', `layers.${layers - 1}.output`] });
+      for (const [fromLayer, name] of [
+        [1, 'layers.1.input'],
+        [layers, `layers.${layers - 1}.output`],
+      ] as const) {
+        const later = model.forward(read(model), { embeddings: captured[name]!, fromLayer });
+        expect(await later.logits!.read()).toEqual(await logits!.read());
+      }
+    });
+
+    test('with all edges of a layer cut, its attention gives nothing but the skip', async () => {
+      const batch = read(model);
+      const patch = await knockoutPatches(model, batch, { edges: [{ from: Array.from({ length: batch.lengths[0]! }, (_, at) => at) }] });
+      const kind = layerKindsOf(model)[0]!;
+      using view = await attentionView(model, batch);
+      const parts = view.layer(0).parts();
+      for (const [site, own] of kind === 'softmax'
+        ? [['attended', undefined] as const]
+        : kind === 'scan'
+          ? [['scan', parts as BlockParts] as const]
+          : [['forward.scan', (parts as TwoWay<BlockParts>).forward] as const]) {
+        const name = `layers.0.${site}`;
+        const [clean, cut] = [{}, patch].map((each) => model.forward(batch, { patch: each, capture: [name] }).captured[name]!);
+        const size = Math.max(...Array.from(await clean!.read(), Math.abs));
+        const skip = own ? await multiply(own.u, own.D).read() : new Float32Array(cut!.size);
+        for (const [i, value] of (await cut!.read()).entries()) expect(Math.abs(value - skip[i]!)).toBeLessThanOrEqual(close * size);
+      }
     });
 
     test('the shares of tokens and biases add up to the logit', async () => {

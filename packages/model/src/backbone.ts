@@ -45,10 +45,19 @@ export interface Backbone<Config extends ModelConfig> {
 /** `layers.K.` before each name. */
 export const sitesOfLayer = (layer: number, names: readonly string[]): string[] => names.map((name) => `layers.${layer}.${name}`);
 
-/** All sites of such a model. */
-export function backboneSites<Config extends ModelConfig>({ layerSites }: Backbone<Config>, config: Config): string[] {
-  const layers = Array.from({ length: config.layers }, (_, layer) => sitesOfLayer(layer, layerSites(config, layer)));
-  return ['embeddings', ...layers.flat(), 'finalNorm', 'logits'];
+/** All sites of such a model, or those of a pass that starts at a later layer. */
+export function backboneSites<Config extends ModelConfig>({ layerSites }: Backbone<Config>, config: Config, first = 0): string[] {
+  const layers = Array.from({ length: config.layers }, (_, layer) => (layer < first ? [] : sitesOfLayer(layer, layerSites(config, layer))));
+  return [...(first === 0 ? ['embeddings'] : []), ...layers.flat(), 'finalNorm', 'logits'];
+}
+
+/** Where a pass starts. */
+function firstLayer({ fromLayer = 0, embeddings }: ForwardOptions, layers: number): number {
+  if (!Number.isInteger(fromLayer) || fromLayer < 0 || fromLayer > layers)
+    throw new ModelError(`fromLayer is ${fromLayer}; a whole number from 0 to ${layers} is needed (${layers}: the head alone)`);
+  if (fromLayer > 0 && !embeddings)
+    throw new ModelError(`fromLayer is ${fromLayer}, and nothing was given to enter that layer; pass it as embeddings (b l m)`);
+  return fromLayer;
 }
 
 /** A parameter of one layer of a Mamba, undefined where the model has none (a bias that is switched off). */
@@ -70,13 +79,14 @@ export function forwardBackbone<Config extends ModelConfig>(
   if (state.layers.length !== config.layers)
     throw new ModelError(`the state has ${state.layers.length} layers; the model has ${config.layers}`);
   const mask = lengths && maskOf(batch);
-  const watched = new Sites(backboneSites(backbone, config), options, mask && (() => mask));
+  const first = firstLayer(options, config.layers);
+  const watched = new Sites(backboneSites(backbone, config, first), options, mask && (() => mask));
 
   // the residual stream is f32, whatever the weights are
-  const embedded = options.embeddings ?? backbone.embed?.(model, batch, state) ?? tokenEmbeddings(names, model, batch);
-  let h: Tensor = watched.pass('embeddings', embedded); //                                          (b l m)
-  const layers: LayerState[] = [];
-  for (let layer = 0; layer < config.layers; layer++) {
+  const entering = options.embeddings ?? backbone.embed?.(model, batch, state) ?? tokenEmbeddings(names, model, batch);
+  let h: Tensor = first === 0 ? watched.pass('embeddings', entering) : entering; //                 (b l m)
+  const layers: LayerState[] = state.layers.slice(0, first);
+  for (let layer = first; layer < config.layers; layer++) {
     const [input, carried] = [h, state.layers[layer]!];
     const prefix = names.layer(layer);
     const context: BlockContext<Config, LayerState> = {

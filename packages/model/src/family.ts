@@ -53,6 +53,11 @@ export interface ForwardOptions {
   recompute?: boolean;
   /** (b l m) to use in place of the embeddings of the ids: for gradients with respect to it */
   embeddings?: Tensor;
+  /**
+   * start at this layer: `embeddings` is what enters it, the layers before it are not run and their states stay as they are. With
+   * the number of layers: the last norm and the head alone
+   */
+  fromLayer?: number;
   /** caches of `state` that have room are written to and given back, not copied: for a state that nobody else goes on from */
   inPlace?: boolean;
 }

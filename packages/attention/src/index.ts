@@ -10,6 +10,7 @@ export { attentionLayer, type AttentionLayer, type TopRows, type Operator } from
 export { LiveAttention, type LiveAttentionOptions, type LiveRow } from './live.js';
 export { checkFits, formatBytes } from './memory.js';
 export { type Position, type RowRange } from './positions.js';
+export { effectiveReceptiveField, type ReceptiveField } from './receptive-field.js';
 export { multiplyLayers, rollout, rolloutMatrix, type Normalize, type Rollout, type RolloutOptions } from './rollout.js';
 export { rolloutLongRow, type LongRolloutOptions } from './rollout-long.js';
 export { attentionView, AttentionView, bytesPerPosition, smallestBatch, type Direction, type LayerView, type Part } from './view.js';

@@ -11,7 +11,7 @@ export function probabilities(logits: ArrayLike<number>): Float64Array {
 }
 
 /** At most this many positions are run at once. */
-const positionsAtOnce = 16384;
+export const positionsAtOnce = 16384;
 
 /**
  * The logits of each text's answer (of a classifier, or of a language model at each text's last position). Short texts are run in

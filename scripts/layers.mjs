@@ -16,7 +16,8 @@ const allowed = {
   attention: ['model', 'tensor'],
   explain: ['attention', 'checkpoint', 'runner', 'model', 'tensor'],
   zoo: ['checkpoint', 'model'],
-  cli: ['native', 'tensor', 'model', 'checkpoint', 'runner', 'train', 'attention', 'explain', 'plot', 'zoo'],
+  evaluate: ['explain', 'train', 'checkpoint', 'zoo', 'plot', 'runner', 'attention', 'model', 'tensor'],
+  cli: ['native', 'tensor', 'model', 'checkpoint', 'runner', 'train', 'attention', 'explain', 'plot', 'zoo', 'evaluate'],
 };
 const mistakes = [];
 for (const [name, below] of Object.entries(allowed)) {

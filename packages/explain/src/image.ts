@@ -1,4 +1,4 @@
-import { disposeBatch, type ImageBatch, type Model, type VisionConfig } from '@hidden-attention/model';
+import { disposeBatch, type ImageBatch, type Model } from '@hidden-attention/model';
 import { ExplainError } from './errors.js';
 
 /** One image, as the model reads it. */
@@ -34,20 +34,4 @@ export function gridOf(model: Model, image: ImageInput): readonly [rows: number,
   const batch = batchOfImages(model, [image]);
   disposeBatch(batch);
   return batch.grid;
-}
-
-/** The image with some of its patches, by number, black. */
-export function withoutPatches(model: Model, image: ImageInput, patches: readonly number[], columns: number): ImageInput {
-  const { patchSize, stride } = model.config as VisionConfig;
-  const [channels, height, width] = image.shape;
-  const pixels = image.pixels.slice();
-  for (const patch of patches) {
-    const [top, left] = [Math.floor(patch / columns) * stride, (patch % columns) * stride];
-    for (let channel = 0; channel < channels; channel++)
-      for (let y = top; y < top + patchSize; y++) {
-        const start = (channel * height + y) * width + left;
-        pixels.fill(image.black?.[channel] ?? 0, start, start + patchSize);
-      }
-  }
-  return { ...image, pixels };
 }

@@ -3,10 +3,12 @@ export { type AttributionMap, type Certificate, type Completeness, type Explanat
 export { defineExplainer, fullName, type Explainer, type Relevance, type Variant } from './explainer.js';
 export { getExplainer, listExplainers, registerExplainer } from './registry.js';
 export { Question, type QuestionGradient } from './question.js';
-export { batchOfImages, type ImageInput } from './image.js';
+export { batchOfImages, gridOf, type ImageInput } from './image.js';
 export { rules } from './rules.js';
 export { optionsFor, type OptionsByMethod } from './options.js';
-export { removal, type Removal, type RemovalReport, type RemovalRequest } from './removal.js';
+export { removable, removal, type Removal, type RemovalReport, type RemovalRequest } from './removal.js';
+export { answersWithout, type Fill, type RemovableInput } from './without.js';
+export { probabilities } from './answer.js';
 export { groupTokens, sumByGroup, type Group } from './aggregate.js';
 export { parseTarget } from './target.js';
 export { type ExplainInput, type InputRow, type TextTokenizer, type Token } from './tokens.js';

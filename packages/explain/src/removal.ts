@@ -1,10 +1,11 @@
 import type { Model } from '@hidden-attention/model';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { answers, imageAnswers, probabilities } from './answer.js';
+import { probabilities } from './answer.js';
 import { ExplainError } from './errors.js';
-import { gridOf, withoutPatches, type ImageInput } from './image.js';
+import { gridOf, type ImageInput } from './image.js';
 import { checkTarget } from './target.js';
+import { answersWithout } from './without.js';
 
 /** What is removed from which text, and of which answer the change is reported. */
 export interface RemovalRequest {
@@ -55,16 +56,16 @@ export interface RemovalReport {
 export async function removal(request: RemovalRequest): Promise<RemovalReport[]> {
   const { model, rankings, share = 0.1, draws = 5, seed = 0 } = request;
   const target = checkTarget(request.target, model);
-  const subject = request.image
-    ? patchesOf(model, request.image)
-    : tokensOf(model, Int32Array.from(request.ids ?? []), request.replaceWith);
-  const groups = request.groups ?? Array.from({ length: subject.length }, (_, position) => [position]);
+  const { image, replaceWith } = request;
+  const ids = Int32Array.from(request.ids ?? []);
+  const length = image ? gridOf(model, image).reduce((rows, columns) => rows * columns) : ids.length;
+  const groups = request.groups ?? Array.from({ length }, (_, position) => [position]);
   for (const [index, ranking] of rankings.entries()) {
     if (ranking.length !== groups.length)
       throw new ExplainError(`removal: ranking ${index} has ${ranking.length} scores; there are ${groups.length} groups to rank`);
   }
   if (!(share > 0 && share <= 1)) throw new ExplainError(`removal: share is ${share}; it must lie between 0 and 1`);
-  const free = subject.free(groups);
+  const free = image ? [...groups.keys()].filter((group) => groups[group]!.length > 0) : removable(model, ids, groups);
   if (free.length < 2) throw new ExplainError(`removal: ${free.length} of ${groups.length} groups can be removed; at least two are needed`);
   const count = Math.min(free.length - 1, Math.ceil(share * free.length));
 
@@ -74,7 +75,10 @@ export async function removal(request: RemovalRequest): Promise<RemovalReport[]>
     ...randomChoices(free, count, draws, seed),
     ...ranked.flatMap((order) => [order.slice(0, count), order.slice(-count)]),
   ];
-  const logits = await subject.answers(removals.map((chosen) => chosen.flatMap((group) => groups[group]!)));
+  const logits = await answersWithout(
+    { model, ...(image ? { image } : { ids, replaceWith }) },
+    removals.map((chosen) => chosen.flatMap((group) => groups[group]!)),
+  );
   const figures = { logit: logits.map((all) => all[target]!), probability: logits.map((all) => probabilities(all)[target]!) };
   const report = (of: readonly number[], index: number): Removal => {
     const at = 1 + draws + 2 * index;
@@ -88,47 +92,10 @@ export async function removal(request: RemovalRequest): Promise<RemovalReport[]>
   }));
 }
 
-/** What something can be removed from: its positions, the groups that may go, and the answers without some positions each. */
-interface Removable {
-  length: number;
-  free(groups: readonly (readonly number[])[]): number[];
-  answers(without: readonly (readonly number[])[]): Promise<Float32Array[]>;
-}
-
-const tokensOf = (model: Model, ids: Int32Array, replaceWith: number | undefined): Removable => ({
-  length: ids.length,
-  free: (groups) => removable(model, ids, groups),
-  answers: (without) =>
-    answers(
-      model,
-      without.map((positions) => removed(ids, positions, replaceWith)),
-    ),
-});
-
-function patchesOf(model: Model, image: ImageInput): Removable {
-  const [rows, columns] = gridOf(model, image);
-  return {
-    length: rows * columns,
-    free: (groups) => [...groups.keys()].filter((group) => groups[group]!.length > 0),
-    answers: (without) =>
-      imageAnswers(
-        model,
-        without.map((patches) => withoutPatches(model, image, patches, columns)),
-      ),
-  };
-}
-
 /** The groups that may go: all, but in a language model not the one with the last position, from which it answers. */
 export function removable(model: Model, ids: ArrayLike<number>, groups: readonly (readonly number[])[]): number[] {
   const keepsLast = model.config.head.kind === 'language-model';
   return [...groups.keys()].filter((group) => groups[group]!.length > 0 && !(keepsLast && groups[group]!.includes(ids.length - 1)));
-}
-
-function removed(ids: Int32Array, positions: readonly number[], replaceWith: number | undefined): Int32Array {
-  const gone = new Set(positions);
-  if (replaceWith !== undefined) return ids.map((id, position) => (gone.has(position) ? replaceWith : id));
-  const rest = ids.filter((_, position) => !gone.has(position));
-  return rest;
 }
 
 /** `draws` random choices of `count` of the groups, each without repetition. */

@@ -1,0 +1,11 @@
+export { EvaluateError } from './errors.js';
+export { defineProtocol, summarize, type Figure, type Measured, type Protocol } from './protocol.js';
+export { getProtocol, listProtocols, registerProtocol } from './registry.js';
+export { listMetrics, registerMetric } from './metrics/registry.js';
+export { type MapPair, type Metric } from './metric.js';
+export { type Case, type Explained, type MapRequest, type RemovalOptions } from './case.js';
+export { ModelCase, type Cost, type Workspace } from './model-case.js';
+export { Variants } from './variants.js';
+export { baselines, oracle, random, rankerOf, type Ranker, type RankRequest } from './ranker.js';
+export { type DataSet, type Example, type Query } from './example.js';
+export { bootstrap, pairedTest, type Comparison, type Interval } from './statistics.js';

@@ -1,0 +1,27 @@
+import { nearestNames } from '@hidden-attention/model';
+import { EvaluateError } from './errors.js';
+
+/** Names and what they stand for, refused where they are taken, found by name or with the nearest ones. */
+export class Named<T extends { name: string }> {
+  readonly #known = new Map<string, T>();
+  constructor(readonly what: string) {}
+
+  add(entry: T, overwrite: boolean): void {
+    if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(entry.name))
+      throw new EvaluateError(`a ${this.what} cannot be called "${entry.name}"; use lower case, digits and single hyphens`);
+    if (this.#known.has(entry.name) && !overwrite)
+      throw new EvaluateError(`a ${this.what} "${entry.name}" is registered already; pass { overwrite: true } to replace it`);
+    this.#known.set(entry.name, entry);
+  }
+
+  get(name: string): T {
+    const found = this.#known.get(name);
+    if (!found)
+      throw new EvaluateError(`unknown ${this.what} "${name}"; the nearest are ${nearestNames(name, this.#known.keys()).join(', ')}`);
+    return found;
+  }
+
+  list(): T[] {
+    return [...this.#known.values()];
+  }
+}

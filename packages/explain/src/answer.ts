@@ -1,5 +1,5 @@
 import { disposeState, type Model } from '@hidden-attention/model';
-import { scope } from '@hidden-attention/tensor';
+import { scope, type Tensor } from '@hidden-attention/tensor';
 import { batchOfImages, type ImageInput } from './image.js';
 
 /** Shares of all answers: softmax of logits, in float64. */
@@ -10,15 +10,26 @@ export function probabilities(logits: ArrayLike<number>): Float64Array {
   return shares.map((share) => share / total);
 }
 
+/** The number of the largest logit; of equals the first. */
+export function largestOf(logits: ArrayLike<number>): number {
+  let best = 0;
+  for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[best]!) best = id;
+  return best;
+}
+
 /** At most this many positions are run at once. */
 export const positionsAtOnce = 16384;
 
 /**
- * The logits of each text's answer (of a classifier, or of a language model at each text's last position). Short texts are run in
- * batches, long ones in pieces: memory does not grow with their number or length.
+ * The logits of each text's answer: of a classifier, or of a language model at each text's last position, or at its last few
+ * (`count`), one after another. Short texts are run in batches, long ones in pieces: memory does not grow with their number or length.
  */
-export async function answers(model: Model, texts: readonly Int32Array[]): Promise<Float32Array[]> {
+export async function answers(model: Model, texts: readonly Int32Array[], count = 1): Promise<Float32Array[]> {
   const results: Float32Array[] = [];
+  if (count > 1) {
+    for (const text of texts) results.push(await lastAnswers(model, text, count));
+    return results;
+  }
   for (let from = 0; from < texts.length;) {
     let to = from + 1;
     let longest = texts[from]!.length;
@@ -42,6 +53,24 @@ async function answerBatch(model: Model, texts: readonly Int32Array[]): Promise<
   logits!.dispose();
   const each = all.length / texts.length;
   return texts.map((_, row) => all.slice(row * each, (row + 1) * each));
+}
+
+/** The logits at the last `count` positions of a text, one after another. */
+async function lastAnswers(model: Model, text: Int32Array, count: number): Promise<Float32Array> {
+  let state = model.initialState(1);
+  const cuts = [0];
+  while (text.length - count > cuts.at(-1)!) cuts.push(Math.min(text.length - count, cuts.at(-1)! + positionsAtOnce));
+  let logits: Tensor | undefined;
+  for (const [at, start] of cuts.entries()) {
+    const last = at === cuts.length - 1;
+    const result = scope(() => model.forward(model.batch([text.subarray(start, cuts[at + 1])]), { state, logits: last ? 'all' : 'none' }));
+    disposeState(state);
+    ({ state, logits } = { state: result.state, logits: result.logits });
+  }
+  disposeState(state);
+  const numbers = Float32Array.from(await logits!.read());
+  logits!.dispose();
+  return numbers;
 }
 
 /** The last piece's logits; where a classifier pools by mean, the mean of the pieces' logits, weighted by their lengths: its head is linear. */

@@ -1,16 +1,19 @@
 import type { Model } from '@hidden-attention/model';
-import { sumByGroup } from './aggregate.js';
 import { probabilities } from './answer.js';
+import { rankCorrelation, removalEffects, type Effects } from './effects.js';
 import { ExplainError } from './errors.js';
+import { fullName, type Explainer } from './explainer.js';
 import { isImageInput, type ImageInput } from './image.js';
-import { fullName, type Explainer, type Relevance } from './explainer.js';
-import { optionsFor, type OptionsByMethod } from './options.js';
+import { mapOf, NotFiniteError, type Known } from './map.js';
+import { isSpan, type ScoreFunction, type Target, type TokenSpan } from './objective.js';
+import { checkMethods, optionsOf, type OptionsByMethod } from './options.js';
 import { Question } from './question.js';
 import { getExplainer, listExplainers } from './registry.js';
-import { removable, removal } from './removal.js';
-import { completenessOf, type AttributionMap, type Explanation } from './result.js';
-import { checkTarget, parseTarget } from './target.js';
+import { removable } from './removable.js';
+import { removal } from './removal.js';
+import type { AttributionMap, ExplainedAnswer, ExplainedTarget, Explanation } from './result.js';
 import { imageSubjects, textSubjects, type Subject } from './subject.js';
+import { targetsOf, type Answers } from './targets.js';
 import type { ExplainInput, TextTokenizer } from './tokens.js';
 
 /** A method: its name ('raw', 'raw:released'), or an explainer, registered or not. */
@@ -22,47 +25,62 @@ export interface ExplainRequest {
   tokenizer?: TextTokenizer | null;
   /** text, ids, or images for a model that reads them */
   input: ExplainInput | { images: readonly ImageInput[] };
-  /** an id, one per row, or what `parseTarget` reads; default: each row's most probable answer */
-  target?: string | number | readonly number[];
+  /** an id, one per row, or what `parseTarget` reads; or a function of the logits. Default: each row's most probable answer */
+  target?: Answers | ScoreFunction;
+  /** another answer, or one per row: explains the difference of the logits, why the target rather than this one */
+  contrast?: Answers;
+  /** of a language model, in place of a target: the text's own tokens start…end−1, each expected from what stands before it */
+  span?: TokenSpan;
   /** of a language model: the position whose answer is explained, negative from each row's end; default the last */
   position?: number;
   /** names or explainers, or 'all': every registered one that supports the model. Default 'all' */
   methods?: 'all' | readonly Method[];
   options?: OptionsByMethod;
+  /** whether the signs of all scores are dropped */
+  absolute?: boolean;
   /** the check by removal, or false for none */
   check?: CheckOptions | false;
   /** language of the text, for its words and sentences */
   locale?: string;
+  /** is told before each method of each row what is done of how much */
+  onProgress?: (done: number, total: number, method: string) => void;
 }
 
-/** How maps are checked by removal; see `removal`. */
+/** How maps are checked by removal; see `removal` and `removalEffects`. */
 export interface CheckOptions {
   share?: number;
   draws?: number;
   seed?: number;
+  /** words that are removed one by one for the rank correlation; 0 for none. Default 32 */
+  singles?: number;
 }
 
 /**
  * Explains a model's answers: for each row of the input, and each method, which tokens made the model give the target its logit,
- * with a certificate. Everything that was asked for is checked before any work starts.
- * @throws UnknownNameError for an unknown method or option; ExplainError for a method that does not support the model, a target or
- * position that does not exist, or nothing to explain
+ * with a certificate. What was asked for is checked before any work starts. A method that gives no map (an option that it does not
+ * have, a model that it does not support, numbers that are not finite) is named under `skipped`, and the others answer.
+ * @throws UnknownNameError for an unknown method; ExplainError for a target or position that does not exist, or nothing to explain;
+ * the first method's error where no method asked for by name gives a map
  */
 export async function explain(request: ExplainRequest): Promise<Explanation[]> {
-  const { model, tokenizer, target } = request;
+  const { model } = request;
   const every = request.methods === undefined || request.methods === 'all' || request.methods.includes('all');
   const explainers = every
     ? listExplainers().filter((explainer) => explainer.supports(model) === true)
-    : named(request.methods as readonly Method[], model);
-  const options = optionsFor(explainers, request.options);
+    : named(request.methods as readonly Method[]);
+  checkMethods(explainers, request.options);
+  const asked = explainers.map((explainer, at) => prepared(explainer, at, explainers, request));
+  if (!every) requireOne(asked.map(({ error }) => error));
   const subjects = isImageInput(request.input) ? imageSubjects(request.input.images, request) : textSubjects(request.input, request);
-  const targets = target === undefined ? undefined : targetsOf(target, subjects.length, model, tokenizer);
+  const targets = targetsOf(request, subjects.length);
 
   const explanations: Explanation[] = [];
   for (const [index, subject] of subjects.entries()) {
-    const question = new Question(model, subject.input, targets?.[index]);
+    const question = new Question(model, subject.input, targets[index]);
     try {
-      explanations.push(await explainOne(question, index, subject, explainers, options, every, request));
+      explanations.push(
+        await explainOne(question, { target: targets[index], index, rows: subjects.length, subject, asked, every }, request),
+      );
     } finally {
       await question.dispose();
     }
@@ -70,128 +88,157 @@ export async function explain(request: ExplainRequest): Promise<Explanation[]> {
   return explanations;
 }
 
-async function explainOne(
-  question: Question,
-  index: number,
-  subject: Subject,
-  explainers: readonly Explainer[],
-  options: readonly object[],
-  every: boolean,
-  request: ExplainRequest,
-): Promise<Explanation> {
-  const { model } = question;
-  const target = await question.target();
-  const logits = await question.logits();
-  const shares = probabilities(logits);
-  const label = (id: number): string | null =>
-    model.config.head.kind === 'classifier' ? model.config.head.labels[id]! : (request.tokenizer?.tokenText(id) ?? null);
-  const { layers, worst } = await question.audit();
-  const audit = { worst, layers: layers.map(({ scan, row, block }) => Math.max(scan, row, block)) };
+/** A method that was asked for, with its options, or why it cannot answer. */
+interface Asked {
+  explainer: Explainer;
+  options: object;
+  error?: Error;
+}
 
+function prepared(explainer: Explainer, at: number, all: readonly Explainer[], { model, options }: ExplainRequest): Asked {
+  try {
+    const name = fullName(explainer);
+    const twin = all.findIndex((other) => fullName(other) === name);
+    if (twin !== at) throw new ExplainError(`two methods called "${name}" were asked for; give one of them another name`);
+    const supported = explainer.supports(model);
+    if (supported !== true) throw new ExplainError(`${name} cannot explain this model: ${supported}`);
+    return { explainer, options: optionsOf(explainer, all, options) };
+  } catch (error) {
+    return { explainer, options: {}, error: error as Error };
+  }
+}
+
+/** @throws the first error where there are only errors */
+function requireOne(errors: readonly (Error | undefined)[]): void {
+  if (errors.length > 0 && errors.every((error) => error !== undefined)) throw errors[0];
+}
+
+/** One row of a request, and what was made of the rest of it. */
+interface Row {
+  target: Target | undefined;
+  index: number;
+  rows: number;
+  subject: Subject;
+  asked: readonly Asked[];
+  every: boolean;
+}
+
+async function explainOne(question: Question, row: Row, request: ExplainRequest): Promise<Explanation> {
+  const { target, index, rows, subject, asked, every } = row;
+  const explained = await targetOf(question, subject, request);
+  const { layers, worst } = await question.audit();
+  const known: Known = {
+    length: question.length,
+    score: explained.score,
+    audit: { worst, layers: layers.map(({ scan, row, block }) => Math.max(scan, row, block)) },
+  };
   const maps: AttributionMap[] = [];
-  const skipped: { method: string; reason: string }[] = [];
-  for (const [at, explainer] of explainers.entries()) {
+  const failures: [Explainer, Error][] = [];
+  for (const [at, { explainer, options, error }] of asked.entries()) {
+    request.onProgress?.(index * asked.length + at, rows * asked.length, fullName(explainer));
     try {
-      const relevance = await explainer.explain(question, options[at]!);
-      maps.push(mapOf(explainer, options[at]!, relevance, subject, logits[target]!, audit));
-    } catch (error) {
-      if (!every || !(error instanceof ExplainError)) throw error;
-      skipped.push({ method: fullName(explainer), reason: error.message });
+      if (error) throw error;
+      const relevance = await explainer.explain(question, options);
+      maps.push(mapOf(explainer, options, relevance, subject, known, request.absolute ?? false));
+    } catch (thrown) {
+      failures.push([explainer, await located(thrown as Error, question)]);
     }
   }
-  if (request.check !== false) await addChecks(question, target, maps, subject, request.check);
+  if (maps.length === 0 && !every) throw failures[0]![1];
+  if (request.check !== false) await addChecks(question, target ?? explained.id, maps, subject, request.check);
   const { text, tokens, grid } = subject;
   return {
     index,
     text,
     tokens,
     ...(grid ? { grid } : {}),
-    target: { id: target, label: label(target), logit: logits[target]!, probability: shares[target]! },
-    alternatives: largest(shares, 6)
-      .filter((id) => id !== target)
-      .slice(0, 5)
-      .map((id) => ({ id, label: label(id) ?? String(id), probability: shares[id]! })),
+    target: explained,
+    alternatives: explained.kind === 'span' ? [] : await alternativesOf(question, explained, request),
     position: question.position,
     maps,
-    ...(skipped.length > 0 ? { skipped } : {}),
+    ...(failures.length > 0 ? { skipped: failures.map(([method, error]) => ({ method: fullName(method), reason: error.message })) } : {}),
   };
 }
 
-function mapOf(
-  explainer: Explainer,
-  options: object,
-  relevance: Relevance,
-  { shown, left, words, sentences }: Subject,
-  logit: number,
-  audit: { worst: number; layers: number[] },
-): AttributionMap {
-  const { name, variant = 'paper', title, summary, cite, signed, complete } = explainer;
-  checkFinite(explainer, relevance.scores);
-  const scores = shown(relevance.scores);
-  const { layers, warning } = { ...relevance };
-  // what class tokens receive is no patch's: beside the biases, where shares add up
-  const biases = complete ? (relevance.biases ?? 0) + left(relevance.scores) : (relevance.biases ?? null);
-  for (const layer of layers ?? []) checkFinite(explainer, layer);
-  return {
-    method: name,
-    variant,
-    title,
-    summary,
-    cite,
-    options: { ...options },
-    scores,
-    ...(words && sentences ? { words: sumByGroup(words, scores), sentences: sumByGroup(sentences, scores) } : {}),
-    biases,
-    signed: typeof signed === 'function' ? signed(options) : signed,
-    ...(layers ? { layers: layers.map(shown) } : {}),
-    ...(warning ? { warning } : {}),
-    certificate: { audit, ...(complete ? { completeness: completenessOf(scores, biases ?? 0, logit) } : {}) },
-  };
+/** Where a number that is not finite comes from: said in the error, where it is found in the model's gradients. */
+async function located(error: Error, question: Question): Promise<Error> {
+  if (!(error instanceof NotFiniteError)) return error;
+  const place = await question.notFinite();
+  return place ? new ExplainError(`${error.message}; ${place}`) : error;
 }
 
-function checkFinite(explainer: Explainer, scores: ArrayLike<number>): void {
-  const at = Array.from(scores).findIndex((score) => !Number.isFinite(score));
-  if (at >= 0) throw new ExplainError(`${fullName(explainer)} gives position ${at} the score ${scores[at]}; a map needs finite numbers`);
+const labelOf = ({ model, tokenizer }: ExplainRequest, id: number): string | null =>
+  model.config.head.kind === 'classifier' ? model.config.head.labels[id]! : (tokenizer?.tokenText(id) ?? null);
+
+async function targetOf(question: Question, { text, tokens }: Subject, request: ExplainRequest): Promise<ExplainedTarget> {
+  const objective = await question.objective();
+  const logits = await question.logits();
+  const score = await question.score();
+  const { kind, id, against, span } = objective;
+  const probability = objective.probability(logits);
+  if (span) {
+    const own = tokens.slice(span.start, span.end);
+    const label = text === null ? own.map((token) => token.text).join(' ') : text.slice(own[0]!.start, own.at(-1)!.end);
+    return { kind, id, label, logit: score, probability, score, span };
+  }
+  const shares = probabilities(logits);
+  const answer = (number: number): ExplainedAnswer => ({
+    id: number,
+    label: labelOf(request, number),
+    logit: logits[number]!,
+    probability: shares[number]!,
+  });
+  return { kind, ...answer(id), score, ...(against === undefined ? {} : { against: answer(against) }) };
 }
 
-/** Removes words, tokens (where there is no text) or patches of the explained input, as every map ranks them. */
+async function alternativesOf(
+  question: Question,
+  { id: explained }: ExplainedTarget,
+  request: ExplainRequest,
+): Promise<Explanation['alternatives']> {
+  const shares = probabilities(await question.logits());
+  return largest(shares, 6)
+    .filter((id) => id !== explained)
+    .slice(0, 5)
+    .map((id) => ({ id, label: labelOf(request, id) ?? String(id), probability: shares[id]! }));
+}
+
+/** Removes words, tokens (where there is no text) or patches of the explained input, as every map ranks them, and some one by one. */
 async function addChecks(
   question: Question,
-  target: number,
+  target: Target,
   maps: readonly AttributionMap[],
-  { unit, groups }: Subject,
+  { unit, groups, input }: Subject,
   options: CheckOptions = {},
 ): Promise<void> {
   const { model, ids, image } = question;
-  if (maps.length === 0 || (!image && removable(model, ids, groups).length < 2) || groups.length < 2) return;
+  const read = isSpan(target) ? target.end - target.start : 1;
+  if (maps.length === 0 || (!image && removable(model, ids, groups, read).length < 2) || groups.length < 2) return;
   const rankings = maps.map(({ scores }) => groups.map((tokens) => tokens.reduce((sum, token) => sum + scores[token]!, 0)));
-  const reports = await removal({ model, ...(image ? { image } : { ids }), target, groups, rankings, ...options });
+  const subject = { model, target, groups, ...(image ? { image } : { ids: input as Int32Array }) };
+  const reports = await removal({ ...subject, rankings, ...options });
   for (const [at, report] of reports.entries()) maps[at]!.certificate.check = { unit, ...report };
+  const found = options.singles === 0 ? undefined : await removalEffects({ ...subject, ...options }, options.singles);
+  if (found) for (const [at, map] of maps.entries()) map.certificate.correlation = correlationOf(map, rankings[at]!, found, unit);
 }
 
-function named(methods: readonly Method[], model: Model): Explainer[] {
+function correlationOf(
+  { signed }: AttributionMap,
+  ranking: readonly number[],
+  { groups, effects, of }: Effects,
+  unit: Subject['unit'],
+): NonNullable<AttributionMap['certificate']['correlation']> {
+  const rank = rankCorrelation(
+    groups.map((group) => ranking[group]!),
+    signed ? effects : effects.map(Math.abs),
+  );
+  return { rank, groups: groups.length, of, unit };
+}
+
+function named(methods: readonly Method[]): Explainer[] {
   if (methods.length === 0)
     throw new ExplainError(`no methods were asked for; name some, or 'all': ${listExplainers().map(fullName).join(', ')}`);
-  const explainers = [
-    ...new Set(methods.map((method) => (typeof method === 'string' ? getExplainer(method) : (method as unknown as Explainer)))),
-  ];
-  for (const explainer of explainers) {
-    const supported = explainer.supports(model);
-    if (supported !== true) throw new ExplainError(`${fullName(explainer)} cannot explain this model: ${supported}`);
-  }
-  return explainers;
-}
-
-function targetsOf(
-  target: NonNullable<ExplainRequest['target']>,
-  rows: number,
-  model: Model,
-  tokenizer: TextTokenizer | null | undefined,
-): number[] {
-  const given = typeof target === 'string' ? parseTarget(target, model, tokenizer) : [target].flat();
-  const targets = given.length === 1 ? Array.from({ length: rows }, () => given[0]!) : given;
-  if (targets.length !== rows) throw new ExplainError(`${given.length} targets for ${rows} rows; give one, or one a row`);
-  return targets.map((id) => checkTarget(id, model));
+  return [...new Set(methods.map((method) => (typeof method === 'string' ? getExplainer(method) : (method as unknown as Explainer))))];
 }
 
 /** The numbers of the largest values, largest first. */

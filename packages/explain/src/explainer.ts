@@ -13,6 +13,10 @@ export interface Relevance {
   biases?: number;
   /** by layer, one per position: whatever the method has to show of each layer */
   layers?: readonly ArrayLike<number>[];
+  /** by layer, then by group of channels: one per position; what of the site each group receives */
+  groups?: { site: string; layers: readonly (readonly ArrayLike<number>[])[] };
+  /** of methods that go from a baseline to the input: the explained number at the baseline */
+  baseline?: number;
   /** what to be careful about */
   warning?: string;
 }
@@ -34,8 +38,8 @@ export interface Explainer<Options extends object = object> {
   cite: string;
   /** whether scores can be negative, perhaps depending on the options */
   signed: boolean | ((options: Options) => boolean);
-  /** whether scores and biases add up to the logit; the certificate then says how nearly */
-  complete?: boolean;
+  /** whether scores and biases add up to the explained number, perhaps depending on the options; the certificate then says how nearly */
+  complete?: boolean | ((options: Options) => boolean);
   /** the options as a zod object with defaults; default: none. Values may come as text from a command line */
   options?: z.ZodType<Options>;
   /** true, or why this model cannot be explained so */

@@ -1,16 +1,30 @@
 export { explain, type CheckOptions, type ExplainRequest, type Method } from './explain.js';
-export { type AttributionMap, type Certificate, type Completeness, type Explanation, type Span } from './result.js';
+export {
+  type AttributionMap,
+  type Certificate,
+  type Completeness,
+  type Convergence,
+  type Correlation,
+  type ExplainedAnswer,
+  type ExplainedTarget,
+  type Explanation,
+  type Span,
+} from './result.js';
 export { defineExplainer, fullName, type Explainer, type Relevance, type Variant } from './explainer.js';
 export { getExplainer, listExplainers, registerExplainer } from './registry.js';
 export { Question, type QuestionGradient } from './question.js';
 export { batchOfImages, gridOf, type ImageInput } from './image.js';
 export { rules } from './rules.js';
 export { optionsFor, type OptionsByMethod } from './options.js';
-export { removable, removal, type Removal, type RemovalReport, type RemovalRequest } from './removal.js';
+export { removable } from './removable.js';
+export { removal, type Removal, type RemovalReport, type RemovalRequest } from './removal.js';
 export { answersWithout, type Fill, type RemovableInput } from './without.js';
 export { probabilities } from './answer.js';
+export { isSpan, type Contrast, type Objective, type ScoreFunction, type Target, type TokenSpan } from './objective.js';
+export { rankCorrelation, removalEffects, type Effects } from './effects.js';
 export { groupTokens, sumByGroup, type Group } from './aggregate.js';
 export { parseTarget } from './target.js';
+export { parseSpan, type Answers } from './targets.js';
 export { type ExplainInput, type InputRow, type TextTokenizer, type Token } from './tokens.js';
 export { ExplainError, UnknownNameError } from './errors.js';
 export { activationPatching, type PatchingRequest, type PatchingResult } from './interventions/activation-patching.js';

@@ -1,10 +1,11 @@
 import { attentionView, audit, auditLong, bytesPerPosition, checkFits, type AttentionView, type Audit } from '@hidden-attention/attention';
-import { disposeBatch, disposeState, isImages, type Batch, type Model } from '@hidden-attention/model';
-import { record, scope, Tensor, type Float, type RuleSet, type Tape } from '@hidden-attention/tensor';
-import { answers, imageAnswers } from './answer.js';
+import { disposeBatch, disposeState, isImages, type Batch, type LogitsOption, type Model } from '@hidden-attention/model';
+import { firstNotFinite, record, type Float, type RuleSet, type Tape, type Tensor } from '@hidden-attention/tensor';
+import { answers, imageAnswers, largestOf } from './answer.js';
 import { batchOfImages, type ImageInput } from './image.js';
+import { checkSpan, isSpan, objectiveOf, type Objective, type Target } from './objective.js';
 
-/** A backward pass from the explained logit, under some rules. Tensors belong to the question. */
+/** A backward pass from the explained number, under some rules. Tensors belong to the question. */
 export interface QuestionGradient {
   /** with respect to the residual stream: entry k before block k, the last one after the last block; (1 l m) each. Entry 0: the embeddings */
   stream: readonly Tensor<Float>[];
@@ -23,8 +24,8 @@ interface Recorded {
 const longText = 8192;
 
 /**
- * What is to be explained: why this model gives `target` this logit, at one text or image. A language model's text ends at the explained
- * position: what follows cannot matter to a causal model. What methods need (attention, gradients) is computed when first asked
+ * What is to be explained: why this model gives a target this logit (or a difference of two, a sum over a span, a function of them), at
+ * one text or image. A language model's text ends at the explained position: what follows cannot matter to a causal model. What methods need (attention, gradients) is computed when first asked
  * for, and then shared by all methods of a call.
  */
 export class Question {
@@ -36,7 +37,7 @@ export class Question {
   readonly length: number;
   /** of an image: positions of its class tokens */
   readonly classPositions: readonly number[];
-  /** weights of the positions that the logit is read from: 1 at one position, or 1/length each where a classifier pools by mean */
+  /** weights of the positions that the answer is read from: 1 at one position, or equal shares of several: where a classifier pools by mean, or of a span */
   readonly start: Float64Array;
   /** the position whose output is explained; null where it is a mean of several */
   readonly position: number | null;
@@ -46,16 +47,27 @@ export class Question {
   #audit: Promise<Audit> | undefined;
   #recorded: Recorded | undefined;
   readonly #gradients = new Map<string, QuestionGradient>();
-  #target: number | undefined;
+  readonly #target: Target | undefined;
+  /** the ids as they were given: a span's last token is not read */
+  readonly #text: Int32Array;
+  #objective: Promise<Objective> | undefined;
+  #score: Promise<number> | undefined;
 
-  /** @param input ids of one text, in full or up to the position that is explained; or an image */
+  /**
+   * @param input ids of one text, in full or up to the position that is explained; or an image
+   * @param target default: the answer with the largest logit
+   * @throws ExplainError for a span that the text does not have
+   */
   constructor(
     readonly model: Model,
     input: ArrayLike<number> | ImageInput,
-    target?: number,
+    target?: Target,
   ) {
     this.image = 'pixels' in input ? input : undefined;
-    this.ids = Int32Array.from('pixels' in input ? [] : input);
+    this.#text = Int32Array.from('pixels' in input ? [] : input);
+    const span = isSpan(target) ? target : undefined;
+    if (span) checkSpan(model, span, this.#text.length);
+    this.ids = span ? this.#text.slice(0, span.end - 1) : this.#text;
     this.#batch = this.image && batchOfImages(model, [this.image]);
     this.length = this.#batch ? this.#batch.lengths[0]! : this.ids.length;
     this.classPositions = this.#batch && isImages(this.#batch) ? this.#batch.classPositions : [];
@@ -66,26 +78,33 @@ export class Question {
       mean: Array.from({ length: this.length }, (_, at) => at),
       last: [this.length - 1],
       'class-token': [...this.classPositions],
-    }[pooling];
+    }[pooling].concat(span ? Array.from({ length: span.end - 1 - span.start }, (_, at) => span.start - 1 + at) : []);
     this.position = read.length === 1 ? read[0]! : null;
     this.start = new Float64Array(this.length);
     for (const at of read) this.start[at] = 1 / read.length;
   }
 
-  /** All logits of the answer. */
+  /** All logits of the answer; of a span those of each of its tokens, one after another. */
   async logits(): Promise<Float32Array> {
-    return (this.#logits ??= (this.image ? imageAnswers(this.model, [this.image]) : answers(this.model, [this.ids])).then(
+    const count = isSpan(this.#target) ? this.#target.end - this.#target.start : 1;
+    return (this.#logits ??= (this.image ? imageAnswers(this.model, [this.image]) : answers(this.model, [this.ids], count)).then(
       ([logits]) => logits!,
     ));
   }
 
-  /** The explained class or token: the one asked for, else the one with the largest logit. */
+  /** What is explained. */
+  async objective(): Promise<Objective> {
+    return (this.#objective ??= objectiveOf(this.model, this.#target, this.#text, async () => largestOf(await this.logits())));
+  }
+
+  /** The explained class or token: the one asked for, else the one with the largest logit; of a span its last token. */
   async target(): Promise<number> {
-    if (this.#target === undefined) {
-      const logits = await this.logits();
-      this.#target = logits.reduce((best, value, id) => (value > logits[best]! ? id : best), 0);
-    }
-    return this.#target;
+    return (await this.objective()).id;
+  }
+
+  /** The explained number: a logit, the difference of two, a sum over a span, or what the target function gives. */
+  async score(): Promise<number> {
+    return (this.#score ??= this.logits().then(async (logits) => (await this.objective()).value(logits)));
   }
 
   /** The model's layers as attention. */
@@ -103,14 +122,14 @@ export class Question {
     return this.#record().stream;
   }
 
-  /** Gradients of the explained logit under some rules (none: the true ones). */
+  /** Gradients of the explained number under some rules (none: the true ones). */
   async gradient(rules: RuleSet = {}): Promise<QuestionGradient> {
-    const target = await this.target();
+    const objective = await this.objective();
     const key = JSON.stringify(Object.entries(rules).sort());
     const known = this.#gradients.get(key);
     if (known) return known;
     const { tape, logits, stream } = this.#record();
-    const seed = oneOf(logits, target);
+    const seed = await objective.seed(logits);
     const biases = this.biases();
     const gradients = tape.gradient(logits, [...stream, ...biases.values()], { seed, rules });
     seed.dispose();
@@ -123,29 +142,53 @@ export class Question {
   }
 
   /**
-   * Values at sites, and the gradients of the explained logit with respect to them; new tensors, the caller's to free. It runs the model
+   * Values at sites, and the gradients of the explained number with respect to them; new tensors, the caller's to free. It runs the model
    * once more.
    */
   async atSites(sites: readonly string[], rules: RuleSet = {}): Promise<Record<string, { value: Tensor; gradient: Tensor<Float> }>> {
     const { model } = this;
-    const target = await this.target();
+    const objective = await this.objective();
     const { value, tape } = record(model.parameters.values(), () =>
-      model.forward(this.#rows(), { capture: sites, spelledOut: true, logits: 'last' }),
+      model.forward(this.#rows(), { capture: sites, spelledOut: true, logits: objective.reads }),
     );
     const { logits, state, captured } = value;
     disposeState(state);
     const names = Object.keys(captured);
-    const gradients = scope(() => {
-      const seed = oneOf(logits!, target);
-      return tape.gradient(
-        logits!,
-        names.map((name) => captured[name]!),
-        { seed, rules },
-      );
-    });
+    const seed = await objective.seed(logits!);
+    const gradients = tape.gradient(
+      logits!,
+      names.map((name) => captured[name]!),
+      { seed, rules },
+    );
     tape.dispose();
-    logits!.dispose();
+    for (const tensor of [logits!, seed]) tensor.dispose();
     return Object.fromEntries(names.map((name, i) => [name, { value: captured[name]!, gradient: gradients[i]! }]));
+  }
+
+  /**
+   * Where a number that is not finite first appears in the model, or in a gradient that was asked for: in words, with the op and the
+   * layer; undefined where there is none.
+   */
+  async notFinite(): Promise<string | undefined> {
+    if (!this.#recorded) return undefined;
+    const { tape, logits, stream } = this.#recorded;
+    const seed = await (await this.objective()).seed(logits);
+    const layerOf = (call: number): string => {
+      const made = stream.map((tensor) => tape.calls.findIndex(({ call: { outputs } }) => Object.values(outputs).includes(tensor)));
+      const before = made.filter((at) => at >= 0 && at < call).length - (made[0] === -1 ? 0 : 1);
+      if (before < 0) return 'the embeddings';
+      return before >= stream.length - 1 ? 'the head' : `layer ${before}`;
+    };
+    try {
+      for (const key of this.#gradients.keys()) {
+        const rules = Object.fromEntries(JSON.parse(key) as [string, string][]);
+        const found = await firstNotFinite(tape, logits, [...stream, ...this.biases().values()], { seed, rules });
+        if (found) return `the first ${found.in} that is not finite is that of ${found.op} in ${layerOf(found.call)}`;
+      }
+      return undefined;
+    } finally {
+      seed.dispose();
+    }
   }
 
   /** The model's biases behind its embeddings, by parameter name. */
@@ -169,6 +212,10 @@ export class Question {
     return (this.#batch ??= this.model.batch([this.ids]));
   }
 
+  #reads(): LogitsOption {
+    return isSpan(this.#target) ? { start: this.#target.start - 1, end: this.#target.end - 1 } : 'last';
+  }
+
   #record(): Recorded {
     if (this.#recorded) return this.#recorded;
     const { model, length } = this;
@@ -182,15 +229,9 @@ export class Question {
     }
     const names = ['embeddings', ...Array.from({ length: model.config.layers }, (_, layer) => `layers.${layer}.output`)];
     const { value, tape } = record(model.parameters.values(), () =>
-      model.forward(this.#rows(), { capture: names, spelledOut: true, logits: 'last' }),
+      model.forward(this.#rows(), { capture: names, spelledOut: true, logits: this.#reads() }),
     );
     disposeState(value.state);
     return (this.#recorded = { tape, logits: value.logits!, stream: names.map((name) => value.captured[name]!) });
   }
-}
-
-/** A tensor like the logits: 1 at one of them. */
-function oneOf(logits: Tensor, target: number): Tensor<Float> {
-  const ones = Float32Array.from({ length: logits.size }, (_, id) => (id === target ? 1 : 0));
-  return Tensor.from(ones, logits.shape, logits.device);
 }

@@ -1,11 +1,10 @@
 import type { Model } from '@hidden-attention/model';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { probabilities } from './answer.js';
 import { ExplainError } from './errors.js';
-import { gridOf, type ImageInput } from './image.js';
-import { checkTarget } from './target.js';
-import { answersWithout } from './without.js';
+import type { ImageInput } from './image.js';
+import type { Target } from './objective.js';
+import { removableOf } from './removable.js';
 
 /** What is removed from which text, and of which answer the change is reported. */
 export interface RemovalRequest {
@@ -14,9 +13,9 @@ export interface RemovalRequest {
   ids?: ArrayLike<number>;
   /** its groups are of patches, which become black */
   image?: ImageInput;
-  /** class or token */
-  target: number;
-  /** what can be removed, each a list of positions; default: each position by itself. A language model's last position always stays */
+  /** class or token, or whatever else is explained */
+  target: Target;
+  /** what can be removed, each a list of positions; default: each position by itself. A language model's last position always stays, of a span all from the one before it */
   groups?: readonly (readonly number[])[];
   /** one or several rankings: a score a group, the highest is removed first */
   rankings: readonly ArrayLike<number>[];
@@ -38,7 +37,7 @@ export interface Removal {
   random: number[];
 }
 
-/** How the answer changes. */
+/** How the answer changes. `logit` is the explained number, be it a logit or what else the target is. */
 export interface RemovalReport {
   /** groups removed, of groups that can be */
   removed: number;
@@ -54,12 +53,9 @@ export interface RemovalReport {
  * @throws ExplainError when fewer than two groups can be removed, or a ranking has another number of scores than there are groups
  */
 export async function removal(request: RemovalRequest): Promise<RemovalReport[]> {
-  const { model, rankings, share = 0.1, draws = 5, seed = 0 } = request;
-  const target = checkTarget(request.target, model);
-  const { image, replaceWith } = request;
-  const ids = Int32Array.from(request.ids ?? []);
-  const length = image ? gridOf(model, image).reduce((rows, columns) => rows * columns) : ids.length;
-  const groups = request.groups ?? Array.from({ length }, (_, position) => [position]);
+  const { rankings, share = 0.1, draws = 5, seed = 0 } = request;
+  const subject = removableOf(request);
+  const groups = request.groups ?? Array.from({ length: subject.length }, (_, position) => [position]);
   for (const [index, ranking] of rankings.entries()) {
     if (ranking.length !== groups.length)
       throw new ExplainError(`removal: ranking ${index} has ${ranking.length} scores; there are ${groups.length} groups to rank`);
@@ -75,11 +71,7 @@ export async function removal(request: RemovalRequest): Promise<RemovalReport[]>
     ...randomChoices(free, count, draws, seed),
     ...ranked.flatMap((order) => [order.slice(0, count), order.slice(-count)]),
   ];
-  const logits = await answersWithout(
-    { model, ...(image ? { image } : { ids, replaceWith }) },
-    removals.map((chosen) => chosen.flatMap((group) => groups[group]!)),
-  );
-  const figures = { logit: logits.map((all) => all[target]!), probability: logits.map((all) => probabilities(all)[target]!) };
+  const figures = await subject.figures(removals.map((chosen) => chosen.flatMap((group) => groups[group]!)));
   const report = (of: readonly number[], index: number): Removal => {
     const at = 1 + draws + 2 * index;
     return { original: of[0]!, top: of[at]!, lowest: of[at + 1]!, random: of.slice(1, 1 + draws) };
@@ -92,14 +84,8 @@ export async function removal(request: RemovalRequest): Promise<RemovalReport[]>
   }));
 }
 
-/** The groups that may go: all, but in a language model not the one with the last position, from which it answers. */
-export function removable(model: Model, ids: ArrayLike<number>, groups: readonly (readonly number[])[]): number[] {
-  const keepsLast = model.config.head.kind === 'language-model';
-  return [...groups.keys()].filter((group) => groups[group]!.length > 0 && !(keepsLast && groups[group]!.includes(ids.length - 1)));
-}
-
 /** `draws` random choices of `count` of the groups, each without repetition. */
-function randomChoices(groups: readonly number[], count: number, draws: number, seed: number): number[][] {
+export function randomChoices(groups: readonly number[], count: number, draws: number, seed: number): number[][] {
   const generator = xoroshiro128plus(seed);
   return Array.from({ length: draws }, () => {
     const deck = [...groups];

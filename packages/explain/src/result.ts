@@ -1,4 +1,5 @@
 import type { Variant } from './explainer.js';
+import type { TokenSpan } from './objective.js';
 import type { RemovalReport } from './removal.js';
 import type { Token } from './tokens.js';
 
@@ -12,14 +13,34 @@ export interface Explanation {
   tokens: Token[];
   /** of an image: that of its patches; maps then have one score a patch, row by row */
   grid?: readonly [rows: number, columns: number];
-  target: { id: number; label: string | null; logit: number; probability: number };
+  target: ExplainedTarget;
   /** other answers, most probable first */
   alternatives: { id: number; label: string; probability: number }[];
-  /** the position whose output is explained; null where a classifier pools by mean */
+  /** the position whose output is explained; null where there are several: a classifier pools by mean, or a span is explained */
   position: number | null;
   maps: AttributionMap[];
-  /** methods that `all` left out for this text, and why */
+  /** methods that gave no map of this text, and why */
   skipped?: { method: string; reason: string }[];
+}
+
+/** An answer: a class or token with its logit and its share of all answers. */
+export interface ExplainedAnswer {
+  id: number;
+  label: string | null;
+  logit: number;
+  probability: number;
+}
+
+/**
+ * What is explained: the answer's logit, or how it differs from that of another ('contrast'); of a 'span' of the text `label` is its
+ * text, `logit` the sum of its tokens' and `probability` that of all of them; of a 'function' the answer is the most probable one.
+ */
+export interface ExplainedTarget extends ExplainedAnswer {
+  kind: 'logit' | 'contrast' | 'span' | 'function';
+  /** the explained number */
+  score: number;
+  against?: ExplainedAnswer;
+  span?: TokenSpan;
 }
 
 /** One method's map of one text. */
@@ -38,8 +59,12 @@ export interface AttributionMap {
   /** what the model's biases receive; null where the method gives them nothing */
   biases: number | null;
   signed: boolean;
+  /** whether the signs of the scores were dropped */
+  absolute?: boolean;
   /** by layer, one per token */
   layers?: number[][];
+  /** by layer, then by group of channels or head: one per token */
+  groups?: { site: string; layers: number[][][] };
   /** what to be careful about */
   warning?: string;
   certificate: Certificate;
@@ -55,10 +80,35 @@ export interface Span {
 export interface Certificate {
   /** how far the layers' outputs are from what their attention says, relative: the worst layer and each */
   audit: { worst: number; layers: number[] };
-  /** of methods whose scores and biases add up to the logit: |scores + biases − logit| as a share of Σ|scores| + |biases| */
+  /** of methods whose scores and biases add up to the explained number: |scores + biases − logit| as a share of Σ|scores| + |biases| */
   completeness?: Completeness;
   /** the answer after the top-ranked, lowest-ranked or random words (or tokens) are removed; absent for texts of fewer than two */
   check?: RemovalReport & { unit: 'word' | 'token' | 'patch' };
+  /** of methods that go from a baseline to the input */
+  convergence?: Convergence;
+  /** whether the map ranks words (tokens, patches) as removing them does; absent for very short or long texts */
+  correlation?: Correlation;
+}
+
+/** Scores that should add up to what the explained number is more at the input than at the baseline. */
+export interface Convergence {
+  scores: number;
+  /** the explained number at the baseline and at the input */
+  from: number;
+  to: number;
+  /** |from + scores − to| as a share of Σ|scores| */
+  gap: number;
+}
+
+/**
+ * Spearman's rank correlation between scores and how far the explained number falls when each of `groups` of `of` words is removed by
+ * itself; of a map without signs, how far it moves. Null where all are equal.
+ */
+export interface Correlation {
+  rank: number | null;
+  groups: number;
+  of: number;
+  unit: 'word' | 'token' | 'patch';
 }
 
 export interface Completeness {
@@ -72,4 +122,11 @@ export function completenessOf(scores: readonly number[], biases: number, logit:
   const total = scores.reduce((sum, score) => sum + score, 0);
   const size = scores.reduce((sum, score) => sum + Math.abs(score), Math.abs(biases));
   return { scores: total, biases, logit, gap: size === 0 ? Math.abs(logit) : Math.abs(total + biases - logit) / size };
+}
+
+/** @param left what is not shown: what class tokens receive */
+export function convergenceOf(scores: readonly number[], left: number, from: number, to: number): Convergence {
+  const total = scores.reduce((sum, score) => sum + score, left);
+  const size = scores.reduce((sum, score) => sum + Math.abs(score), Math.abs(left));
+  return { scores: total, from, to, gap: Math.abs(from + total - to) / (size || 1) };
 }

@@ -4,11 +4,12 @@ import { groupTokens, type Group } from './aggregate.js';
 import { ExplainError } from './errors.js';
 import type { ExplainRequest } from './explain.js';
 import { batchOfImages, type ImageInput } from './image.js';
+import { checkSpan } from './objective.js';
 import { readRows, type ExplainInput, type Token, type TokenizedRow } from './tokens.js';
 
 /** One input of a call: what the question is about, and how its scores are shown. */
 export interface Subject {
-  /** ids up to the explained position, or an image */
+  /** ids up to the explained position, all of them where a span is explained, or an image */
   input: Int32Array | ImageInput;
   text: string | null;
   tokens: Token[];
@@ -26,19 +27,20 @@ export interface Subject {
 }
 
 /** @throws ExplainError for no text or a position that does not exist, ModelError for bad ids */
-export function textSubjects(input: ExplainInput, { model, tokenizer, position, locale }: ExplainRequest): Subject[] {
+export function textSubjects(input: ExplainInput, { model, tokenizer, position, span, locale }: ExplainRequest): Subject[] {
   const rows = readRows(input, tokenizer);
   scope(() => void model.batch(rows.map(({ ids }) => ids))); // refuses ids out of range
   return rows.map((row, index) => {
     const { text, tokens, ids } = row;
-    const end = endOf(model, row, index, position);
+    if (span) checkSpan(model, span, ids.length);
+    const end = span ? span.end - 1 : endOf(model, row, index, position); // nothing reads the span's last token
     const group = (by: 'word' | 'sentence'): Group[] | undefined => (text === null ? undefined : groupTokens(text, tokens, by, locale));
     const words = group('word');
     const groups = words
       ? words.map(({ tokens: own }) => own.filter((token) => token < end)).filter((own) => own.length > 0)
       : Array.from({ length: end }, (_, at) => [at]);
     return {
-      input: ids.subarray(0, end),
+      input: span ? ids : ids.subarray(0, end),
       text,
       tokens,
       words,
@@ -52,7 +54,8 @@ export function textSubjects(input: ExplainInput, { model, tokenizer, position, 
 }
 
 /** @throws ExplainError for no image, images of several sizes, or a position, ModelError for images that the model cannot read */
-export function imageSubjects(images: readonly ImageInput[], { model, position }: ExplainRequest): Subject[] {
+export function imageSubjects(images: readonly ImageInput[], { model, position, span }: ExplainRequest): Subject[] {
+  if (span) throw new ExplainError(`a span (${span.start} to ${span.end}) was given; images have no text, so leave it out`);
   if (position !== undefined)
     throw new ExplainError(`a position (${position}) was given; the answer is about the whole image, so leave it out`);
   const { grid, classPositions } = scope(() => batchOfImages(model, images)); // refuses all that cannot be read

@@ -16,6 +16,8 @@ export interface RemovableInput {
   replaceWith?: number | undefined;
   /** of an image; default black */
   fill?: Fill | undefined;
+  /** of a text: at how many of its last positions the logits are wanted, one after another; default 1 */
+  last?: number | undefined;
   /** of an image: what the numbers in `without` mean, patches (default) or pixels, both row by row */
   by?: 'patch' | 'pixel' | undefined;
 }
@@ -32,6 +34,7 @@ export async function answersWithout(input: RemovableInput, without: readonly (r
     return answers(
       model,
       without.map((positions) => removed(ids, positions, input.replaceWith)),
+      input.last,
     );
   }
   const { fill = 'black', by = 'patch' } = input;

@@ -1,4 +1,4 @@
-import { cast, embedding, linear, rmsNorm, weightedSum, type Float, type Tensor, type WeightType } from '@hidden-attention/tensor';
+import { cast, embedding, linear, rmsNorm, slice, weightedSum, type Float, type Tensor, type WeightType } from '@hidden-attention/tensor';
 import { mambaNames, type BackboneNames } from './names.js';
 import { idsOf, maskOf, pickPositions, shapeOfBatch, type Batch } from './batch.js';
 import { ModelError } from './errors.js';
@@ -119,7 +119,7 @@ export function tokenEmbeddings(names: BackboneNames, model: Model, batch: Batch
   return cast(embedding(idsOf(batch), model.parameter(names.embeddings)), 'f32');
 }
 
-/** The last norm and the head: (b l vocab) for all positions, (b vocab) for chosen ones, (b classes) of a classifier. */
+/** The last norm and the head: (b l vocab) for all positions, (b n vocab) for some, (b vocab) for one a row, (b classes) of a classifier. */
 function headLogits<Config extends ModelConfig>(
   { finalNorm, classify }: Backbone<Config>,
   names: BackboneNames,
@@ -140,7 +140,11 @@ function headLogits<Config extends ModelConfig>(
   }
   const weight = model.parameter(head.tied ? names.embeddings : names.head);
   if (wanted === 'all' || wanted === 'none') return watched.pass('logits', linear(normed, weight, undefined, { dtype: 'f32' }));
-  return watched.pass('logits', linear(weightedSum(normed, pickPositions(batch, wanted)), weight), { perPosition: false });
+  const chosen =
+    typeof wanted === 'object' && 'start' in wanted
+      ? slice(normed, 1, wanted.start, wanted.end)
+      : weightedSum(normed, pickPositions(batch, wanted));
+  return watched.pass('logits', linear(chosen, weight, undefined, { dtype: 'f32' }), { perPosition: false });
 }
 
 /** The last norm of Mamba models. */

@@ -35,8 +35,8 @@ export interface ParameterSpec {
   linear?: boolean;
 }
 
-/** Which rows' logits are wanted: all positions, each row's last, a position of each row, or none. */
-export type LogitsOption = 'all' | 'last' | 'none' | readonly number[];
+/** Which logits are wanted: of all positions, each row's last, a position of each row, positions start…end−1 of every row, or none. */
+export type LogitsOption = 'all' | 'last' | 'none' | readonly number[] | { readonly start: number; readonly end: number };
 
 export interface ForwardOptions {
   /** site names or patterns with `*` (docs: sites) whose values are given back */
@@ -63,7 +63,7 @@ export interface ForwardOptions {
 }
 
 export interface ForwardResult {
-  /** (b l vocab), (b vocab) or (b classes); absent with `logits: 'none'`. Past a row's end they mean nothing; captured, they are zero there */
+  /** (b l vocab), (b n vocab) of a stretch, (b vocab) or (b classes); absent with `logits: 'none'`. Past a row's end they mean nothing; captured, they are zero there */
   logits?: Tensor<Float>;
   /** after each row's last position: pass it on to continue */
   state: ModelState;

@@ -3,7 +3,8 @@ export { Tensor, commonType, groupSize, inGroups, sizeOf, type Float, type Typed
 export { scope } from './scope.js';
 export { ShapeError, formatShape } from './shape-error.js';
 export { defineOp, type Call, type Gradient, type Op, type OpDefinition, type Operands } from './op.js';
-export { gradient, record, unrecorded, type GradientOptions, type Tape } from './tape.js';
+export { gradient, record, unrecorded, type GradientOptions, type Tape, type Watch } from './tape.js';
+export { firstNotFinite, type NotFinite } from './not-finite.js';
 export { recomputed } from './recompute.js';
 export { type RuleSet } from './rules.js';
 export { abs, affine, exp, gelu, log, negExp, positive, sigmoid, silu, softplus, square } from './ops/unary.js';

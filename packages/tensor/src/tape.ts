@@ -29,7 +29,12 @@ export interface GradientOptions {
   /** the gradient of `output`; all ones by default */
   seed?: Tensor;
   rules?: RuleSet;
+  /** sees the gradients of each call's inputs, last call first; they are freed afterwards */
+  watch?: Watch;
 }
+
+/** Somebody who looks at a backward pass: the number of a call on the tape, and the gradients of its inputs. */
+export type Watch = (call: number, gradients: Operands) => void;
 
 /** The calls between some inputs and what was made of them, in order. Free it with `dispose` or `using`. */
 export class Tape {
@@ -47,6 +52,11 @@ export class Tape {
     return false;
   }
 
+  /** What was recorded, first call first. */
+  get calls(): readonly { readonly op: AnyOp; readonly call: Call }[] {
+    return this.#calls;
+  }
+
   /** Adds a call; keeps its tensors alive until `dispose`. */
   record(op: AnyOp, call: Call): void {
     for (const tensor of tensorsOf(call)) tensor.retain();
@@ -60,13 +70,15 @@ export class Tape {
    * @throws when `output` was not recorded, or a rule is not known to its op
    */
   gradient(output: Tensor, inputs: readonly Tensor[], options: GradientOptions = {}): Tensor<Float>[] {
-    const { seed, rules = {} } = options;
+    const { seed, rules = {}, watch } = options;
     if (!this.#followed.has(output))
       throw new Error(`gradient: the output ${formatShape(output.shape)} does not depend on the inputs of this tape`);
     if (seed && formatShape(seed.shape) !== formatShape(output.shape)) {
       throw new ShapeError(`gradient: the seed is ${formatShape(seed.shape)}; the output is ${formatShape(output.shape)}`);
     }
-    return unrecorded(() => scope(() => this.gradients([[output, seed ?? Tensor.full(output.shape, 1, output.device)]], inputs, rules)));
+    return unrecorded(() =>
+      scope(() => this.#backward([[output, seed ?? Tensor.full(output.shape, 1, output.device)]], inputs, rules, watch)),
+    );
   }
 
   /** As `gradient`, of Σ seed ⊙ output over several outputs on the tape together. */
@@ -74,7 +86,7 @@ export class Tape {
     return unrecorded(() => scope(() => this.#backward(seeds, inputs, rules)));
   }
 
-  #backward(seeds: Iterable<readonly [Tensor, Tensor]>, inputs: readonly Tensor[], rules: RuleSet): Tensor<Float>[] {
+  #backward(seeds: Iterable<readonly [Tensor, Tensor]>, inputs: readonly Tensor[], rules: RuleSet, watch?: Watch): Tensor<Float>[] {
     const wanted = new Set(inputs);
     for (const input of inputs) this.#requireGradientOf(input);
     const needed = this.#ancestorsThrough(wanted);
@@ -87,7 +99,8 @@ export class Tape {
       if (sofar) gradient.dispose();
     };
     for (const [output, seed] of seeds) addTo(output, seed.view());
-    for (const { op, call } of this.#calls.toReversed()) {
+    for (let number = this.#calls.length - 1; number >= 0; number--) {
+      const { op, call } = this.#calls[number]!;
       const dOutputs: Record<string, Tensor> = {};
       for (const name in call.outputs) {
         const gradient = call.outputs[name] && gradients.get(call.outputs[name]);
@@ -97,6 +110,7 @@ export class Tape {
       if (Object.keys(dOutputs).length === 0 || !Object.keys(call.inputs).some(asked)) continue;
       for (const name in call.inputs) if (asked(name)) this.#requireGradientOf(call.inputs[name]!);
       const dInputs = gradientOf(op, rules)(call, dOutputs, asked, rules);
+      watch?.(number, dInputs);
       for (const name in call.outputs) {
         const tensor = call.outputs[name];
         if (tensor && !wanted.has(tensor)) {

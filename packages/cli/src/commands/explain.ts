@@ -1,5 +1,14 @@
 import { extname } from 'node:path';
-import { explain, UnknownNameError, getExplainer, type Explanation, type OptionsByMethod } from '@hidden-attention/explain';
+import {
+  explain,
+  fullName,
+  getExplainer,
+  listExplainers,
+  parseSpan,
+  UnknownNameError,
+  type Explanation,
+  type OptionsByMethod,
+} from '@hidden-attention/explain';
 import { explanationReport, explanationSvg, type Report } from '@hidden-attention/plot';
 import { encodePng, type LoadedModel } from '@hidden-attention/checkpoint';
 import type { Command } from 'commander';
@@ -9,11 +18,15 @@ import { checkInputFlags, readInput, readPictures, type InputFlags, type Picture
 import { resolveModel } from '../models.js';
 import { addModelAndInput, repeated, type ModelFlags } from '../options.js';
 import { checkOutput } from '../output.js';
+import { progressBar } from '../progress.js';
 import { parsePosition } from '../ranges.js';
 import { version } from '../version.js';
 
 interface Flags extends InputFlags, ModelFlags {
   target?: string;
+  contrast?: string;
+  span?: string;
+  absolute?: boolean;
   position?: string;
   method?: string[];
   option?: string[];
@@ -28,11 +41,17 @@ export function addExplain(program: Command): void {
       '--target <T>',
       "what to explain: an id, a label, text:… for one token, or a list with one per row; default: the model's answer",
     )
+    .option('--contrast <T>', 'another answer, named as by --target: explains why the target rather than this one')
+    .option(
+      '--span <A:B>',
+      "of a language model, in place of a target: the text's own tokens A to B − 1, each expected from what stands before it",
+    )
+    .option('--absolute', 'drop the signs of all scores')
     .option('--position <P>', 'of a language model: the position whose answer is explained, or last (the default)')
     .addOption(
       repeated(
         '--method <NAME>',
-        'raw, rollout, mamba-attribution, gradient-x-input, decomposition; NAME:released for the variant of the released code; all',
+        `${[...new Set(listExplainers().map(({ name }) => name))].join(', ')}; NAME:released for the variant of the released code; all`,
       ),
     )
     .addOption(repeated('--option <METHOD.KEY=VALUE>', 'an option of a method'))
@@ -43,10 +62,12 @@ export function addExplain(program: Command): void {
       const methods = flags.method ?? ['all'];
       const options = parseOptions(flags.option ?? []);
       for (const method of methods) if (method !== 'all') usage(() => getExplainer(method));
+      const span = flags.span === undefined ? undefined : usage(() => parseSpan(flags.span!), Error);
       const position = flags.position === undefined ? undefined : parsePosition('--position', flags.position);
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
       const pictures = await readPictures(flags, loaded);
       const input = pictures ?? (await readInput(flags, loaded));
+      const progress = progressBar('explain');
       const results = await explained(() =>
         explain({
           model: loaded.model,
@@ -55,9 +76,13 @@ export function addExplain(program: Command): void {
           methods,
           options,
           ...(flags.target === undefined ? {} : { target: flags.target }),
+          ...(flags.contrast === undefined ? {} : { contrast: flags.contrast }),
+          ...(span ? { span } : {}),
           ...(position === undefined ? {} : { position }),
+          absolute: flags.absolute ?? false,
+          onProgress: (done, total, method) => progress.update(done, total, method),
         }),
-      );
+      ).finally(() => progress.stop());
       const report = await reportOf(flags.model, loaded, results, pictures);
       const text =
         extname(out) === '.json'
@@ -67,6 +92,7 @@ export function addExplain(program: Command): void {
             : explanationReport(report);
       await writeFileAtomic(out, text);
       process.stdout.write(`${results.map(summaryOf).join('')}wrote ${out}\n`);
+      if (!methods.includes('all')) refuse(results);
     });
 }
 
@@ -81,12 +107,20 @@ function parseOptions(texts: readonly string[]): OptionsByMethod {
   return options;
 }
 
+/** Methods that were asked for by name and gave no map: said on standard error, and in the exit status. */
+function refuse(results: readonly Explanation[]): void {
+  const lines = new Set(results.flatMap(({ skipped = [] }) => skipped.map(({ method, reason }) => `${method} was refused: ${reason}\n`)));
+  if (lines.size === 0) return;
+  process.stderr.write([...lines].join(''));
+  process.exitCode = 1;
+}
+
 /** A name that no model makes right is a mistake in the command line. */
-function usage<R>(body: () => R): R {
+function usage<R>(body: () => R, kind: new (message: string) => Error = UnknownNameError): R {
   try {
     return body();
   } catch (error) {
-    throw error instanceof UnknownNameError ? new UsageError(error.message) : error;
+    throw error instanceof kind ? new UsageError((error as Error).message) : error;
   }
 }
 async function explained(body: () => Promise<Explanation[]>): Promise<Explanation[]> {
@@ -119,26 +153,52 @@ async function reportOf(name: string, { model }: LoadedModel, results: Explanati
   };
 }
 
-/** A few lines for the terminal: the answer, and what each method ranks highest. */
-function summaryOf({ index, text, target, tokens, grid, maps }: Explanation): string {
-  const answer = target.label ?? String(target.id);
-  const lines = [`row ${index}: ${answer}, probability ${(100 * target.probability).toFixed(1)} %`];
-  for (const { method, variant, scores, words, certificate } of maps) {
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+/** A few lines for the terminal: what is explained, and what each method ranks highest, with its certificate. */
+function summaryOf({ index, text, target, tokens, grid, maps, skipped = [] }: Explanation): string {
+  const nameOf = ({ id, label }: { id: number; label: string | null }): string => label ?? String(id);
+  const what = {
+    logit: nameOf(target),
+    contrast: `${nameOf(target)} rather than ${target.against ? nameOf(target.against) : ''}, logits ${target.score.toFixed(3)} apart`,
+    span: `the text's own ${JSON.stringify(target.label)}`,
+    function: `a function of the logits, ${target.score.toFixed(3)}; the answer is ${nameOf(target)}`,
+  }[target.kind];
+  const lines = [`row ${index}: ${what}, probability ${percent(target.probability)}`];
+  for (const map of maps) {
+    const { method: name, variant, scores, words } = map;
     const units =
       words && text !== null
         ? words.map(({ start, end, score }) => ({ text: text.slice(start, end), score }))
         : scores.map((score, i) => ({ text: grid ? placeOf(i, grid) : tokens[i]!.text, score }));
     const top = units.toSorted((a, b) => b.score - a.score).slice(0, 5);
-    const { check } = certificate;
-    const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-    const effect = check
-      ? `; without its top ${check.removed} of ${check.of} ${check.unit === 'patch' ? 'patches' : `${check.unit}s`} ${percent(check.probability.top)}, without random ones ${percent(check.probability.random.reduce((a, b) => a + b, 0) / check.probability.random.length)}`
-      : '';
     lines.push(
-      `  ${`${method}${variant === 'paper' ? '' : `:${variant}`}`.padEnd(28)}${top.map((unit) => JSON.stringify(unit.text.trim())).join(' ')}${effect}`,
+      `  ${fullName({ name, variant }).padEnd(28)}${top.map((unit) => JSON.stringify(unit.text.trim())).join(' ')}`,
+      `  ${''.padEnd(28)}${certificateOf(map)}`,
     );
   }
+  for (const { method, reason } of skipped) lines.push(`  ${method.padEnd(28)}no map: ${reason}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** What can be said for a map, on one line. */
+function certificateOf({ certificate }: Explanation['maps'][number]): string {
+  const { audit, completeness, convergence, check, correlation } = certificate;
+  const units = (unit: 'word' | 'token' | 'patch'): string => (unit === 'patch' ? 'patches' : `${unit}s`);
+  const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+  return [
+    `audit ${audit.worst.toExponential(0)}`,
+    ...(completeness ? [`adds up within ${completeness.gap.toExponential(0)}`] : []),
+    ...(convergence ? [`from the baseline within ${convergence.gap.toExponential(0)}`] : []),
+    ...(correlation
+      ? [`rank correlation with removing ${correlation.groups} ${units(correlation.unit)} ${correlation.rank?.toFixed(2) ?? 'undefined'}`]
+      : []),
+    ...(check
+      ? [
+          `without its top ${check.removed} of ${check.of} ${units(check.unit)} ${percent(check.probability.top)}, without random ones ${percent(mean(check.probability.random))}`,
+        ]
+      : []),
+  ].join('; ');
 }
 
 /** "row 2, column 5" of a patch. */

@@ -1,7 +1,7 @@
 import { element, escapeText } from '../markup.js';
 import { errorPercent, percent, scoreText } from '../numbers.js';
 import type { ReportMap } from './types.js';
-import { plural, type Unit } from './unit.js';
+import { counted, plural, type Unit } from './unit.js';
 
 /** Relative error up to which the arithmetic counts as right (float32 sums over long texts). */
 const EXACT = 1e-3;
@@ -25,6 +25,28 @@ export function completenessSentence({ certificate }: ReportMap): string | undef
     : `Beware: scores plus biases miss the logit by ${errorPercent(gap)} (${sum}).`;
 }
 
+/** How nearly a map that goes from a baseline to the input accounts for what changes on the way; undefined for other maps. */
+function convergenceSentence({ certificate }: ReportMap): string | undefined {
+  const { convergence } = certificate;
+  if (!convergence) return undefined;
+  const { scores, from, to, gap } = convergence;
+  const sum = `from ${scoreText(from, true)} by ${scoreText(scores, true)} to ${scoreText(from + scores, true)}; the model’s own ${scoreText(to, true)}`;
+  return gap <= EXACT
+    ? `From the baseline to this input the scores account for all that changes, within ${errorPercent(gap)} (${sum}).`
+    : `Beware: the scores miss what changes from the baseline to this input by ${errorPercent(gap)} (${sum}); more steps or another baseline may do better.`;
+}
+
+/** How the map ranks beside the effects of removal; undefined where none were measured. */
+function correlationSentence({ certificate, signed }: ReportMap): string | undefined {
+  const { correlation } = certificate;
+  if (!correlation) return undefined;
+  const { rank, groups, of, unit } = correlation;
+  const which = groups === of ? `each of ${counted(of, unit)}` : `each of ${groups} of ${counted(of, unit)}`;
+  const compared = signed ? 'how far the answer falls' : 'how far the answer moves';
+  if (rank === null) return `Removing ${which} by itself could not be compared with the map: one of the two is the same everywhere.`;
+  return `When ${which} is removed by itself, ${compared} ranks them as this map does with a rank correlation of ${rank.toFixed(2)} (1: the same order, 0: no relation, −1: the reverse).`;
+}
+
 /** How to read the sign of this map's scores, in words for people. */
 function signSentence({ signed, certificate }: ReportMap, unit: Unit): string {
   if (!signed)
@@ -43,7 +65,15 @@ function optionList(options: Readonly<Record<string, unknown>>): string {
 export function certificateHtml(map: ReportMap, unit: Unit = 'word'): string {
   const { certificate, method, variant, options, cite, biases } = map;
   const complete = completenessSentence(map);
-  const items = [auditSentence(certificate.audit), ...(complete ? [complete] : []), signSentence(map, unit)];
+  const converged = convergenceSentence(map);
+  const correlated = correlationSentence(map);
+  const items = [
+    auditSentence(certificate.audit),
+    ...(complete ? [complete] : []),
+    ...(converged ? [converged] : []),
+    ...(correlated ? [correlated] : []),
+    signSentence(map, unit),
+  ];
   const rows: [string, string][] = [
     ['method', `${method}, ${variant}`],
     ['options', optionList(options)],

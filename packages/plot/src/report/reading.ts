@@ -1,6 +1,6 @@
 import type { Token } from '../spans.js';
 import { named } from '../names.js';
-import { percent } from '../numbers.js';
+import { percent, scoreText } from '../numbers.js';
 import { patchName } from '../image/patches.js';
 import type { Report, ReportMap, ReportResult, ReportSpan } from './types.js';
 import type { Unit } from './unit.js';
@@ -40,6 +40,15 @@ export function answerSentence(result: ReportResult, task: Report['model']['task
   const { target, alternatives = [] } = result;
   const name = `“${answerName(result, task)}”`;
   const chance = percent(target.probability);
+  if (target.kind === 'contrast' && target.against) {
+    const { against } = target;
+    const other = answerName({ ...result, target: { ...target, ...against } }, task);
+    return `This page explains why the model answers “${answerName(result, task)}” (${chance}) rather than “${other}” (${percent(against.probability)}): the difference of their logits.`;
+  }
+  if (target.kind === 'span')
+    return `This page explains how far the model expected the text’s own ${name}, each piece from what stands before it; it gives all of it together a probability of ${chance}.`;
+  if (target.kind === 'function')
+    return `This page explains a number made of the model’s logits, ${scoreText(target.score ?? target.logit, true)} here; its answer is ${name} (${chance}).`;
   const better = alternatives.find(({ probability }) => probability > target.probability);
   if (better) {
     const other = `“${task === 'classification' ? better.label : named(better.label)}” (${percent(better.probability)})`;

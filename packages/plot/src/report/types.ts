@@ -28,7 +28,17 @@ export interface ReportResult {
   /** of an image: the picture as the model saw it, as a data URL */
   picture?: string;
   /** The answer that is explained. `probability` is 0 to 1. */
-  target: { id: number; label: string | null; logit: number; probability: number };
+  target: {
+    id: number;
+    label: string | null;
+    logit: number;
+    probability: number;
+    /** What is explained, if not a logit: its difference from another answer's, a stretch of the text, a function of the logits. */
+    kind?: 'logit' | 'contrast' | 'span' | 'function';
+    /** The explained number. */
+    score?: number;
+    against?: { id: number; label: string | null; probability: number };
+  };
   /** Other answers, most probable first. */
   alternatives?: { id: number; label: string; probability: number }[];
   /** The token whose output is explained; null where the whole text is (a classifier's mean). */
@@ -69,7 +79,11 @@ export interface Certificate {
   audit: { worst: number; layers: number[] };
   /** `gap`: |scores + biases − logit| as a share of the sum of all |scores| and |biases|. */
   completeness?: { scores: number; biases: number; logit: number; gap: number };
+  /** `gap`: |from + scores − to| as a share of the sum of all |scores|; `from` and `to`: the explained number at the baseline and the input. */
+  convergence?: { scores: number; from: number; to: number; gap: number };
   check?: Check;
+  /** Rank correlation of the scores with what removing each of `groups` of `of` words by itself does; null where all are equal. */
+  correlation?: { rank: number | null; groups: number; of: number; unit: Check['unit'] };
 }
 
 /** The model's answer after `removed` of `of` words or tokens are taken out: the top-ranked, the lowest-ranked, random ones (one number per draw). */

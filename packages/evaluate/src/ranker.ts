@@ -37,7 +37,7 @@ export function rankerOf(explainer: Explainer, options: object, name: string = f
     explainer,
     options,
     signed: typeof signed === 'function' ? signed(options) : signed,
-    complete,
+    complete: typeof complete === 'function' ? complete(options) : complete,
     async rank({ model, input, target }) {
       const question = new Question(model, input, target);
       try {

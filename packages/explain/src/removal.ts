@@ -61,7 +61,7 @@ export async function removal(request: RemovalRequest): Promise<RemovalReport[]>
       throw new ExplainError(`removal: ranking ${index} has ${ranking.length} scores; there are ${groups.length} groups to rank`);
   }
   if (!(share > 0 && share <= 1)) throw new ExplainError(`removal: share is ${share}; it must lie between 0 and 1`);
-  const free = image ? [...groups.keys()].filter((group) => groups[group]!.length > 0) : removable(model, ids, groups);
+  const free = subject.free(groups);
   if (free.length < 2) throw new ExplainError(`removal: ${free.length} of ${groups.length} groups can be removed; at least two are needed`);
   const count = Math.min(free.length - 1, Math.ceil(share * free.length));
 

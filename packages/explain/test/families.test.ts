@@ -32,5 +32,6 @@ const images = { img_size: 12, patch_size: 4, embed_dim: 12, depth: 2, num_class
 testFamily({ ...images, model_type: 'vim', d_state: 5, dt_rank: 3, bias: true });
 testFamily({ ...images, model_type: 'vim', d_state: 3, cls_token_position: 'ends', stride: 2, if_divide_out: false });
 testFamily({ ...images, model_type: 'vim', if_cls_token: false, img_size: [8, 12] });
+testFamily({ ...images, model_type: 'vim', bimamba_type: 'none', cls_token_position: 'last', d_state: 3 });
 testFamily({ ...images, model_type: 'vit', num_heads: 3 });
 testFamily({ ...images, model_type: 'vit', num_heads: 2, qkv_bias: false, cls_token_position: 'none' });

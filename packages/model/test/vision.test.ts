@@ -43,6 +43,21 @@ describe('patches', () => {
   });
 });
 
+test('without a backward scan, what a position holds depends on the patches before it alone', async () => {
+  const model = vim({ bimamba_type: 'none', cls_token_position: 'last' });
+  expect([...model.parameters.keys()].filter((name) => /_b\b|_b_log/.test(name))).toEqual([]);
+  const pixels = noise(3 * 144);
+  const later = pixels.map((value, at) => (at % 144 >= 96 ? value + 1 : value)); // the last row of patches: positions 6 to 8
+  const [first, second] = await Promise.all(
+    [pixels, later].map((own) =>
+      model.forward(model.images(own, [1, 3, 12, 12]), { capture: ['finalNorm'] }).captured['finalNorm']!.read(),
+    ),
+  );
+  expect([...first!.subarray(0, 6 * 8)]).toEqual([...second!.subarray(0, 6 * 8)]);
+  for (let position = 6; position < 10; position++)
+    expect([...first!.subarray(position * 8, position * 8 + 8)]).not.toEqual([...second!.subarray(position * 8, position * 8 + 8)]);
+});
+
 test('what is refused, by name', () => {
   const model = vim();
   expect(() => model.images(noise(3 * 100), [1, 3, 10, 10])).toThrow(/10 × 10 pixels; patches of 4, 4 apart, do not cover 10.*12 × 12/);
@@ -56,6 +71,7 @@ test('what is refused, by name', () => {
   expect(() => vim({ stride: 5 })).toThrow(/stride is 5; beyond patch_size, 4/);
   expect(() => vit({ num_heads: 3 })).toThrow(/num_heads is 3; it must divide embed_dim, 8/);
   expect(() => vim({ bimamba_type: 'v1' })).toThrow(/bimamba_type is "v1"/);
+  expect(() => vim({ bimamba_type: 'none', cls_token_position: 'first' })).toThrow(/stands first, where it reads no patch/);
 });
 
 describe('positions', () => {

@@ -17,13 +17,13 @@ import type { BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
 import type { LayerResult } from '../recompute.js';
 import type { ScanState } from '../state.js';
-import type { MambaConfig, MambaSizes } from './config.js';
+import type { MambaSizes } from './config.js';
 
 /** Norms on Δr, B and C, where a family has them; without weights in Falcon-Mamba. */
 const mixerNorms = ['dt_layernorm', 'b_layernorm', 'c_layernorm'] as const;
 
 /** One Mamba block: h (b l m) → h + mixer(norm(h)) (b l m), and the state it leaves. */
-export function mambaBlock(h: Tensor, context: BlockContext<MambaConfig>): LayerResult<ScanState> {
+export function mambaBlock(h: Tensor, context: BlockContext<MambaSizes>): LayerResult<ScanState> {
   const { input, mixer, state } = mambaMixer(h, context);
   return { output: context.sites.pass(`layers.${context.layer}.output`, add(input, mixer)), state };
 }

@@ -22,6 +22,8 @@ export interface VisionConfig extends ModelConfig {
 /** A Vision Mamba: a Mamba-1 mixer forwards and one backwards in every block. */
 export interface VimConfig extends VisionConfig, MambaSizes {
   epsilon: number;
+  /** whether there is the forward one only, and its blocks are Mamba's own */
+  causal: boolean;
   /** whether the sum of both directions is halved */
   halved: boolean;
 }
@@ -58,7 +60,7 @@ const vimSchema = z.object({
   dt_rank: z.union([size, z.literal('auto')]).default('auto'),
   rms_norm: z.literal(true, 'only the models with an RMS norm are known; true is').default(true),
   norm_epsilon: z.number().positive().default(1e-5),
-  bimamba_type: z.literal('v2', 'the block of the published models is v2').default('v2'),
+  bimamba_type: z.enum(['v2', 'none'], 'v2, the block of the published models, or none, a causal Mamba, is needed').default('v2'),
   if_cls_token: z.boolean().default(true),
   use_middle_cls_token: z.boolean().default(true),
   use_double_cls_token: z.boolean().default(false),
@@ -71,15 +73,22 @@ const vimSchema = z.object({
 
 /**
  * Reads a Vision Mamba config.json: the arguments of the published model's class, under their names. `cls_token_position` (first,
- * middle, last, ends, none), which theirs does not have, overrides the flags for class tokens.
+ * middle, last, ends, none), which theirs does not have, overrides the flags for class tokens. With `bimamba_type: "none"` blocks read forwards only.
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseVimConfig(json: unknown): VimConfig {
   const c = parseFields('vim', vimSchema, json);
   const flagged = !c.if_cls_token ? 'none' : c.use_double_cls_token ? 'ends' : c.use_middle_cls_token ? 'middle' : 'first';
+  const classToken = c.cls_token_position ?? flagged;
+  const causal = c.bimamba_type === 'none';
+  if (causal && classToken === 'first')
+    throw new ModelError(
+      'config.json of a vim model: bimamba_type is "none" and the class token stands first, where it reads no patch; it must stand elsewhere, best at cls_token_position "last"',
+    );
   return {
     family: 'vim',
-    ...visionFields('vim', c, c.cls_token_position ?? flagged),
+    ...visionFields('vim', c, classToken),
+    causal,
     innerSize: Math.floor(c.expand * c.embed_dim),
     stateSize: c.d_state,
     timeStepRank: c.dt_rank === 'auto' ? Math.ceil(c.embed_dim / 16) : c.dt_rank,

@@ -1,7 +1,9 @@
 import { linear, negExp, reshape, reverse, rmsNorm, scope, silu, type Tensor } from '@hidden-attention/tensor';
-import { backboneSites, forwardBackbone, sitesOfLayer, type Backbone } from '../backbone.js';
-import type { BlockParts, ModelFamily, ParameterSpec, ScanDynamics } from '../family.js';
+import { backboneSites, forwardBackbone, sitesOfLayer, type Backbone, type BlockContext } from '../backbone.js';
+import type { BlockParts, LayerKind, ModelFamily, ParameterSpec, ScanDynamics } from '../family.js';
 import { constant, free, linearWeight, normal } from '../initialize.js';
+import { mambaBlock } from '../mamba/block.js';
+import { mambaDynamics, mambaParts, mambaSites, mambaState, mixerSites, scanSites, type FindParameter } from '../mamba/dynamics.js';
 import { mixerParameters } from '../mamba/parameters.js';
 import type { Model } from '../model.js';
 import type { BackboneNames } from '../names.js';
@@ -15,7 +17,7 @@ const names: BackboneNames = { embeddings: 'patch_embed.proj.weight', layer: (la
 function parametersOf(config: VimConfig): Record<string, ParameterSpec> {
   const { hiddenSize: m, layers, head } = config;
   const one = Object.entries(mixerParameters(config)).flatMap(([name, spec]) => (spec ? [[name, spec] as const] : []));
-  const twins = one.filter(([name]) => /mixer\.(conv1d|x_proj|dt_proj|A_log|D\b)/.test(name));
+  const twins = (config.causal ? [] : one).filter(([name]) => /mixer\.(conv1d|x_proj|dt_proj|A_log|D\b)/.test(name));
   const block = [...one, ...twins.map(([name, spec]) => [nameIn('backward', name), spec] as const)];
   const all = embeddingParameters(config);
   for (let layer = 0; layer < layers; layer++) for (const [name, spec] of block) all[names.layer(layer) + name] = spec;
@@ -24,18 +26,37 @@ function parametersOf(config: VimConfig): Record<string, ParameterSpec> {
   return { ...all, 'head.weight': linearWeight([classes, m], normal(0.02)), 'head.bias': free([classes], constant(0)) };
 }
 
-const scanSites = ['conv', 'u', 'delta', 'B', 'C', 'scan'];
+const visionScanSites = ['conv', 'u', 'delta', 'B', 'C', 'scan'];
 const inBoth = (sites: readonly string[]): string[] => directions.flatMap((direction) => sites.map((name) => `${direction}.${name}`));
 
-const backbone: Backbone<VimConfig> = {
+const around: Omit<Backbone<VimConfig>, 'layerSites' | 'block' | 'initialState'> = {
   names,
-  layerSites: () => ['input', 'norm', 'x', 'z', ...inBoth(scanSites), 'gated', 'mixer', 'output'],
   embed: (model, batch) => embedPatches(model, batch),
-  block: vimBlock,
   finalNorm: (h, model) => rmsNorm({ x: h, weight: model.parameter('norm_f.weight') }, { epsilon: model.config.epsilon }).y,
   classify: (pooled, model) => linear(pooled, model.parameter('head.weight'), model.parameter('head.bias')),
+};
+
+const twoWay: Backbone<VimConfig> = {
+  ...around,
+  layerSites: () => ['input', 'norm', 'x', 'z', ...inBoth(visionScanSites), 'gated', 'mixer', 'output'],
+  block: vimBlock,
   initialState: (model) => ({ layers: Array.from({ length: model.config.layers }, () => ({})) }),
 };
+
+/** Blocks of Mamba itself, between the patches and the head of Vision Mamba. */
+const causal: Backbone<VimConfig> = {
+  ...around,
+  layerSites: () => ['input', ...mambaSites, 'output', 'state', 'convState'],
+  block: (h, context) => mambaBlock(h, context as BlockContext<VimConfig>),
+  initialState: (model, rows) => ({ layers: Array.from({ length: model.config.layers }, () => mambaState(model, rows)) }),
+};
+
+const backboneOf = (config: VimConfig): Backbone<VimConfig> => (config.causal ? causal : twoWay);
+
+const ofLayer =
+  (model: Model, layer: number): FindParameter =>
+  (name) =>
+    model.parameters.get(names.layer(layer) + name);
 
 /** What of a direction's captured values, in that direction's own order. */
 function reader(captured: Record<string, Tensor>, layer: number, direction: Direction): (name: string) => Tensor {
@@ -72,26 +93,33 @@ function partsIn(direction: Direction, model: Model<VimConfig>, captured: Record
   };
 }
 
-/** Vision Mamba (Zhu et al. 2024), `model_type: "vim"`. */
+/** Vision Mamba (Zhu et al. 2024), `model_type: "vim"`; with `bimamba_type: "none"` a causal Mamba that reads patches one after the other. */
 export const vim: ModelFamily<VimConfig> = {
   name: 'vim',
   title: 'Vision Mamba (Zhu et al. 2024)',
   classNames: { languageModel: 'VisionMamba', classifier: 'VisionMamba' },
   parseConfig: parseVimConfig,
   parameters: parametersOf,
-  sites: (config) => backboneSites(backbone, config),
-  forward: (model, batch, options) => forwardBackbone(backbone, model, batch, options),
+  sites: (config) => backboneSites(backboneOf(config), config),
+  forward: (model, batch, options) => forwardBackbone(backboneOf(model.config), model, batch, options),
   images: imageBatch,
-  initialState: backbone.initialState,
-  layerKinds: ({ layers }) => new Array<'two-way scan'>(layers).fill('two-way scan'),
-  dynamicsSites: (layer) => sitesOfLayer(layer, inBoth(['delta', 'B', 'C'])),
-  blockSites: (layer) => sitesOfLayer(layer, ['x', 'z', 'gated', ...inBoth(['delta', 'B', 'C', 'conv', 'u'])]),
-  dynamics: (model, captured, layer) => ({
-    forward: dynamicsIn('forward', model, captured, layer),
-    backward: dynamicsIn('backward', model, captured, layer),
-  }),
-  blockParts: (model, captured, layer) => ({
-    forward: partsIn('forward', model, captured, layer),
-    backward: partsIn('backward', model, captured, layer),
-  }),
+  initialState: (model, rows) => backboneOf(model.config).initialState(model, rows),
+  layerKinds: (config) => new Array<LayerKind>(config.layers).fill(config.causal ? 'scan' : 'two-way scan'),
+  dynamicsSites: (layer, config) => sitesOfLayer(layer, config.causal ? scanSites : inBoth(['delta', 'B', 'C'])),
+  blockSites: (layer, config) =>
+    sitesOfLayer(layer, config.causal ? mixerSites : ['x', 'z', 'gated', ...inBoth(['delta', 'B', 'C', 'conv', 'u'])]),
+  dynamics: (model, captured, layer) =>
+    model.config.causal
+      ? mambaDynamics(ofLayer(model, layer), captured, layer)
+      : {
+          forward: dynamicsIn('forward', model, captured, layer),
+          backward: dynamicsIn('backward', model, captured, layer),
+        },
+  blockParts: (model, captured, layer) =>
+    model.config.causal
+      ? mambaParts(ofLayer(model, layer), captured, layer)
+      : {
+          forward: partsIn('forward', model, captured, layer),
+          backward: partsIn('backward', model, captured, layer),
+        },
 };

@@ -1,12 +1,14 @@
 import { nearestNames } from '@hidden-attention/model';
 import { ExplainError, UnknownNameError } from './errors.js';
 import { fullName, type Explainer } from './explainer.js';
+import { decimamba } from './methods/decimamba.js';
 import { decomposition } from './methods/decomposition.js';
 import { gradientTimesInput } from './methods/gradient-x-input.js';
 import { mambaAttribution, mambaAttributionReleased } from './methods/mamba-attribution.js';
 import { raw, rawReleased } from './methods/raw.js';
 import { rollout, rolloutReleased } from './methods/rollout.js';
 import { transformerAttribution } from './methods/transformer-attribution.js';
+import { xVmamba } from './methods/x-vmamba.js';
 
 const explainers = new Map<string, Explainer>();
 
@@ -50,6 +52,8 @@ for (const each of [
   gradientTimesInput,
   decomposition,
   transformerAttribution,
+  xVmamba,
+  decimamba,
 ] as Explainer[]) {
   registerExplainer(each);
 }

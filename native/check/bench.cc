@@ -225,7 +225,7 @@ void layerForward(Bench& b, const Layer& l, const Space& s, int64_t batch, int64
   b.op.rmsNorm(b.context, norm), b.done();
   product(b, rows, 2 * l.inner, l.width, s.hidden, l.inProjection, s.both);
   split(b, rows, s.both, 2 * l.inner, 0, l.inner, s.x), split(b, rows, s.both, 2 * l.inner, l.inner, l.inner, s.z);
-  CausalConv1d conv{batch, length, l.inner, l.taps, s.x, l.convolution, l.convolutionBias, window, {}, s.convolved, window};
+  CausalConv1d conv{batch, length, l.inner, l.taps, s.x, l.convolution, l.convolutionBias, window, {}, {}, s.convolved, window};
   b.op.causalConv1d(b.context, conv), b.done();
   b.op.unary(b.context, {rows * l.inner, UnaryKind::kSilu, 0, 0, s.convolved, s.convolved}), b.done();
   const int64_t columns = l.rank + 2 * l.state;

@@ -144,7 +144,7 @@ using Saved = std::map<std::string, std::vector<char>>;
 void runBackward(Check& check, SelectiveScanBackward b, const Saved& saved) {
   std::vector<char> y(static_cast<size_t>(b.batch * b.length * b.channels * bytesOf(b.u.dtype)) + 1);
   std::vector<float> states(static_cast<size_t>(b.batch * scanTiles(b.length) * b.channels * b.state) + 1);
-  SelectiveScan forward{b.batch, b.length, b.channels, b.state, b.groups, b.softplus, b.u, b.delta, b.A, b.B, b.C, b.D, b.deltaBias, b.z, {}, b.lengths, {}, {}, {}};
+  SelectiveScan forward{b.batch, b.length, b.channels, b.state, b.groups, b.softplus, b.u, b.delta, b.A, b.B, b.C, b.D, b.deltaBias, b.z, {}, b.lengths, b.starts, {}, {}, {}};
   const auto initial = saved.find("initialState");
   if (initial != saved.end() && initial->second.size() == static_cast<size_t>(b.batch * b.channels * b.state * 4))
     forward.initialState = In(initial->second.data(), DType::f32);

@@ -102,6 +102,44 @@ HA_INLINE void filterAny(const Positions& x, int64_t offset, const float* weight
   }
 }
 
+/// Where texts begin in one row of positions: the rows of a sequence that do not see one another.
+struct Texts {
+  const int32_t* starts;  // absent: one text
+  /// Whether the input at position `from` belongs to another text than position i ≥ from.
+  bool parted(int64_t from, int64_t i) const { return starts && starts[i] > 0 && from < starts[i]; }
+  /// Whether some input of y_i belongs to another text, of `carried` inputs before position i.
+  bool reachesBack(int64_t i, int64_t carried) const { return parted(i - carried, i); }
+};
+
+/// y_i again for those positions whose filter reaches into the text before: y_i = Σ_k weight[k]·x_{i−carried+k} + bias over their own.
+HA_INLINE void filterWithin(const Texts& texts, const Positions& x, const float* weight, int64_t width, const float* bias, int64_t first,
+                            int64_t last, float* y) {
+  for (int64_t i = first; texts.starts && i < last; i++) {
+    if (!texts.reachesBack(i, width - 1)) continue;
+    eachVector(0, x.channels, [&](int64_t d, int lanes) HA_INLINED {
+      vf total = bias ? loadPart(bias + d, lanes) : splat(0);
+      for (int64_t from = texts.starts[i]; from <= i; from++)
+        total = fma(loadPart(weight + (from - i + width - 1) * x.channels + d, lanes), loadPart(x[from] + d, lanes), total);
+      storePart(y + i * x.channels + d, total, lanes);
+    });
+  }
+}
+
+/// dx_i again for those positions that filters of the text behind would reach: dx_i = Σ_k reversed[k]·dy_{i+k} within its own text.
+HA_INLINE void gradientWithin(const Texts& texts, const float* dy, const float* reversed, int64_t width, int64_t channels, int64_t length,
+                              int64_t first, int64_t last, float* dx) {
+  for (int64_t i = first; texts.starts && i < last; i++) {
+    const int64_t end = minimum(length, i + width);
+    if (!texts.parted(i, end - 1)) continue;
+    eachVector(0, channels, [&](int64_t d, int lanes) HA_INLINED {
+      vf total = splat(0);
+      for (int64_t to = i; to < end && !texts.parted(i, to); to++)
+        total = fma(loadPart(reversed + (to - i) * channels + d, lanes), loadPart(dy + to * channels + d, lanes), total);
+      storePart(dx + i * channels + d, total, lanes);
+    });
+  }
+}
+
 void causalConv1d(Context& context, const CausalConv1d& o) {
   const int64_t carried = o.width - 1, size = o.length * o.channels;
   if (o.batch * o.channels == 0) return;
@@ -116,6 +154,7 @@ void causalConv1d(Context& context, const CausalConv1d& o) {
     const int64_t last = maximum(first, minimum(end, lengthOf(o.lengths, b, o.length)));
     float* y = o.y + b * size;
     filterAny(inputs(b), -carried, weight, o.width, o.bias, first, last, y);
+    filterWithin({o.starts ? o.starts + b * o.length : nullptr}, inputs(b), weight, o.width, o.bias, first, last, y);
     memset(y + last * o.channels, 0, (end - last) * o.channels * sizeof(float));
   });
 
@@ -125,7 +164,8 @@ void causalConv1d(Context& context, const CausalConv1d& o) {
     const int64_t length = lengthOf(o.lengths, b, o.length);
     for (int64_t k = 0; k < carried; k++) {
       const float* row = x[length - carried + k];
-      for (int64_t d = 0; d < o.channels; d++) o.final[(b * o.channels + d) * carried + k] = row[d];
+      const bool other = length > 0 && Texts{o.starts ? o.starts + b * o.length : nullptr}.parted(length - carried + k, length - 1);
+      for (int64_t d = 0; d < o.channels; d++) o.final[(b * o.channels + d) * carried + k] = other ? 0 : row[d];
     }
   }
 }
@@ -162,27 +202,47 @@ HA_INLINE void addTile(const Positions& x, const float* dy, int64_t width, int64
   }
 }
 
+/// The same over positions some of whose inputs belong to another text, and do not count.
+HA_INLINE void addTileWithin(const Texts& texts, const Positions& x, const float* dy, int64_t width, int64_t first, int count, int64_t d,
+                             int lanes, float* sums) {
+  for (int64_t k = 0; k <= width; k++) {
+    vf tap = splat(0);
+    for (int64_t i = first; i < first + count; i++) {
+      const int64_t from = i + k - (width - 1);
+      if (k < width && texts.parted(from, i)) continue;
+      const vf grown = loadPart(dy + i * x.channels + d, lanes);
+      tap = k < width ? fma(grown, loadPart(x[from] + d, lanes), tap) : tap + grown;
+    }
+    float* sum = sums + k * x.channels + d;
+    storePart(sum, loadPart(sum, lanes) + tap, lanes);
+  }
+}
+
 /// The sums of one chunk's positions, [k+1 d].
 template <int Width>
-HA_INLINE void addWeightGradient(const Positions& x, const float* dy, int64_t width, int64_t first, int64_t last, float* sums) {
+HA_INLINE void addWeightGradient(const Texts& texts, const Positions& x, const float* dy, int64_t width, int64_t first, int64_t last,
+                                 float* sums) {
   for (int64_t i = first; i < last; i += kTile) {
     const int count = (int)minimum(kTile, last - i);
+    bool parted = false;
+    for (int64_t at = i; texts.starts && at < i + count; at++) parted |= texts.reachesBack(at, width - 1);
     eachVector(0, x.channels, [&](int64_t d, int lanes) HA_INLINED {
-      if (count == kTile) addTile<Width>(x, dy, width, i, kTile, d, lanes, sums);
+      if (parted) addTileWithin(texts, x, dy, width, i, count, d, lanes, sums);
+      else if (count == kTile) addTile<Width>(x, dy, width, i, kTile, d, lanes, sums);
       else addTile<0>(x, dy, width, i, count, d, lanes, sums);
     });
   }
 }
 
 /// Without x: the bias's sums alone.
-HA_INLINE void addWeightGradientAny(const Positions& x, const float* dy, int64_t width, int64_t first, int64_t last, bool withX,
+HA_INLINE void addWeightGradientAny(const Texts& texts, const Positions& x, const float* dy, int64_t width, int64_t first, int64_t last, bool withX,
                                     float* sums) {
-  if (!withX) return addWeightGradient<0>(x, dy, 0, first, last, sums + width * x.channels);
+  if (!withX) return addWeightGradient<0>({nullptr}, x, dy, 0, first, last, sums + width * x.channels);
   switch (width) {
-    case 2: return addWeightGradient<2>(x, dy, 2, first, last, sums);
-    case 3: return addWeightGradient<3>(x, dy, 3, first, last, sums);
-    case 4: return addWeightGradient<4>(x, dy, 4, first, last, sums);
-    default: return addWeightGradient<0>(x, dy, width, first, last, sums);
+    case 2: return addWeightGradient<2>(texts, x, dy, 2, first, last, sums);
+    case 3: return addWeightGradient<3>(texts, x, dy, 3, first, last, sums);
+    case 4: return addWeightGradient<4>(texts, x, dy, 4, first, last, sums);
+    default: return addWeightGradient<0>(texts, x, dy, width, first, last, sums);
   }
 }
 
@@ -214,12 +274,13 @@ void causalConv1dBackward(Context& context, const CausalConv1dBackward& o) {
     const int64_t end = minimum(o.length, first + cut.positions);
     const int64_t length = lengthOf(o.lengths, b, o.length), last = maximum(first, minimum(end, length));
     const float* dy = o.dy + b * size;
+    const Texts texts{o.starts ? o.starts + b * o.length : nullptr};
     if (wantSums) {
       float* own = sums + chunk * sumCount;
       memset(own, 0, sumCount * sizeof(float));
       Positions x{nullptr, nullptr, carried, o.channels};
       if (wantWeight) x.before = before + b * carried * o.channels, x.sequence = o.x + b * size;
-      addWeightGradientAny(x, dy, o.width, first, last, wantWeight, own);
+      addWeightGradientAny(texts, x, dy, o.width, first, last, wantWeight, own);
     }
     if (!o.dx) return;
     float* dx = o.dx + b * size;
@@ -227,6 +288,7 @@ void causalConv1dBackward(Context& context, const CausalConv1dBackward& o) {
     filterAny({nullptr, dy, 0, o.channels}, 0, reversed, o.width, nullptr, first, whole, dx);
     const Positions tail = {nullptr, ends + (b * 2 * carried - endStart) * o.channels, 0, o.channels};
     filterAny(tail, 0, reversed, o.width, nullptr, whole, last, dx);
+    gradientWithin(texts, dy, reversed, o.width, o.channels, length, first, last, dx);
     memset(dx + last * o.channels, 0, (end - last) * row);
   });
 
@@ -242,16 +304,19 @@ void causalConv1dBackward(Context& context, const CausalConv1dBackward& o) {
   // the ends: dInitial, and the gradient of `final` where its numbers came from
   for (int64_t b = 0; b < o.batch; b++) {
     const int64_t length = lengthOf(o.lengths, b, o.length);
+    const Texts texts{o.starts ? o.starts + b * o.length : nullptr};
     for (int64_t d = 0; d < o.channels; d++) {
       float* dInitial = o.dInitial ? o.dInitial + (b * o.channels + d) * carried : nullptr;
       for (int64_t j = 0; dInitial && j < carried; j++) {  // position j − carried feeds y_i through tap k = j − i
         float total = 0;
-        for (int64_t i = 0; i <= j && i < length; i++) total += o.weight[d * o.width + j - i] * o.dy[b * size + i * o.channels + d];
+        for (int64_t i = 0; i <= j && i < length && !texts.parted(j - carried, i); i++)
+          total += o.weight[d * o.width + j - i] * o.dy[b * size + i * o.channels + d];
         dInitial[j] = total;
       }
       for (int64_t k = 0; o.dFinal && k < carried; k++) {
         const int64_t from = length - carried + k;
         const float gradient = o.dFinal[(b * o.channels + d) * carried + k];
+        if (length > 0 && texts.parted(from, length - 1)) continue;
         if (from >= 0 && o.dx) o.dx[b * size + from * o.channels + d] += gradient;
         if (from < 0 && dInitial) dInitial[from + carried] += gradient;
       }

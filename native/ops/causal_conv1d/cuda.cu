@@ -13,6 +13,12 @@ __device__ __forceinline__ int64_t lengthOf(const int32_t* lengths, int64_t b, i
   return own < 0 ? 0 : own > length ? length : own;
 }
 
+/// Whether positions `from` ≤ i of row b belong to two texts.
+__device__ __forceinline__ bool parted(const int32_t* starts, int64_t b, int64_t length, int64_t from, int64_t i) {
+  const int64_t start = starts ? starts[b * length + i] : 0;
+  return start > 0 && from < start;
+}
+
 /// x of channel d at position i ≥ −carried: before 0 what was carried in.
 __device__ __forceinline__ float inputAt(const float* x, const float* initial, int64_t b, int64_t i, int64_t d, int64_t length, int64_t channels, int64_t carried) {
   if (i >= 0) return x[(b * length + i) * channels + d];
@@ -26,7 +32,9 @@ __global__ void convolveKernel(CausalConv1d o, const float* x, const float* weig
     float total = 0;
     if (i < lengthOf(o.lengths, b, o.length)) {
       total = bias ? bias[d] : 0;
-      for (int64_t k = 0; k < o.width; k++) total = fmaf(weight[d * o.width + k], inputAt(x, initial, b, i - carried + k, d, o.length, o.channels, carried), total);
+      for (int64_t k = 0; k < o.width; k++)
+        if (!parted(o.starts, b, o.length, i - carried + k, i))
+          total = fmaf(weight[d * o.width + k], inputAt(x, initial, b, i - carried + k, d, o.length, o.channels, carried), total);
     }
     y[at] = total;
   }
@@ -37,17 +45,22 @@ __global__ void carryKernel(CausalConv1d o, const float* x, const float* initial
   const int64_t carried = o.width - 1;
   for (int64_t at = blockIdx.x * int64_t{kThreads} + threadIdx.x; at < o.batch * o.channels; at += int64_t{gridDim.x} * kThreads) {
     const int64_t d = at % o.channels, b = at / o.channels, end = lengthOf(o.lengths, b, o.length);
-    for (int64_t k = 0; k < carried; k++) final[at * carried + k] = inputAt(x, initial, b, end - carried + k, d, o.length, o.channels, carried);
+    for (int64_t k = 0; k < carried; k++) {
+      const int64_t from = end - carried + k;
+      const bool other = end > 0 && parted(o.starts, b, o.length, from, end - 1);
+      final[at * carried + k] = other ? 0 : inputAt(x, initial, b, from, d, o.length, o.channels, carried);
+    }
   }
 }
 
 /// The gradient of the input at position i ≥ −carried.
 __device__ __forceinline__ float gradientAt(const CausalConv1dBackward& o, const float* weight, const float* dy, const float* dFinal, int64_t b, int64_t i, int64_t d) {
   const int64_t carried = o.width - 1, end = lengthOf(o.lengths, b, o.length), last = i - (end - carried);
-  float total = dFinal && last >= 0 && last < carried ? dFinal[(b * o.channels + d) * carried + last] : 0;
+  const bool leaves = dFinal && last >= 0 && last < carried && !(end > 0 && parted(o.starts, b, o.length, i, end - 1));
+  float total = leaves ? dFinal[(b * o.channels + d) * carried + last] : 0;
   for (int64_t k = 0; k < o.width; k++) {
     const int64_t to = i + carried - k;
-    if (to >= 0 && to < end) total = fmaf(weight[d * o.width + k], dy[(b * o.length + to) * o.channels + d], total);
+    if (to >= 0 && to < end && !parted(o.starts, b, o.length, i, to)) total = fmaf(weight[d * o.width + k], dy[(b * o.length + to) * o.channels + d], total);
   }
   return total;
 }
@@ -74,6 +87,7 @@ __global__ void weightGradientKernel(CausalConv1dBackward o, int64_t chunks, con
     float total = 0;
     for (int64_t i = first; i < end && i < first + kPositions; i++) {
       const float given = dy[(b * o.length + i) * o.channels + d];
+      if (k < o.width && parted(o.starts, b, o.length, i + k - carried, i)) continue;
       total += k == o.width ? given : x ? given * inputAt(x, initial, b, i + k - carried, d, o.length, o.channels, carried) : 0.f;
     }
     partial[at] = total;

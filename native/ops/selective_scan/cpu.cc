@@ -10,7 +10,7 @@ constexpr int kTile = kScanTile;
 
 /// What a tile of one channel block is made of: position i has its W channels at [i·W].
 struct alignas(64) ForwardTile {
-  float delta[kTile * W], input[kTile * W], y[kTile * W];  // delta', delta'·u, Σ_n C·s
+  float delta[kTile * W], input[kTile * W], y[kTile * W];  // delta' of the decay, delta'·u, Σ_n C·s
 };
 
 /// delta' of one position of one block.
@@ -79,6 +79,7 @@ static void forwardChunk(const SelectiveScan& s, const ScanChunk& chunk, float* 
     else zero(states + block * N * W, N * W);
   }
   const bool shared = sharedRates(A, blocks, N);
+  const int32_t* starts = s.starts ? s.starts + row : nullptr;
 
   ForwardTile tile;
   for (int64_t start = 0; start < chunk.length; start += kTile) {
@@ -97,7 +98,7 @@ static void forwardChunk(const SelectiveScan& s, const ScanChunk& chunk, float* 
       for (int i = 0; i < count; i++) {
         __builtin_prefetch(s.u + next + i * D), __builtin_prefetch(s.delta + next + i * D);
         const vf delta = step(s.delta + at + i * D, bias, s.softplus, lanes);
-        store(tile.delta + i * W, delta);
+        store(tile.delta + i * W, beginsAt(starts, start + i) ? splat(kForgetAll) : delta);
         store(tile.input + i * W, delta * loadPart(s.u + at + i * D, lanes));
         store(tile.y + i * W, splat(0));
       }
@@ -133,7 +134,7 @@ constexpr int kBackwardStates = 4;
 
 /// A tile of one channel block: position i has its W channels at [i·W].
 struct alignas(64) BackwardTile {
-  float delta[kTile * W], input[kTile * W];    // delta', delta'·u
+  float delta[kTile * W], input[kTile * W];    // delta' of the decay, delta'·u
   float dy[kTile * W], y[kTile * W];           // the gradient before the gate; y before D and the gate
   float dInput[kTile * W], dDecay[kTile * W];  // Σ_n ds·B, Σ_n ds·s_{i−1}·decay·A·log2(e)
   float states[(kTile + 1) * kBackwardStates * W], decays[kTile * kBackwardStates * W];
@@ -226,6 +227,7 @@ static void backwardBlock(const SelectiveScanBackward& s, const ScanChunk& chunk
   const float* nextSaved = saved + (block + 1 < chunk.blocks() ? W : -D - block * W) * N;
   const vf bias = s.deltaBias ? loadPart(s.deltaBias + channel, lanes) : splat(0);
   const bool wantY = s.z && s.dz;
+  const int32_t* starts = s.starts ? s.starts + chunk.row * s.length : nullptr;
 
   for (int64_t n = 0; n < N; n++) __builtin_prefetch(nextSaved + n * W);
 
@@ -233,7 +235,7 @@ static void backwardBlock(const SelectiveScanBackward& s, const ScanChunk& chunk
     __builtin_prefetch(s.u + next + i * D), __builtin_prefetch(s.delta + next + i * D), __builtin_prefetch(s.dy + next + i * D);
     if (s.z) __builtin_prefetch(s.z + next + i * D);
     const vf delta = step(s.delta + at + i * D, bias, s.softplus, lanes), dy = loadPart(s.dy + at + i * D, lanes);
-    store(tile.delta + i * W, delta);
+    store(tile.delta + i * W, beginsAt(starts, start + i) ? splat(kForgetAll) : delta);
     store(tile.input + i * W, delta * loadPart(s.u + at + i * D, lanes));
     store(tile.dy + i * W, s.z ? dy * silu(loadPart(s.z + at + i * D, lanes)) : dy);
     store(tile.y + i * W, splat(0)), store(tile.dInput + i * W, splat(0)), store(tile.dDecay + i * W, splat(0));
@@ -257,7 +259,8 @@ static void backwardBlock(const SelectiveScanBackward& s, const ScanChunk& chunk
     vf ddelta = fma(dInput, u, load(tile.dDecay + i * W) * splat(kLn2));
     if (s.softplus) ddelta = ddelta * sigmoid(loadPart(s.delta + o, lanes) + bias);
     storePart(s.ddelta + o, ddelta, lanes);
-    storePart(s.du + o, fma(dInput, load(tile.delta + i * W), skip * dy), lanes);
+    const vf delta = beginsAt(starts, start + i) ? step(s.delta + o, bias, s.softplus, lanes) : load(tile.delta + i * W);
+    storePart(s.du + o, fma(dInput, delta, skip * dy), lanes);
     dD = fma(dy, u, dD), dBias = dBias + ddelta;
     if (!wantY) continue;
     const vf y = fma(skip, u, load(tile.y + i * W));
@@ -349,7 +352,7 @@ HA_INLINE int64_t unitPosition(const SelectiveScanTransposed& s, int64_t length)
 
 /// What a tile of one channel block is made of: position i has its W channels at [i·W].
 struct alignas(64) TransposedTile {
-  float delta[kTile * W], g[kTile * W], out[kTile * W];  // out: Σ_n B·q before delta and D
+  float delta[kTile * W], g[kTile * W], out[kTile * W];  // delta: of the decay; out: Σ_n B·q before delta and D
 };
 
 /// Takes the gradient q of S states backward: q_i = decay_{i+1}·q_{i+1} + C_i·g_i (the last term only where g is not all zero).
@@ -388,6 +391,7 @@ static void transposedChunk(const SelectiveScanTransposed& s, const ScanChunk& c
   const int64_t unit = unitPosition(s, chunk.length), end = s.g || s.dFinalState ? chunk.length : minimum(chunk.length, unit + 1);
   for (int64_t i = end; i < s.length; i++) zero(s.out + (row + i) * D + chunk.first, chunk.end - chunk.first);
   const bool shared = sharedRates(A, blocks, N);
+  const int32_t* starts = s.starts ? s.starts + row : nullptr;
   TransposedTile tile;
   for (int64_t start = (scanTiles(end) - 1) * kTile; start >= 0; start -= kTile) {
     const int count = (int)minimum(kTile, end - start);
@@ -402,7 +406,7 @@ static void transposedChunk(const SelectiveScanTransposed& s, const ScanChunk& c
         continue;
       }
       for (int i = 0; i < count; i++) {
-        store(tile.delta + i * W, loadPart(s.delta + at + i * D, lanes));
+        store(tile.delta + i * W, beginsAt(starts, start + i) ? splat(kForgetAll) : loadPart(s.delta + at + i * D, lanes));
         store(tile.g + i * W, s.g ? loadPart(s.g + at + i * D, lanes) : splat(start + i == unit));
         store(tile.out + i * W, splat(0));
       }
@@ -412,8 +416,10 @@ static void transposedChunk(const SelectiveScanTransposed& s, const ScanChunk& c
         states(tile, count, blockA + n * W, blockStates + n * W, B + n, C + n, stride);
       });
       const vf skip = s.D ? loadPart(s.D + channel, lanes) : splat(0);
-      for (int i = 0; i < count; i++)
-        storePart(s.out + at + i * D, fma(load(tile.out + i * W), load(tile.delta + i * W), skip * load(tile.g + i * W)), lanes);
+      for (int i = 0; i < count; i++) {
+        const vf delta = beginsAt(starts, start + i) ? loadPart(s.delta + at + i * D, lanes) : load(tile.delta + i * W);
+        storePart(s.out + at + i * D, fma(load(tile.out + i * W), delta, skip * load(tile.g + i * W)), lanes);
+      }
     }
   }
   for (int64_t block = 0; s.dInitialState && block < blocks; block++)

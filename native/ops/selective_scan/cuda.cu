@@ -41,10 +41,12 @@ template <class T, int S> __global__ __launch_bounds__(kScanThreads, 2) void sca
           if (at.on && n < N) o.checkpoints[((b * scanTilesOnDevice(s.length) + first / kScanTile) * D + channel) * N + n] = state[j];
         }
       float u[kAhead], delta[kAhead], B[kAhead][S], C[kAhead][S];
+      bool begins[kAhead];
 #pragma unroll
       for (int t = 0; t < kAhead; t++) {
         const bool there = at.on && first + t < length;  // a step of 0 leaves the state as it is
         const int64_t i = row + first + t;
+        begins[t] = first + t < length && s.beginsAt(b, first + t);
         u[t] = there ? toFloat(o.u[i * D + channel]) : 0;
         const float x = there ? toFloat(o.delta[i * D + channel]) + bias : 0;
         delta[t] = !there ? 0 : o.softplus ? softplus(x) : x;
@@ -60,7 +62,7 @@ template <class T, int S> __global__ __launch_bounds__(kScanThreads, 2) void sca
         float y = 0;
 #pragma unroll
         for (int j = 0; j < S; j++) {
-          state[j] = exp2_approx(delta[t] * A[j]) * state[j] + delta[t] * u[t] * B[t][j];
+          state[j] = (begins[t] ? 0.f : exp2_approx(delta[t] * A[j])) * state[j] + delta[t] * u[t] * B[t][j];
           y += C[t][j] * state[j];
         }
         y = channelSum(y, s.lanes) + skip * u[t];

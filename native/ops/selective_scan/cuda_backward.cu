@@ -68,17 +68,19 @@ template <int S> __global__ __launch_bounds__(kScanThreads, 2) void backwardKern
       for (int t = 0; t < count; t++) {
         const int64_t i = row + first + t, p = i * D + channel;
         const float x = at.on ? o.delta[p] + bias : 0, delta = !at.on ? 0 : o.softplus ? softplus(x) : x, input = at.on ? delta * o.u[p] : 0;
+        const bool begins = s.beginsAt(b, first + t);
 #pragma unroll
         for (int j = 0; j < S; j++) {
           const int64_t n = at.lane + j * s.lanes;
           before[(t * S + j) * kScanThreads + thread] = state[j];
-          state[j] = exp2_approx(delta * A[j] * kLog2e) * state[j] + input * (at.on && n < N ? o.B[i * stride + at.group * N + n] : 0.f);
+          state[j] = (begins ? 0.f : exp2_approx(delta * A[j] * kLog2e)) * state[j] + input * (at.on && n < N ? o.B[i * stride + at.group * N + n] : 0.f);
         }
       }
       for (int t = count - 1; t >= 0; t--) {
         const int64_t i = row + first + t, p = i * D + channel;
         const float u = at.on ? o.u[p] : 0, x = at.on ? o.delta[p] + bias : 0, delta = !at.on ? 0 : o.softplus ? softplus(x) : x;
         const float z = at.on && o.z ? o.z[p] : 0, given = at.on ? o.dy[p] : 0, dy = o.z ? given * silu(z) : given;
+        const bool begins = s.beginsAt(b, first + t);
         float dInput = 0, dDecay = 0, y = 0;
         // one barrier a position: the sums of the next one go into the other half
         const int half = t & 1;
@@ -87,7 +89,7 @@ template <int S> __global__ __launch_bounds__(kScanThreads, 2) void backwardKern
           const int64_t n = at.lane + j * s.lanes, key = i * stride + at.group * N + n;
           const bool there = at.on && n < N;
           const float B = there ? o.B[key] : 0, C = there ? o.C[key] : 0;
-          const float a = exp2_approx(delta * A[j] * kLog2e), decayed = a * before[(t * S + j) * kScanThreads + thread];
+          const float a = begins ? 0.f : exp2_approx(delta * A[j] * kLog2e), decayed = a * before[(t * S + j) * kScanThreads + thread];
           const float now = decayed + delta * u * B;
           y += C * now;
           q[j] += C * dy;

@@ -16,13 +16,13 @@ struct ScanShape {
   int64_t batch, length, channels, state, groups;
   int lanes;                // G, a power of two up to 32
   int64_t blocksOfGroup;    // blocks that share a group's channels
-  const int32_t* lengths;
+  const int32_t *lengths, *starts;
 
   template <class Arguments> static ScanShape of(const Arguments& a) {
     int lanes = 1;
     while (lanes < a.state && lanes < 32) lanes *= 2;
     const int64_t widest = divideUp(a.channels, a.groups);
-    return {a.batch, a.length, a.channels, a.state, a.groups, lanes, divideUp(widest, kScanThreads / lanes), a.lengths};
+    return {a.batch, a.length, a.channels, a.state, a.groups, lanes, divideUp(widest, kScanThreads / lanes), a.lengths, a.starts};
   }
   dim3 grid() const { return dim3(gridX(blocksOfGroup * groups), gridY(batch)); }
   int64_t empty() const { return batch * channels * state == 0; }
@@ -31,6 +31,8 @@ struct ScanShape {
     const int64_t own = lengths ? lengths[b] : length;
     return own < 0 ? 0 : own > length ? length : own;
   }
+  /// Whether a text begins at position i of row b, so that nothing of the state before is left.
+  __device__ bool beginsAt(int64_t b, int64_t i) const { return starts && i > 0 && starts[b * length + i] == i; }
 };
 
 /// What a thread works on; `on` is false where the block is wider than the rest of its group.

@@ -39,10 +39,12 @@ template <class T, int S> __global__ __launch_bounds__(kScanThreads, 2) void tra
       for (int64_t i = end + at.lane; i < s.length; i += s.lanes) o.out[(row + i) * D + channel] = fromFloat<T>(0);
     for (int64_t last = end; last > 0; last -= kAhead) {
       float g[kAhead], delta[kAhead], B[kAhead][S], C[kAhead][S];
+      bool begins[kAhead];
 #pragma unroll
       for (int t = 0; t < kAhead; t++) {
         const int64_t position = last - 1 - t, i = row + position;
         const bool there = at.on && position >= 0;
+        begins[t] = position > 0 && s.beginsAt(b, position);
         delta[t] = there ? toFloat(o.delta[i * D + channel]) : 0;
         g[t] = !there ? 0 : o.g ? toFloat(o.g[i * D + channel]) : position == unit ? 1.f : 0.f;
 #pragma unroll
@@ -59,7 +61,7 @@ template <class T, int S> __global__ __launch_bounds__(kScanThreads, 2) void tra
         for (int j = 0; j < S; j++) {
           q[j] += C[t][j] * g[t];
           sum += B[t][j] * q[j];
-          q[j] *= exp2_approx(delta[t] * A[j]);
+          q[j] *= begins[t] ? 0.f : exp2_approx(delta[t] * A[j]);
         }
         sum = channelSum(sum, s.lanes);
         if (at.on && at.lane == 0 && last - 1 - t >= 0) o.out[(row + last - 1 - t) * D + channel] = fromFloat<T>(delta[t] * sum + skip * g[t]);

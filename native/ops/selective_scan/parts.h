@@ -69,6 +69,11 @@ HA_INLINE void scatterStates(const float* from, int lanes, int64_t state, float*
   for (int lane = 0; lane < lanes; lane++)
     for (int64_t n = 0; n < state; n++) to[lane * state + n] = from[n * W + lane];
 }
+/// Whether a text begins at position i of a row, so that nothing of the state before is left.
+HA_INLINE bool beginsAt(const int32_t* starts, int64_t i) { return starts && i > 0 && starts[i] == i; }
+/// In place of delta' where a decay is to be 0: exp(delta'·A) is, for any A of a model.
+constexpr float kForgetAll = 1e30f;
+
 HA_INLINE void zero(float* to, int64_t count) {
   if (count > 0) memset(to, 0, count * sizeof(float));
 }

@@ -6,6 +6,10 @@
 //
 // One sequence step is the same call with length 1 and a state carried in and out. Channel d reads group ⌊d·groups/channels⌋
 // of B and C. Rows shorter than `length` (see `lengths`) have y = 0 past their end and leave their state there.
+//
+// A row may hold several texts, one behind the other: `starts` says for each position where its text begins. Where one begins
+// (starts_i = i, but for i = 0, which goes on from the initial state) nothing of the state before is left: exp(delta'_i·A) counts
+// as 0 there, in all three ops, so that each text gets what it gets alone.
 #pragma once
 #include "../fields.h"
 
@@ -28,6 +32,7 @@ struct SelectiveScan {
   In z;                    // [b l d]
   In initialState;         // [b d n], zero when absent
   const int32_t* lengths;  // [b], `length` when absent
+  const int32_t* starts;   // [b l], one text a row when absent
   Out y;                   // [b l d]
   Out finalState;          // [b d n]; may be the same memory as initialState
   Out checkpoints;         // b·scanTiles(l)·d·n numbers, in an order of the backend's own; input of the backward
@@ -38,6 +43,7 @@ struct SelectiveScan {
     v.in("u", u, bld), v.in("delta", delta, bld), v.in("A", A, channels * state), v.in("B", B, blgn), v.in("C", C, blgn);
     v.optional("D", D, channels), v.optional("deltaBias", deltaBias, channels), v.optional("z", z, bld);
     v.optional("initialState", initialState, bdn), v.optional("lengths", lengths, batch);
+    v.optional("starts", starts, batch * length);
     v.out("y", y, bld), v.optionalOut("finalState", finalState, bdn);
     v.optionalOut("checkpoints", checkpoints, batch * scanTiles(length) * channels * state);
   }
@@ -48,7 +54,7 @@ struct SelectiveScanBackward {
   int64_t batch, length, channels, state, groups;
   bool softplus;
   In u, delta, A, B, C, D, deltaBias, z;  // as in the forward
-  const int32_t* lengths;                 // [b]
+  const int32_t *lengths, *starts;        // [b], [b l]
   In checkpoints;                         // from the forward; they hold the initial state too
   In dy;                                  // [b l d]
   In dFinalState;                         // [b d n]
@@ -64,7 +70,8 @@ struct SelectiveScanBackward {
     const int64_t bld = batch * length * channels, blgn = batch * length * groups * state, bdn = batch * channels * state;
     v.in("u", u, bld), v.in("delta", delta, bld), v.in("A", A, channels * state), v.in("B", B, blgn), v.in("C", C, blgn);
     v.optional("D", D, channels), v.optional("deltaBias", deltaBias, channels), v.optional("z", z, bld);
-    v.optional("lengths", lengths, batch), v.in("checkpoints", checkpoints, batch * scanTiles(length) * channels * state);
+    v.optional("lengths", lengths, batch), v.optional("starts", starts, batch * length);
+    v.in("checkpoints", checkpoints, batch * scanTiles(length) * channels * state);
     v.in("dy", dy, bld), v.optional("dFinalState", dFinalState, bdn);
     v.out("du", du, bld), v.out("ddelta", ddelta, bld), v.out("dA", dA, channels * state), v.out("dB", dB, blgn);
     v.out("dC", dC, blgn), v.optionalOut("dD", dD, channels), v.optionalOut("ddeltaBias", ddeltaBias, channels);
@@ -76,12 +83,14 @@ struct SelectiveScanBackward {
 ///   out_j[d] = Σ_{i≥j} α[d][i,j]·g_i[d] + D[d]·g_j[d]
 /// `delta` is already positive (after softplus). With `position` ≥ 0, g is absent and stands for e_position in every
 /// channel: out is then row `position` of every channel's α. `position` −1 with `lengths` and no g: each row's own last one.
+/// A position past the end and no g: g = 0, and `dFinalState` alone is carried back.
 struct SelectiveScanTransposed {
   int64_t batch, length, channels, state, groups, position;
   In delta, A, B, C;       // as in the forward
   In D;                    // [d]
   In g;                    // [b l d]
   const int32_t* lengths;  // [b]
+  const int32_t* starts;   // [b l]
   In dFinalState;          // [b d n]
   Out out;                 // [b l d]
   Out dInitialState;       // [b d n]
@@ -91,6 +100,7 @@ struct SelectiveScanTransposed {
     const int64_t bld = batch * length * channels, blgn = batch * length * groups * state, bdn = batch * channels * state;
     v.in("delta", delta, bld), v.in("A", A, channels * state), v.in("B", B, blgn), v.in("C", C, blgn);
     v.optional("D", D, channels), v.optional("g", g, bld), v.optional("lengths", lengths, batch);
+    v.optional("starts", starts, batch * length);
     v.optional("dFinalState", dFinalState, bdn), v.out("out", out, bld), v.optionalOut("dInitialState", dInitialState, bdn);
   }
 };

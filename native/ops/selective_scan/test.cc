@@ -13,18 +13,19 @@ struct Problem {
   int64_t batch = 1, length = 1, channels = 1, state = 1, groups = 1;
   bool softplus = false;
   Reals u, delta, A, B, C, D, bias, z, initial;
-  std::vector<int32_t> lengths;
+  std::vector<int32_t> lengths, starts;
   int64_t bld() const { return batch * length * channels; }
   int64_t blgn() const { return batch * length * groups * state; }
   int64_t bdn() const { return batch * channels * state; }
   int64_t end(int64_t b) const { return lengths.empty() ? length : lengths[b]; }
+  bool begins(int64_t b, int64_t i) const { return !starts.empty() && i > 0 && starts[b * length + i] == i; }
   int64_t at(int64_t b, int64_t i, int64_t d) const { return (b * length + i) * channels + d; }
   int64_t key(int64_t b, int64_t i, int64_t d) const { return ((b * length + i) * groups + d * groups / channels) * state; }
   template <class Other>
   Problem<Other> as() const {
     const auto copy = [](const Reals& v) { return std::vector<Other>(v.begin(), v.end()); };
     return {batch, length, channels, state, groups, softplus, copy(u), copy(delta), copy(A), copy(B),
-            copy(C), copy(D), copy(bias), copy(z), copy(initial), lengths};
+            copy(C), copy(D), copy(bias), copy(z), copy(initial), lengths, starts};
   }
 };
 
@@ -46,6 +47,7 @@ Forward forward(const Problem<double>& p) {
         const double x = p.delta[o] + (p.bias.empty() ? 0 : p.bias[d]), delta = p.softplus ? std::log1p(std::exp(x)) : x;
         double y = p.D.empty() ? 0 : p.D[d] * p.u[o];
         for (int64_t n = 0; n < p.state; n++) {
+          if (p.begins(b, i)) s[n] = 0;
           s[n] = std::exp(delta * p.A[d * p.state + n]) * s[n] + delta * p.B[k + n] * p.u[o];
           f.states[o * p.state + n] = s[n];
           y += p.C[k + n] * s[n];
@@ -82,14 +84,14 @@ Gradients backward(const Problem<double>& p, const Doubles& dy, const Doubles& d
         g.D[d] += r * p.u[o];
         for (int64_t n = 0; n < N; n++) {
           const double a = std::exp(f.delta[o] * p.A[d * N + n]);
-          const double before = i > 0 ? f.states[p.at(b, i - 1, d) * N + n] : p.initial.empty() ? 0 : p.initial[(b * p.channels + d) * N + n];
+          const double before = p.begins(b, i) ? 0 : i > 0 ? f.states[p.at(b, i - 1, d) * N + n] : p.initial.empty() ? 0 : p.initial[(b * p.channels + d) * N + n];
           q[n] += r * p.C[k + n];
           g.C[k + n] += r * f.states[o * N + n];
           g.B[k + n] += q[n] * f.delta[o] * p.u[o];
           du += q[n] * f.delta[o] * p.B[k + n];
           ddelta += q[n] * (p.B[k + n] * p.u[o] + a * before * p.A[d * N + n]);
           g.A[d * N + n] += q[n] * a * before * f.delta[o];
-          q[n] *= a;
+          q[n] *= p.begins(b, i) ? 0 : a;
         }
         g.u[o] = du;
         g.delta[o] = p.softplus ? ddelta * sigmoid(p.delta[o] + (p.bias.empty() ? 0 : p.bias[d])) : ddelta;
@@ -109,6 +111,14 @@ const Shape kShapes[] = {{1, 1, 1, 1, 1},   {2, 1, 33, 16, 1},  {1, 2, 3, 3, 1},
 /// A GPU takes up to 256 states.
 bool fits(const Check& check, const Shape& shape) { return shape.state <= 256 || check.slack == 1; }
 
+/// Texts of random lengths, one behind the other: where that of each position begins.
+std::vector<int32_t> randomStarts(Check& check, int64_t batch, int64_t length) {
+  std::vector<int32_t> starts;
+  for (int64_t b = 0; b < batch; b++)
+    for (int64_t i = 0, start = 0; i < length; i++) starts.push_back((int32_t)(start = check.random() % 6 ? start : i));
+  return starts;
+}
+
 /// A random problem of the shape; bit k of `options` says whether the k-th optional thing is there.
 Problem<float> problem(Check& check, const Shape& shape, int options) {
   Problem<float> p;
@@ -125,6 +135,7 @@ Problem<float> problem(Check& check, const Shape& shape, int options) {
   if (options & 16) p.bias = p.softplus ? check.normal(p.channels) : check.uniform(p.channels, 0, 0.5f);
   if (options & 32)
     for (int64_t b = 0; b < p.batch; b++) p.lengths.push_back((int32_t)(check.random() % (p.length + 1)));
+  if (options & 128) p.starts = randomStarts(check, p.batch, p.length);
   check.label = "b" + std::to_string(p.batch) + " l" + std::to_string(p.length) + " d" + std::to_string(p.channels) + " n" +
                 std::to_string(p.state) + " g" + std::to_string(p.groups) + " options " + std::to_string(options);
   return p;
@@ -140,7 +151,7 @@ Result run(Check& check, const Problem<float>& p, bool inPlace = false, bool che
   if (inPlace) r.final = p.initial;
   check.op.selectiveScan(check.context, {p.batch, p.length, p.channels, p.state, p.groups, p.softplus, p.u.data(), p.delta.data(), p.A.data(),
                                          p.B.data(), p.C.data(), data(p.D), data(p.bias), data(p.z), inPlace ? r.final.data() : data(p.initial),
-                                         data(p.lengths), r.y.data(), r.final.data(), checkpoints ? r.checkpoints.data() : nullptr});
+                                         data(p.lengths), data(p.starts), r.y.data(), r.final.data(), checkpoints ? r.checkpoints.data() : nullptr});
   return r;
 }
 
@@ -153,7 +164,7 @@ GradientResult runBackward(Check& check, const Problem<float>& p, const Floats& 
   GradientResult g{room(p.bld()), room(p.bld()), room(p.channels * p.state), room(p.blgn()), room(p.blgn()),
                    room(p.channels), room(p.channels), room(p.bld()), room(p.bdn())};
   check.op.selectiveScanBackward(check.context, {p.batch, p.length, p.channels, p.state, p.groups, p.softplus, p.u.data(), p.delta.data(),
-                                                 p.A.data(), p.B.data(), p.C.data(), data(p.D), data(p.bias), data(p.z), data(p.lengths),
+                                                 p.A.data(), p.B.data(), p.C.data(), data(p.D), data(p.bias), data(p.z), data(p.lengths), data(p.starts),
                                                  r.checkpoints.data(), dy.data(), data(dFinal), g.u.data(), g.delta.data(), g.A.data(),
                                                  g.B.data(), g.C.data(), g.D.data(), g.bias.data(), p.z.empty() ? nullptr : g.z.data(),
                                                  g.initial.data()});
@@ -163,7 +174,7 @@ GradientResult runBackward(Check& check, const Problem<float>& p, const Floats& 
 
 TEST(selectiveScan) {
   for (const Shape& shape : kShapes)
-    for (int options : {0, 1, 63, 127, (int)(check.random() % 128), (int)(check.random() % 128)}) {
+    for (int options : {0, 1, 63, 127, 255, (int)(check.random() % 256), (int)(check.random() % 256)}) {
       if (!fits(check, shape)) continue;
       const Problem<float> p = problem(check, shape, options);
       const Forward want = forward(p.as<double>());
@@ -201,7 +212,7 @@ TEST(selectiveScanStepByStep) {
 
 TEST(selectiveScanBackward) {
   for (const Shape& shape : kShapes)
-    for (int options : {0, 1, 63, 127, (int)(check.random() % 128), (int)(check.random() % 128)}) {
+    for (int options : {0, 1, 63, 127, 255, (int)(check.random() % 256), (int)(check.random() % 256)}) {
       if (!fits(check, shape)) continue;
       const Problem<float> p = problem(check, shape, options);
       const Floats dy = check.normal(p.bld()), dFinal = options % 3 ? check.normal(p.bdn()) : Floats();
@@ -250,7 +261,7 @@ TEST(selectiveScanBackwardByDifferences) {
 
 TEST(selectiveScanTransposed) {
   for (const Shape& shape : kShapes)
-    for (int options : {0, 2, 32, 34, 2, 32, 64, 98}) {
+    for (int options : {0, 2, 32, 34, 2, 32, 64, 98, 128, 226}) {
       if (!fits(check, shape)) continue;
       const Problem<float> p = problem(check, shape, options);
       const int64_t kind = check.random() % 3, position = kind == 0 ? (int64_t)(check.random() % p.length) : -1;
@@ -264,7 +275,7 @@ TEST(selectiveScanTransposed) {
       const Gradients want = backward(p.as<double>(), dy, Doubles(dFinal.begin(), dFinal.end()));
       Floats out(p.bld(), NAN), dInitial(p.bdn(), NAN);
       check.op.selectiveScanTransposed(check.context, {p.batch, p.length, p.channels, p.state, p.groups, position, p.delta.data(), p.A.data(),
-                                                       p.B.data(), p.C.data(), data(p.D), data(g), data(p.lengths), data(dFinal), out.data(),
+                                                       p.B.data(), p.C.data(), data(p.D), data(g), data(p.lengths), data(p.starts), data(dFinal), out.data(),
                                                        dInitial.data()});
       check.close("out", out, want.u, 3e-6);
       check.close("dInitialState", dInitial, want.initial, 3e-6);

@@ -15,7 +15,9 @@ struct Head {
   HA_INLINED inline int64_t query(int64_t i) const { return (b * o.queries + i) * stride() + h * o.width; }
   HA_INLINED inline int64_t key(int64_t j) const { return (b * o.keys + j) * stride() + h * o.width; }
   HA_INLINED inline int64_t row(int64_t i) const { return (b * o.heads + h) * o.queries + i; }
-  /// How many keys query i sees.
+  /// The first key that query i sees.
+  HA_INLINED inline int64_t from(int64_t i) const { return o.starts ? minimum(maximum(0, o.starts[b * o.queries + i]), o.keys) : 0; }
+  /// The key behind the last one that query i sees.
   HA_INLINED inline int64_t seen(int64_t i) const {
     const int64_t length = o.lengths ? minimum(o.lengths[b], o.keys) : o.keys;
     const int64_t past = o.past.data ? (int64_t)o.past[b] : o.keys - o.queries;
@@ -40,9 +42,9 @@ float* packed(Context& context, const SoftmaxAttentionShape& o, const float* x) 
   return all;
 }
 
-/// scores[q][j] = factor·q_q·k_j for j < count (and somewhat further), for kQueries queries at these addresses.
-HA_INLINE void scoresOf(const float* const (&q)[kQueries], const float* keys, int64_t width, int64_t length, int64_t count, float factor, float* scores) {
-  for (int64_t j = 0; j < count; j += 2 * W) {
+/// scores[q][j] = factor·q_q·k_j for from ≤ j < count (and somewhat more on either side), for kQueries queries at these addresses.
+HA_INLINE void scoresOf(const float* const (&q)[kQueries], const float* keys, int64_t width, int64_t length, int64_t from, int64_t count, float factor, float* scores) {
+  for (int64_t j = from / (2 * W) * (2 * W); j < count; j += 2 * W) {
     vf sums[kQueries][2] = {};
     for (int64_t c = 0; c < width; c++) {
       const vf k0 = load(keys + c * length + j), k1 = load(keys + c * length + j + W);
@@ -60,11 +62,11 @@ HA_INLINE void scoresOf(const float* const (&q)[kQueries], const float* keys, in
   }
 }
 
-/// to[n][c] = Σ_j weights[n][j]·rows_j[c], rows `stride` apart.
-HA_INLINE void weighted(const float* weights, int64_t length, int64_t count, const float* rows, int64_t stride, int64_t width, float* const (&to)[kQueries], int queries) {
+/// to[n][c] = Σ_j weights[n][j]·rows_j[c] over from ≤ j < count, rows `stride` apart.
+HA_INLINE void weighted(const float* weights, int64_t length, int64_t from, int64_t count, const float* rows, int64_t stride, int64_t width, float* const (&to)[kQueries], int queries) {
   eachVector(0, width, [&](int64_t c, int lanes) HA_INLINED {
     vf sums[kQueries] = {};
-    for (int64_t j = 0; j < count; j++) {
+    for (int64_t j = from; j < count; j++) {
       const vf x = loadPart(rows + j * stride + c, lanes);
 #pragma GCC unroll 4
       for (int n = 0; n < kQueries; n++) sums[n] = fma(splat(weights[n * length + j]), x, sums[n]);
@@ -73,17 +75,18 @@ HA_INLINE void weighted(const float* weights, int64_t length, int64_t count, con
   });
 }
 
-/// Scores become exp(score − log Σ exp), zero past `seen`; gives log Σ exp, +∞ where nothing is seen.
-HA_INLINE float normalized(float* scores, int64_t seen, int64_t until) {
+/// Scores become exp(score − log Σ exp), zero from `begin` to `from` and from `seen` to `until`; gives log Σ exp, +∞ where nothing is seen.
+HA_INLINE float normalized(float* scores, int64_t begin, int64_t from, int64_t seen, int64_t until) {
   float most = -__builtin_inff();
-  for (int64_t j = 0; j < seen; j++) most = scores[j] > most ? scores[j] : most;
+  for (int64_t j = from; j < seen; j++) most = scores[j] > most ? scores[j] : most;
   const vf around = splat(most);
   double total = 0;
-  if (seen > 0) total = sumOver(seen, [&](int64_t j, int lanes) HA_INLINED { return exp(loadPart(scores + j, lanes) - around); });
-  const float logSumExp = seen > 0 ? (float)(most + __builtin_log(total)) : __builtin_inff();
-  eachVector(0, seen, [&](int64_t j, int lanes) HA_INLINED {
+  if (seen > from) total = sumOver(seen - from, [&](int64_t j, int lanes) HA_INLINED { return exp(loadPart(scores + from + j, lanes) - around); });
+  const float logSumExp = seen > from ? (float)(most + __builtin_log(total)) : __builtin_inff();
+  eachVector(from, seen, [&](int64_t j, int lanes) HA_INLINED {
     storePart(scores + j, exp(loadPart(scores + j, lanes) - splat(logSumExp)), lanes);
   });
+  for (int64_t j = begin; j < from; j++) scores[j] = 0;
   for (int64_t j = seen; j < until; j++) scores[j] = 0;
   return logSumExp;
 }
@@ -116,14 +119,14 @@ void softmaxAttention(Context& context, const SoftmaxAttention& o) {
       const int64_t at = head.query(first + minimum(i, queries - 1));
       q[i] = o.q + at, y[i] = o.y + at;
     }
-    const int64_t until = head.seen(first + queries - 1);
-    scoresOf(q, keys + n * o.width * length, o.width, length, until, o.scale, scores);
+    const int64_t begin = head.from(first), until = head.seen(first + queries - 1);
+    scoresOf(q, keys + n * o.width * length, o.width, length, begin, until, o.scale, scores);
     for (int i = 0; i < queries; i++) {
-      const float logSumExp = normalized(scores + i * length, head.seen(first + i), until);
+      const float logSumExp = normalized(scores + i * length, begin, head.from(first + i), head.seen(first + i), until);
       if (o.logSumExp) o.logSumExp[head.row(first + i)] = logSumExp;
     }
-    for (int i = queries; i < kQueries; i++) memset(scores + i * length, 0, until * sizeof(float));
-    weighted(scores, length, until, o.v + head.key(0), head.stride(), o.width, y, queries);
+    for (int i = queries; i < kQueries; i++) memset(scores + i * length + begin, 0, maximum(0, until - begin) * sizeof(float));
+    weighted(scores, length, begin, until, o.v + head.key(0), head.stride(), o.width, y, queries);
   });
 }
 
@@ -135,12 +138,13 @@ void softmaxAttentionMatrix(Context& context, const SoftmaxAttentionMatrix& o) {
     const Head head(o, n);
     const float* q[kQueries];
     for (int i = 0; i < kQueries; i++) q[i] = o.q + head.query(first + minimum(i, queries - 1));
-    scoresOf(q, keys + n * o.width * length, o.width, length, head.seen(first + queries - 1), o.scale, scores);
+    scoresOf(q, keys + n * o.width * length, o.width, length, head.from(first), head.seen(first + queries - 1), o.scale, scores);
     for (int i = 0; i < queries; i++) {
       float* to = o.out + (n * o.rows + first - o.rowStart + i) * o.keys;
-      const int64_t seen = head.seen(first + i);
+      const int64_t from = head.from(first + i), seen = maximum(from, head.seen(first + i));
       const vf around = splat(o.logSumExp[head.row(first + i)]);
-      eachVector(0, seen, [&](int64_t j, int lanes) HA_INLINED {
+      memset(to, 0, from * sizeof(float));
+      eachVector(from, seen, [&](int64_t j, int lanes) HA_INLINED {
         storePart(to + j, exp(loadPart(scores + i * length + j, lanes) - around), lanes);
       });
       memset(to + seen, 0, (o.keys - seen) * sizeof(float));
@@ -172,24 +176,25 @@ void softmaxAttentionBackward(Context& context, const SoftmaxAttentionBackward& 
           const int64_t at = head.query(first + minimum(i, queries - 1));
           q[i] = o.q + at, dy[i] = o.dy + at, dq[i] = o.dq + at;
         }
-        const int64_t until = head.seen(first + queries - 1);
-        scoresOf(q, keys + n * o.width * length, o.width, length, until, o.scale, p);
-        if (values) scoresOf(dy, values + n * o.width * length, o.width, length, until, 1, dp);
+        const int64_t begin = head.from(first), until = head.seen(first + queries - 1);
+        scoresOf(q, keys + n * o.width * length, o.width, length, begin, until, o.scale, p);
+        if (values) scoresOf(dy, values + n * o.width * length, o.width, length, begin, until, 1, dp);
         for (int i = 0; i < kQueries; i++) {
-          const int64_t seen = i < queries ? head.seen(first + i) : 0;
-          const float logSumExp = seen ? o.logSumExp[head.row(first + i)] : 0;
+          const int64_t from = i < queries ? head.from(first + i) : begin, seen = i < queries ? maximum(from, head.seen(first + i)) : begin;
+          const float logSumExp = seen > from ? o.logSumExp[head.row(first + i)] : 0;
           const float* y = o.y + head.query(first + minimum(i, queries - 1));
           const float own = (float)sumOver(o.width, [&](int64_t c, int lanes) HA_INLINED { return loadPart(dy[i] + c, lanes) * loadPart(y + c, lanes); });
           float *pi = p + i * length, *dpi = dp + i * length;
-          eachVector(0, seen, [&](int64_t j, int lanes) HA_INLINED {
+          eachVector(from, seen, [&](int64_t j, int lanes) HA_INLINED {
             const vf probability = exp(loadPart(pi + j, lanes) - splat(logSumExp));
             storePart(pi + j, probability, lanes);
             if (values) storePart(dpi + j, probability * (loadPart(dpi + j, lanes) - splat(own)) * splat(o.scale), lanes);
           });
+          for (int64_t j = begin; j < from; j++) pi[j] = dpi[j] = 0;
           for (int64_t j = seen; j < until; j++) pi[j] = dpi[j] = 0;
         }
-        if (o.dq) weighted(dp, length, until, o.k + head.key(0), stride, o.width, dq, queries);
-        for (int64_t j = 0; j < until; j++) {
+        if (o.dq) weighted(dp, length, begin, until, o.k + head.key(0), stride, o.width, dq, queries);
+        for (int64_t j = begin; j < until; j++) {
           float *dk = o.dk + head.key(j), *dv = o.dv + head.key(j);
           eachVector(0, o.width, [&](int64_t c, int lanes) HA_INLINED {
             vf k = o.dk ? loadPart(dk + c, lanes) : splat(0), v = o.dv ? loadPart(dv + c, lanes) : splat(0);

@@ -19,6 +19,8 @@ struct Place {
   __device__ Place(const SoftmaxAttentionShape& o, int64_t head) : b(head / o.heads), h(head % o.heads), stride(o.heads * o.width) {}
   __device__ int64_t query(const SoftmaxAttentionShape& o, int64_t i) const { return (b * o.queries + i) * stride + h * o.width; }
   __device__ int64_t key(const SoftmaxAttentionShape& o, int64_t j) const { return (b * o.keys + j) * stride + h * o.width; }
+  /// The first key that query i sees, and the one behind the last.
+  __device__ int64_t from(const SoftmaxAttentionShape& o, int64_t i) const { return o.starts ? max(int64_t{o.starts[b * o.queries + i]}, int64_t{0}) : 0; }
   __device__ int64_t seen(const SoftmaxAttentionShape& o, int64_t i) const {
     int64_t count = o.lengths ? min(static_cast<int64_t>(o.lengths[b]), o.keys) : o.keys;
     if (o.causal) count = min(count, (o.past.data ? static_cast<int64_t>(static_cast<const float*>(o.past.data)[b]) : o.keys - o.queries) + i + 1);
@@ -83,14 +85,14 @@ __global__ __launch_bounds__(kThreads, 2) void forwardKernel(SoftmaxAttention o,
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int64_t first = blockIdx.x % tiles * kWarps, i = first + threadIdx.x / 32;
   const bool there = i < o.queries;
-  const int64_t seen = there ? place.seen(o, i) : 0, until = place.seen(o, min(first + kWarps, o.queries) - 1);
+  const int64_t from = there ? place.from(o, i) : 0, seen = there ? place.seen(o, i) : 0, until = place.seen(o, min(first + kWarps, o.queries) - 1);
   float own[kEach], sums[kEach] = {};
   loadOwn(own, q + place.query(o, min(i, o.queries - 1)), o.width, there);
   float most = -INFINITY, total = 0;
-  for (int64_t start = 0; start < until; start += kTile) {
+  for (int64_t start = place.from(o, first) / kTile * kTile; start < until; start += kTile) {
     fetch(tile, k, v, start, until, o.width, [&](int64_t j) { return place.key(o, j); });
     __syncthreads();
-    const bool counts = start + lane % kTile < seen;
+    const bool counts = start + lane % kTile >= from && start + lane % kTile < seen;
     const float product = o.scale * dot(own, tile.a, o.width), score = counts ? product : -INFINITY;
     const float larger = fmaxf(most, warpReduce(score, [](float a, float b) { return fmaxf(a, b); }));
     const float base = larger == -INFINITY ? 0 : larger, shrink = expFast(most - base);
@@ -103,8 +105,8 @@ __global__ __launch_bounds__(kThreads, 2) void forwardKernel(SoftmaxAttention o,
     __syncthreads();
   }
   if (!there) return;
-  storeOwn(y + place.query(o, i), sums, seen ? 1.f / total : 0.f, o.width);
-  if (logSumExp && lane == 0) logSumExp[head * o.queries + i] = seen ? most + logf(total) : INFINITY;
+  storeOwn(y + place.query(o, i), sums, seen > from ? 1.f / total : 0.f, o.width);
+  if (logSumExp && lane == 0) logSumExp[head * o.queries + i] = seen > from ? most + logf(total) : INFINITY;
 }
 
 /// dq, and dy·y of every query, which the kernel after it reads.
@@ -116,7 +118,7 @@ __global__ __launch_bounds__(kThreads, 2) void queryKernel(SoftmaxAttentionBackw
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int64_t first = blockIdx.x % tiles * kWarps, i = first + threadIdx.x / 32;
   const bool there = i < o.queries;
-  const int64_t at = place.query(o, min(i, o.queries - 1)), seen = there ? place.seen(o, i) : 0, until = place.seen(o, min(first + kWarps, o.queries) - 1);
+  const int64_t at = place.query(o, min(i, o.queries - 1)), from = there ? place.from(o, i) : 0, seen = there ? place.seen(o, i) : 0, until = place.seen(o, min(first + kWarps, o.queries) - 1);
   float own[kEach], ownDy[kEach], ownY[kEach], sums[kEach] = {};
   loadOwn(own, q + at, o.width, there), loadOwn(ownDy, dy + at, o.width, there), loadOwn(ownY, y + at, o.width, there);
   float product = 0;
@@ -126,11 +128,11 @@ __global__ __launch_bounds__(kThreads, 2) void queryKernel(SoftmaxAttentionBackw
   if (there && lane == 0) along[head * o.queries + i] = product;
   if (!dq) return;
   const float log = there ? logSumExp[head * o.queries + i] : 0.f;
-  for (int64_t start = 0; start < until; start += kTile) {
+  for (int64_t start = place.from(o, first) / kTile * kTile; start < until; start += kTile) {
     fetch(tile, k, v, start, until, o.width, [&](int64_t j) { return place.key(o, j); });
     __syncthreads();
     const float score = o.scale * dot(own, tile.a, o.width), dp = dot(ownDy, tile.b, o.width);
-    const float ds = start + lane % kTile < seen ? expFast(score - log) * (dp - product) * o.scale : 0.f;
+    const float ds = start + lane % kTile >= from && start + lane % kTile < seen ? expFast(score - log) * (dp - product) * o.scale : 0.f;
     accumulate(sums, ds, tile.a, o.width);
     __syncthreads();
   }
@@ -153,7 +155,7 @@ __global__ __launch_bounds__(kThreads, 2) void keyKernel(SoftmaxAttentionBackwar
     __syncthreads();
     const int64_t i = start + lane % kTile, row = head * o.queries + min(i, o.queries - 1);
     const float score = o.scale * dot(ownK, tile.a, o.width), dp = dot(ownV, tile.b, o.width);
-    const bool counts = there && i < o.queries && j < place.seen(o, i);
+    const bool counts = there && i < o.queries && j >= place.from(o, i) && j < place.seen(o, i);
     const float p = counts ? expFast(score - logSumExp[row]) : 0.f, ds = p * (dp - along[row]) * o.scale;
     if (dk) accumulate(sumsK, ds, tile.a, o.width);
     if (dv) accumulate(sumsV, p, tile.b, o.width);
@@ -169,7 +171,7 @@ __global__ __launch_bounds__(kThreads, 4) void matrixKernel(SoftmaxAttentionMatr
     const int64_t j = n % o.keys, row = n / o.keys % o.rows, head = n / o.keys / o.rows, i = o.rowStart + row;
     const Place place(o, head);
     float result = 0;
-    if (j < place.seen(o, i)) {
+    if (j >= place.from(o, i) && j < place.seen(o, i)) {
       const float *x = q + place.query(o, i), *z = k + place.key(o, j);
       float score = 0;
       for (int64_t c = 0; c < o.width; c++) score += x[c] * z[c];

@@ -1,5 +1,8 @@
 // Softmax attention of many heads: y_i = Σ_j p_ij·v_j with p_ij = exp(scale·q_i·k_j − logSumExp_i). With `causal` query i sees the
 // keys up to past + i, where so many keys lie before its row's first query: keys − queries of them unless told.
+//
+// A row may hold several texts, one behind the other: `starts` says for each query where its text begins, and it sees no key
+// before that, so that the matrix is one of blocks along the diagonal.
 #pragma once
 #include "../fields.h"
 
@@ -12,10 +15,11 @@ struct SoftmaxAttentionShape {
   bool causal;
   const int32_t* lengths;  // [batch]: keys of a row that count; all of them when absent
   In past;                 // [batch]: keys before a row's first query, whole numbers; keys − queries when absent
+  const int32_t* starts;   // [batch queries]: the first key that a query sees, in order; 0 when absent
   template <class V> void shape(V& v) {
     v.size("batch", batch), v.size("heads", heads), v.size("queries", queries), v.size("keys", keys), v.size("width", width);
     v.number("scale", scale), v.flag("causal", causal), v.optional("lengths", lengths, batch);
-    v.optional("past", past, batch);
+    v.optional("past", past, batch), v.optional("starts", starts, batch * queries);
   }
   int64_t queryCount() const { return batch * queries * heads * width; }
   int64_t keyCount() const { return batch * keys * heads * width; }

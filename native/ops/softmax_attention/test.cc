@@ -7,7 +7,7 @@ using namespace ha;
 
 struct Case {
   int64_t batch, heads, queries, keys, width;
-  bool causal, ragged, past = false;
+  bool causal, ragged, past = false, texts = false;
 };
 
 /// Everything about one case in doubles.
@@ -23,7 +23,7 @@ struct Reference {
           const int64_t length = o.lengths ? o.lengths[b] : o.keys;
           Doubles score(o.keys), dp(o.keys);
           double total = 0, along = 0;
-          const auto seen = [&](int64_t j) { return j < length && (!o.causal || j <= i + (o.past.data ? (int64_t)o.past[b] : o.keys - o.queries)); };
+          const auto seen = [&](int64_t j) { return j < length && (!o.starts || j >= o.starts[b * o.queries + i]) && (!o.causal || j <= i + (o.past.data ? (int64_t)o.past[b] : o.keys - o.queries)); };
           for (int64_t j = 0; j < o.keys; j++) {
             for (int64_t c = 0; c < o.width; c++) score[j] += (double)q[query(c)] * k[key(j, c)];
             if (seen(j)) total += std::exp(o.scale * score[j]);
@@ -52,15 +52,19 @@ struct Reference {
 TEST(softmaxAttention) {
   const Case cases[] = {{1, 1, 1, 1, 1, true, false},  {2, 3, 5, 5, 8, true, false},   {1, 2, 7, 7, 20, false, false}, {2, 2, 9, 9, 16, false, true},
                         {1, 2, 3, 40, 33, true, false}, {3, 1, 1, 17, 64, true, true}, {1, 1, 35, 35, 80, true, false}, {1, 2, 6, 6, 256, false, false},
-                        {3, 2, 4, 12, 16, true, false, true}};
+                        {3, 2, 4, 12, 16, true, false, true}, {2, 2, 40, 40, 20, true, false, false, true}, {2, 1, 37, 37, 33, false, true, false, true}};
   Context& alone = *check.alone;
   for (const Case& one : cases) {
     if (check.played && one.width == 256) continue;
     check.label = std::to_string(one.batch) + "x" + std::to_string(one.heads) + "x" + std::to_string(one.queries) + "x" + std::to_string(one.keys) + "x" +
-                  std::to_string(one.width) + (one.causal ? " causal" : "") + (one.ragged ? " ragged" : "") + (one.past ? " past" : "");
+                  std::to_string(one.width) + (one.causal ? " causal" : "") + (one.ragged ? " ragged" : "") + (one.past ? " past" : "") + (one.texts ? " texts" : "");
     std::vector<int32_t> lengths(static_cast<size_t>(one.batch));
     for (size_t b = 0; b < lengths.size(); b++) lengths[b] = static_cast<int32_t>(b == 1 ? one.keys / 2 : one.keys);
-    SoftmaxAttentionShape shape{one.batch, one.heads, one.queries, one.keys, one.width, 1.5f / std::sqrt((float)one.width), one.causal, one.ragged ? lengths.data() : nullptr};
+    SoftmaxAttentionShape shape{one.batch, one.heads, one.queries, one.keys, one.width, 1.5f / std::sqrt((float)one.width), one.causal, one.ragged ? lengths.data() : nullptr, {}, nullptr};
+    std::vector<int32_t> starts;  // several texts a row
+    for (int64_t b = 0; one.texts && b < one.batch; b++)
+      for (int64_t i = 0, start = 0; i < one.queries; i++) starts.push_back((int32_t)(start = check.random() % 7 ? start : i));
+    if (one.texts) shape.starts = starts.data();
     const Floats past = {8, 0, 3};
     if (one.past) shape.past = past.data();
     const Floats q = check.normal(shape.queryCount()), k = check.normal(shape.keyCount()), v = check.normal(shape.keyCount()), dy = check.normal(shape.queryCount());

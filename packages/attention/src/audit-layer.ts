@@ -109,20 +109,21 @@ function scanDistances(
   scanSite: Tensor,
   carried?: ScanState,
 ): { scan: Distance; row: Distance; rest: Tensor<Float> } {
-  const { delta, A, B, C, D, u, convWeight, convBias } = parts;
+  const { delta, A, B, C, starts, D, u, convWeight, convBias } = parts;
   const { lengths, lengthsTensor } = view.batch;
   const zeros = Tensor.full(u.shape, 0, u.device);
-  const fromState = selectiveScan({ u: zeros, delta, A, B, C, initialState: carried?.scan }).y;
+  const fromState = selectiveScan({ u: zeros, delta, A, B, C, starts, initialState: carried?.scan }).y;
   const constant = causalConv1d({
     x: zeros,
     weight: convWeight,
     bias: convBias,
     initial: carried && slice(carried.conv, 1, 0, u.shape[2]!),
     lengths: lengthsTensor,
+    starts,
   }).y;
   const last = lastOf(lengths, u);
   const atLast = (value: Tensor): Tensor<Float> => weightedSum(value, last); //                         (b l d) → (b d)
-  const scan = attentionLayer(scanOperator('the scan', { delta, A, B, C }, lengths)); // a matrix a channel, also where heads share one
+  const scan = attentionLayer(scanOperator('the scan', { delta, A, B, C, starts }, lengths)); // a matrix a channel, also where heads share one
   return {
     scan: distance(scanSite, add(add(scan.apply(u), multiply(u, D)), fromState)),
     row: distance(atLast(scanSite), add(add(readAtLast(scan, u), multiply(atLast(u), D)), atLast(fromState))),

@@ -38,10 +38,10 @@ export function blockOperator(
   lengths: readonly number[],
   { skip }: { skip: boolean },
 ): TriangularOperator {
-  const { delta, A, B, C, convWeight } = parts;
+  const { delta, A, B, C, starts, convWeight } = parts;
   const D = skip ? parts.D : undefined;
   const gate = (): Tensor => (skip ? sharedGate(parts) : parts.gate);
-  const dynamics = { delta, A, B, C };
+  const dynamics = { delta, A, B, C, starts };
   const shape = delta.shape as unknown as [number, number, number];
   const [batch, length, channels] = shape;
 
@@ -106,12 +106,13 @@ export function blockOperator(
     shape,
     lengths,
     device: delta.device,
-    apply: (v) => scope(() => gatedScan({ ...parts, gate: gate(), share: 1 }, D, causalConv1d({ x: v, weight: convWeight }).y)),
+    apply: (v) => scope(() => gatedScan({ ...parts, gate: gate(), share: 1 }, D, causalConv1d({ x: v, weight: convWeight, starts }).y)),
     applyTransposed: (g) =>
       scope(() =>
         causalConv1dTransposed(
           multiply(selectiveScanTransposed({ ...dynamics, D, g: multiply(g, gate()) }), sigmoid(parts.conv)),
           convWeight,
+          starts,
         ),
       ),
     matrixOf,
@@ -127,8 +128,10 @@ export function blockOperator(
 
 /** SiLU(z) ⊙ (α + D·I)·(σ(c) ⊙ value): what follows the convolution; `initialState` adds what the scan carries in. */
 export function gatedScan(parts: BlockParts, D: Tensor | undefined, value: Tensor, initialState?: Tensor): Tensor<Float> {
-  const { delta, A, B, C, conv } = parts;
-  return scope(() => multiply(selectiveScan({ u: multiply(value, sigmoid(conv)), delta, A, B, C, D, initialState }).y, sharedGate(parts)));
+  const { delta, A, B, C, starts, conv } = parts;
+  return scope(() =>
+    multiply(selectiveScan({ u: multiply(value, sigmoid(conv)), delta, A, B, C, D, initialState, starts }).y, sharedGate(parts)),
+  );
 }
 
 /** What multiplies a scan's output: the gate, of one of two scans the share that counts. The published form leaves the share out. */

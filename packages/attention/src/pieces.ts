@@ -1,4 +1,4 @@
-import { disposeState, layerKindsOf, type ScanDynamics, type Model, type ModelState } from '@hidden-attention/model';
+import { disposeState, layerKindsOf, type Dynamics, type ScanDynamics, type Model, type ModelState } from '@hidden-attention/model';
 import { scope, Tensor } from '@hidden-attention/tensor';
 
 /** A stretch of a text, positions start…end−1, and the model's state before it. */
@@ -43,21 +43,26 @@ export function requireScans(model: Model, layers: readonly number[], what: stri
     );
 }
 
-/** The dynamics of some layers, all of them scans, over a piece, computed from its state. */
-export function dynamicsOf(model: Model, ids: Int32Array, { start, end, state }: Piece, layers: readonly number[]): ScanDynamics[] {
+/** The dynamics of some layers over a piece, computed from its state; by default all are scans (`requireScans`). */
+export function dynamicsOf<Of extends Dynamics = ScanDynamics>(
+  model: Model,
+  ids: Int32Array,
+  { start, end, state }: Piece,
+  layers: readonly number[],
+): Of[] {
   const { family } = model;
   return scope(() => {
     const capture = layers.flatMap((layer) => family.dynamicsSites(layer, model.config));
     const { captured } = model.forward(model.batch([ids.subarray(start, end)]), { state, capture, logits: 'none' });
-    return layers.map((layer) => family.dynamics(model, captured, layer) as ScanDynamics);
+    return layers.map((layer) => family.dynamics(model, captured, layer) as Of);
   });
 }
 
 /** Frees tensors, wherever they stand in these values. */
-export function disposeAll(values: readonly (ScanDynamics | Tensor | Piece)[]): void {
+export function disposeAll(values: readonly (Dynamics | Tensor | Piece)[]): void {
   for (const value of values) {
     if (value instanceof Tensor) value.dispose();
     else if ('state' in value) disposeState(value.state);
-    else for (const tensor of Object.values(value) as Tensor[]) tensor.dispose();
+    else for (const tensor of Object.values(value)) if (tensor instanceof Tensor) tensor.dispose();
   }
 }

@@ -22,7 +22,8 @@ import type { RowRange } from './positions.js';
  * (math.md section 2; paper eq. 14 to 17). It acts on the scan's input x′.
  */
 export function scanOperator(name: string, dynamics: ScanDynamics, lengths: readonly number[]): TriangularOperator {
-  const { delta } = dynamics;
+  const { delta, A, B, C } = dynamics;
+  const kernel = { delta, A, B, C };
   const shape = delta.shape as unknown as [number, number, number];
   return {
     name,
@@ -33,8 +34,8 @@ export function scanOperator(name: string, dynamics: ScanDynamics, lengths: read
     applyTransposed: (g) => selectiveScanTransposed({ ...dynamics, g }),
     rowInEveryChannel: (positions) =>
       positions.every((position) => position === positions[0]) ? selectiveScanTransposed(dynamics, { position: positions[0]! }) : undefined,
-    matrixOf: (channels, { start, end }) => attentionMatrix(dynamics, { channels, rowStart: start, rows: end - start }),
-    matrixReduced: (reduce, { start, end }) => attentionMatrixReduced(dynamics, { reduce, rowStart: start, rows: end - start }),
+    matrixOf: (channels, { start, end }) => attentionMatrix(kernel, { channels, rowStart: start, rows: end - start }),
+    matrixReduced: (reduce, { start, end }) => attentionMatrixReduced(kernel, { reduce, rowStart: start, rows: end - start }),
     diagonal: () => scanDiagonal(dynamics),
   };
 }

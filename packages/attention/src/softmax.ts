@@ -37,22 +37,22 @@ function rowsOf({ logSumExp }: SoftmaxDynamics, lengths: readonly number[]): Ten
 
 /** The probabilities times v (b l h p): what these positions read of each other; of a carried cache they read the rest. */
 function read(dynamics: SoftmaxDynamics, v: Tensor, lengths: readonly number[]): Tensor<Float> {
-  const { q, k, scale, causal } = dynamics;
-  const { y, logSumExp } = softmaxAttention({ q, k, v }, { scale, causal });
+  const { q, k, starts, scale, causal } = dynamics;
+  const { y, logSumExp } = softmaxAttention({ q, k, v, starts }, { scale, causal });
   const share = transpose(exp(subtract(logSumExp, rowsOf(dynamics, lengths)))); //                   (b l h)
   return multiply(y, reshape(share, [...share.shape, 1]));
 }
 
 function transposed(dynamics: SoftmaxDynamics, g: Tensor, lengths: readonly number[]): Tensor<Float> {
-  const { q, k, scale, causal } = dynamics;
-  return softmaxAttentionTransposed({ q, k, logSumExp: rowsOf(dynamics, lengths), g }, { scale, causal });
+  const { q, k, starts, scale, causal } = dynamics;
+  return softmaxAttentionTransposed({ q, k, logSumExp: rowsOf(dynamics, lengths), g, starts }, { scale, causal });
 }
 
 /** The probabilities of some rows in every head: (b h rows l). */
 function probabilities(dynamics: SoftmaxDynamics, { start, end }: RowRange, lengths: readonly number[]): Tensor<Float> {
-  const { q, k, scale, causal } = dynamics;
+  const { q, k, starts, scale, causal } = dynamics;
   const logSumExp = rowsOf(dynamics, lengths);
-  return softmaxAttentionMatrix({ q, k, logSumExp }, { scale, causal, rowStart: start, rows: end - start });
+  return softmaxAttentionMatrix({ q, k, logSumExp, starts }, { scale, causal, rowStart: start, rows: end - start });
 }
 
 /** What both operators below share: the mean over channels is that over heads. */

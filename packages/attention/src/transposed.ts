@@ -1,26 +1,40 @@
 import { defineOp, Tensor, type Float } from '@hidden-attention/tensor';
 
-type ScanInputs = { delta: Tensor; A: Tensor; B: Tensor; C: Tensor; g: Tensor; dFinalState: Tensor };
+type Optional = Tensor | undefined;
+type ScanInputs = {
+  delta: Tensor;
+  A: Tensor;
+  B: Tensor;
+  C: Tensor;
+  starts?: Optional;
+  g?: Optional;
+  lengths?: Optional;
+  dFinalState?: Optional;
+};
 
 const scan = defineOp<ScanInputs, object, { out: Tensor<Float>; dInitialState: Tensor<Float> }>({
   name: 'scanTransposedCarried',
-  signature: 'delta: b l d, A: d n, B: b l g n, C: b l g n, g: b l d, dFinalState: b d n -> out: b l d, dInitialState: b d n',
-  forward({ delta, A, B, C, g, dFinalState }, _, { axes }) {
+  signature:
+    'delta: b l d, A: d n, B: b l g n, C: b l g n, starts?: b l, g?: b l d, lengths?: b, dFinalState?: b d n -> out: b l d, dInitialState: b d n',
+  forward({ delta, A, B, C, starts, g, lengths, dFinalState }, _, { axes }) {
+    const { b, l, d, n } = axes as Record<'b' | 'l' | 'd' | 'n', number>;
     const out = Tensor.empty(delta.shape, delta.device);
-    const dInitialState = Tensor.empty(dFinalState.shape, delta.device);
+    const dInitialState = Tensor.empty([b, d, n], delta.device);
     delta.device.run('selectiveScanTransposed', {
-      batch: axes.b,
-      length: axes.l,
-      channels: axes.d,
-      state: axes.n,
+      batch: b,
+      length: l,
+      channels: d,
+      state: n,
       groups: axes.g,
-      position: -1,
+      position: g ? -1 : l, // past the end: nothing is asked of the positions themselves
       delta: delta.handle,
       A: A.handle,
       B: B.handle,
       C: C.handle,
-      g: g.handle,
-      dFinalState: dFinalState.handle,
+      g: g?.handle,
+      lengths: lengths?.handle,
+      starts: starts?.handle,
+      dFinalState: dFinalState?.handle,
       out: out.handle,
       dInitialState: dInitialState.handle,
     });
@@ -30,16 +44,18 @@ const scan = defineOp<ScanInputs, object, { out: Tensor<Float>; dInitialState: T
 
 /**
  * αᵀ·g over a piece of a longer text (math.md section 2): what the positions after the piece ask of its state comes in as
- * `dFinalState` (b d n), and what the piece asks of the state before it goes out as `dInitialState`.
+ * `dFinalState` (b d n), and what the piece asks of the state before it goes out as `dInitialState`. Either may be left out: zero.
  */
 export function scanTransposedCarried(inputs: ScanInputs): { out: Tensor<Float>; dInitialState: Tensor<Float> } {
   return scan(inputs, {});
 }
 
-const convolution = defineOp<{ g: Tensor; weight: Tensor }, object, { y: Tensor<Float> }>({
+type ConvolutionInputs = { g: Tensor; weight: Tensor; starts?: Tensor | undefined };
+
+const convolution = defineOp<ConvolutionInputs, object, { y: Tensor<Float> }>({
   name: 'causalConv1dTransposed',
-  signature: 'g: b l d, weight: d k -> y: b l d',
-  forward({ g, weight }, _, { axes }) {
+  signature: 'g: b l d, weight: d k, starts?: b l -> y: b l d',
+  forward({ g, weight, starts }, _, { axes }) {
     const y = Tensor.empty(g.shape, g.device);
     g.device.run('causalConv1dBackward', {
       batch: axes.b,
@@ -47,6 +63,7 @@ const convolution = defineOp<{ g: Tensor; weight: Tensor }, object, { y: Tensor<
       channels: axes.d,
       width: axes.k,
       weight: weight.handle,
+      starts: starts?.handle,
       dy: g.handle,
       dx: y.handle,
     });
@@ -54,7 +71,7 @@ const convolution = defineOp<{ g: Tensor; weight: Tensor }, object, { y: Tensor<
   },
 });
 
-/** Mᵀ·g, M the banded matrix of a depthwise causal convolution (math.md section 4): g (b l d), weight (d k) → (b l d). */
-export function causalConv1dTransposed(g: Tensor, weight: Tensor): Tensor<Float> {
-  return convolution({ g, weight }, {}).y;
+/** Mᵀ·g, M the banded matrix of a depthwise causal convolution (math.md section 4): g (b l d), weight (d k) → (b l d). `starts` as in `causalConv1d`. */
+export function causalConv1dTransposed(g: Tensor, weight: Tensor, starts?: Tensor): Tensor<Float> {
+  return convolution({ g, weight, starts }, {}).y;
 }

@@ -1,5 +1,6 @@
 import {
   disposeBatch,
+  isImages,
   shapeOfBatch,
   type Batch,
   type BlockParts,
@@ -20,6 +21,7 @@ import { checkFits } from './memory.js';
 import { literalOperator, scanOperator } from './scan.js';
 import { reversed, twoWay } from './two-way.js';
 import { softmaxBlockOperator, softmaxOperator } from './softmax.js';
+import { withinTexts } from './within-texts.js';
 
 /**
  * What of a layer is seen as attention: the bare scan; the whole block, exactly; the block as published, without D and biases;
@@ -81,7 +83,7 @@ export class AttentionView {
     const name = `layer ${found}`;
     const parts = (): LayerParts => this.#allParts()[found]!;
     const inDirection = (direction?: Direction): ((part: Part) => AttentionLayer) => {
-      const operator = operatorOf(name, dynamics, parts, this.batch.lengths, direction);
+      const operator = operatorOf(name, dynamics, parts, this.batch, direction);
       const scan = attentionLayer(operator('scan'));
       return (part) => (part === 'scan' ? scan : attentionLayer(operator(part)));
     };
@@ -133,7 +135,10 @@ export class AttentionView {
     const layers = Array.from({ length: model.config.layers }, (_, layer) => layer);
     const held = scope(() => {
       const { captured } = model.forward(batch, { capture: layers.flatMap(sites), logits: 'none', ...(state ? { state } : {}) });
-      return layers.map((layer) => read(model, captured, layer));
+      return layers.map((layer) => ({
+        ...read(model, captured, layer),
+        ...(batch.startsTensor ? { starts: batch.startsTensor.view() } : {}), // texts of one row do not read of one another
+      }));
     });
     for (const tensor of tensorsOf(held)) tensor.retain(); // the view's own, whoever's scope this runs in
     return held;
@@ -148,9 +153,10 @@ function operatorOf(
   name: string,
   dynamics: Dynamics,
   parts: () => LayerParts,
-  lengths: readonly number[],
+  batch: Batch,
   direction: Direction | undefined,
 ): (part: Part) => Operator {
+  const { lengths } = batch;
   if (isTwoWay(dynamics)) {
     return (part) => {
       const of = (which: Direction): TriangularOperator =>
@@ -167,7 +173,13 @@ function operatorOf(
       return (part === 'scan' ? softmaxOperator : softmaxBlockOperator)(name, dynamics, lengths);
     };
   }
-  return (part) => scanPart(name, dynamics, () => parts() as BlockParts, lengths, part);
+  const texts = isImages(batch) ? undefined : batch.texts;
+  return (part) => {
+    if (texts && part === 'literal')
+      throw new RangeError(`rows as the released code computes them ('literal') are those of one text; give each text a row of its own`);
+    const operator = scanPart(name, dynamics, () => parts() as BlockParts, lengths, part);
+    return texts ? withinTexts(operator, texts) : operator;
+  };
 }
 
 /** A scan, or the block around it. */

@@ -14,7 +14,7 @@ import {
   type TwoWay,
   type VisionConfig,
 } from '@hidden-attention/model';
-import { add, affine, gradient, multiply, scope, sum, Tensor } from '@hidden-attention/tensor';
+import { add, affine, gradient, multiply, scope, sum, Tensor, type Float } from '@hidden-attention/tensor';
 import { describe, expect, test } from 'vitest';
 import { explain } from './explain.js';
 import type { ImageInput } from './image.js';
@@ -24,10 +24,10 @@ import { decomposition } from './methods/decomposition.js';
 const close = 2e-5; // float32, a few layers
 
 /**
- * Tests (for vitest) that every model family has to pass, on a small model of it: rows of a batch do not see one another, the
- * step is the scan, the layers are their attention and its edges can be cut, gradients are those of finite differences, every site can
- * be captured and patched, a pass can start at any layer, the decomposition adds up, and a model that is saved and loaded gives the
- * same bits.
+ * Tests (for vitest) that every model family has to pass, on a small model of it: rows of a batch do not see one another, nor texts
+ * packed into one row, the step is the scan, gradients pass through the carried state, the layers are their attention and its edges can
+ * be cut, gradients are those of finite differences, every site can be captured and patched, a pass can start at any layer, the
+ * decomposition adds up, and a model that is saved and loaded gives the same bits.
  * @param json a config.json of the family, small, with at least 2 layers: a language model of at least 20 words, or a classifier of
  * images
  */
@@ -53,6 +53,51 @@ export function testFamily(json: Readonly<Record<string, unknown>>): void {
       const size = model.config.vocabSize;
       for (const [r, row] of rows.entries())
         expectNear(logits.subarray(r * size, (r + 1) * size), (await logitsOf(model, [row])).logits, close);
+    });
+
+    textTest('texts packed into rows are the texts alone: logits, gradients, attention', async () => {
+      const texts = [ids.slice(0, 5), ids.slice(5, 6), ids.slice(6), ids.slice(2, 4)];
+      const packed = (): Batch => model.batch([texts.slice(0, 3).flat(), texts[3]!], { texts: [[5, 1, ids.length - 6], [2]] });
+      const places = [0, 5, 6, ids.length]; // of the texts, in rows one behind the other
+      const size = model.config.vocabSize;
+      const logits = await scope(() => model.forward(packed()).logits!).read();
+      const weights = Float32Array.from({ length: logits.length }, (_, i) => (i < (ids.length + 2) * size ? Math.sin(i) : 0));
+      const parameters = [...model.parameters.values()];
+      const gradientsOf = (batch: () => Batch, part: Float32Array<ArrayBuffer>): Tensor<Float>[] =>
+        gradient(() => {
+          const all = model.forward(batch()).logits!;
+          return sum(multiply(all, Tensor.from(part, all.shape)));
+        }, parameters).gradients;
+      const together = gradientsOf(packed, weights);
+      const alone: Float32Array[] = parameters.map(({ size: count }) => new Float32Array(count));
+      for (const [t, text] of texts.entries()) {
+        const [start, end] = [places[t]! * size, (places[t]! + text.length) * size];
+        expectNear(logits.slice(start, end), await scope(() => model.forward(model.batch([text])).logits!).read(), close);
+        for (const [i, found] of gradientsOf(() => model.batch([text]), weights.slice(start, end)).entries()) {
+          const numbers = await found.read();
+          alone[i]!.forEach((value, at) => (alone[i]![at] = value + numbers[at]!));
+        }
+      }
+      for (const [i, found] of together.entries()) expectNear(await found.read(), alone[i]!, 10 * close);
+      using view = await attentionView(model, packed());
+      expect((await audit(view)).worst).toBeLessThan(1e-5);
+      for (let layer = 0; layer < view.layers; layer++) {
+        const rows = await view.layer(layer).row('last', { channels: 'all' }).read();
+        expect(rows.subarray(0, rows.length / 2).every((value, at) => value === 0 || at % ids.length > 5)).toBe(true);
+      }
+    });
+
+    textTest('gradients pass through a carried state', async () => {
+      const weights = Tensor.from(Float32Array.from({ length: answersOf(model) }, (_, i) => Math.sin(i + 1)));
+      const parameters = [...model.parameters.values()];
+      const score = (read: () => Tensor): Tensor<Float>[] => gradient(() => sum(multiply(read(), weights)), parameters).gradients;
+      const whole = score(() => model.forward(model.batch([ids]), { logits: 'last' }).logits!);
+      const chunks = score(() => {
+        let state: ModelState | undefined;
+        for (const end of [4, 8]) ({ state } = model.stepChunk([ids.slice(end - 4, end)], state, { logits: 'none' }));
+        return model.stepChunk([ids.slice(8)], state, { logits: 'last' }).logits!;
+      });
+      for (const [i, found] of chunks.entries()) expectNear(await found.read(), await whole[i]!.read(), 10 * close);
     });
 
     textTest('the step is the scan: id by id, or in two parts, gives what reading all at once gives', async () => {

@@ -104,7 +104,7 @@ export function forwardBackbone<Config extends ModelConfig>(
       model,
       prefix,
       sites: sitesOfLayer(layer, backbone.layerSites(config, layer)),
-      inputs: [input, ...Object.values(tensorsOf(carried)), lengths],
+      inputs: [input, ...Object.values(tensorsOf(carried)), lengths, batch.startsTensor],
       body: () => backbone.block(input, context),
     });
     h = result.output;
@@ -134,6 +134,7 @@ function headLogits<Config extends ModelConfig>(
   if (wanted === 'none' && watched.quiet('finalNorm', 'logits')) return undefined;
   const normed = watched.pass('finalNorm', finalNorm(h, model));
   if (head.kind === 'classifier') {
+    if (batch.startsTensor) throw new ModelError('a classifier gives one answer a row; give each text a row of its own');
     const pooled = weightedSum(normed, pickPositions(batch, head.pooling));
     const logits = classify ? classify(pooled, model) : linear(pooled, model.parameter('score.weight'));
     return watched.pass('logits', logits, { perPosition: false });

@@ -12,6 +12,10 @@ export interface TextBatch {
   lengths: readonly number[];
   /** the same on the device, where rows differ in length; undefined when all are full */
   lengthsTensor: Tensor<'i32'> | undefined;
+  /** lengths of the texts that each row holds, one behind the other; absent where each row is one */
+  texts?: readonly (readonly number[])[] | undefined;
+  /** where the text of each position begins (b l), where rows hold several: nothing passes from one to the next */
+  startsTensor?: Tensor<'i32'> | undefined;
 }
 
 /** Images, cut into patches. A model's positions are the patches, row by row of the grid, and its class tokens between them. */
@@ -22,6 +26,7 @@ export interface ImageBatch {
   /** positions of each row, class tokens included */
   lengths: readonly number[];
   lengthsTensor: undefined;
+  startsTensor?: undefined;
   /** positions of the class tokens, first to last; none where the answer is read from all patches */
   classPositions: readonly number[];
 }
@@ -41,6 +46,7 @@ export const deviceOfBatch = (batch: Batch): Device => (isImages(batch) ? batch.
 export function disposeBatch(batch: Batch): void {
   (isImages(batch) ? batch.patches : batch.ids).dispose();
   batch.lengthsTensor?.dispose();
+  batch.startsTensor?.dispose();
 }
 
 /** The ids of a batch; throws ModelError where it is of images. */
@@ -57,9 +63,16 @@ export function patchesOf(batch: Batch): ImageBatch {
 
 /**
  * A batch of rows of any lengths ≥ 1.
- * @throws ModelError for no rows, an empty row, or an id that is not a whole number from 0 to vocabSize − 1 (row, place and value named)
+ * @param texts lengths of the texts that each row is made of, where rows hold several: each text gets what it gets alone, up to rounding
+ * @throws ModelError for no rows, an empty row, an id that is not a whole number from 0 to vocabSize − 1, or texts that do not make up
+ * their row (row, place and value named)
  */
-export function makeBatch(rows: readonly ArrayLike<number>[], vocabSize: number, device?: Device): TextBatch {
+export function makeBatch(
+  rows: readonly ArrayLike<number>[],
+  vocabSize: number,
+  device?: Device,
+  texts?: readonly (readonly number[])[],
+): TextBatch {
   if (rows.length === 0) throw new ModelError('the input has no rows; give at least one row of token ids');
   const lengths = rows.map((row) => row.length);
   const length = Math.max(...lengths);
@@ -79,7 +92,45 @@ export function makeBatch(rows: readonly ArrayLike<number>[], vocabSize: number,
     ids: Tensor.from(ids, [rows.length, length], device),
     lengths,
     lengthsTensor: ragged ? Tensor.from(Int32Array.from(lengths), [rows.length], device) : undefined,
+    ...(texts ? packing(texts, lengths, length, device) : {}),
   };
+}
+
+/** Several texts a row: where the text of each position begins. Past a row's end stands its last text. */
+function packing(
+  texts: readonly (readonly number[])[],
+  lengths: readonly number[],
+  length: number,
+  device: Device | undefined,
+): Pick<TextBatch, 'texts' | 'startsTensor'> {
+  if (texts.length !== lengths.length)
+    throw new ModelError(`texts of ${texts.length} rows were given; the input has ${lengths.length} rows`);
+  const starts = new Int32Array(lengths.length * length);
+  texts.forEach((own, r) => {
+    const total = own.reduce((sum, each) => sum + each, 0);
+    if (total !== lengths[r] || own.some((each) => !Number.isInteger(each) || each < 1))
+      throw new ModelError(
+        `row ${r} has ${lengths[r]} tokens and is said to hold texts of ${own.join(' + ')}; whole numbers of at least 1 that add up to the row are needed`,
+      );
+    let start = 0;
+    for (const each of own) {
+      starts.fill(start, r * length + start, (r + 1) * length);
+      start += each;
+    }
+  });
+  return { texts, startsTensor: Tensor.from(starts, [lengths.length, length], device) };
+}
+
+/** The number of each position within its own text (b l), for tables of learned positions; undefined where each row is one text. */
+export function positionsWithinTexts({ texts, ids }: TextBatch): Int32Array | undefined {
+  if (!texts) return undefined;
+  const [rows, length] = ids.shape as [number, number];
+  const positions = new Int32Array(rows * length);
+  texts.forEach((own, r) => {
+    let at = r * length;
+    for (const each of own) for (let i = 0; i < each; i++) positions[at++] = i;
+  });
+  return positions;
 }
 
 /** (b l 1): 1 at a row's own positions, 0 past its end. */

@@ -89,6 +89,8 @@ export interface ScanDynamics {
   A: Tensor;
   B: Tensor;
   C: Tensor;
+  /** where the text of each position begins (b l), where rows hold several texts; the attention view puts it there */
+  starts?: Tensor | undefined;
 }
 
 /** What makes softmax attention a matrix a head: exp(scale·q_i·k_j − logSumExp_i). */
@@ -99,6 +101,8 @@ export interface SoftmaxDynamics {
   v: Tensor;
   /** (b l h) */
   logSumExp: Tensor;
+  /** as in `ScanDynamics` */
+  starts?: Tensor | undefined;
   scale: number;
   causal: boolean;
 }

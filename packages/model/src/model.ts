@@ -35,10 +35,14 @@ export class Model<Config extends ModelConfig = ModelConfig> {
     return [...this.parameters.values()].reduce((sum, tensor) => sum + tensor.bytes, 0);
   }
 
-  /** Rows of ids as a batch for this model; see `makeBatch` for what it refuses. */
-  batch(rows: readonly ArrayLike<number>[]): TextBatch {
+  /**
+   * Rows of ids as a batch for this model; see `makeBatch` for what it refuses.
+   * @param options.texts lengths of the texts that each row holds, one behind the other: nothing passes from one to the next. Position i
+   * of a row stays position i
+   */
+  batch(rows: readonly ArrayLike<number>[], options: { texts?: readonly (readonly number[])[] | undefined } = {}): TextBatch {
     if (this.family.images) throw new ModelError('this model reads images, not token ids; make the batch with model.images');
-    return makeBatch(rows, this.config.vocabSize, this.device);
+    return makeBatch(rows, this.config.vocabSize, this.device, options.texts);
   }
 
   /**
@@ -57,6 +61,16 @@ export class Model<Config extends ModelConfig = ModelConfig> {
    */
   forward(batch: Batch, options: ForwardOptions = {}): ForwardResult {
     return scope(() => this.family.forward(this, batch, options));
+  }
+
+  /**
+   * Reads further ids of each row: `forward` from the state that an earlier chunk left, so that a text of any length is read in the
+   * memory of one chunk. The result is that of the whole text at these positions. On a tape, gradients pass through the state into
+   * what it was computed from, or to its tensors as inputs of a gradient.
+   * @param state what the chunk before left; undefined before the first
+   */
+  stepChunk(rows: readonly ArrayLike<number>[], state: ModelState | undefined, options: Omit<ForwardOptions, 'state'> = {}): ForwardResult {
+    return scope(() => this.forward(this.batch(rows), { ...options, ...(state ? { state } : {}) }));
   }
 
   /** The state before the first token. */

@@ -2,7 +2,7 @@ import { recomputed, type Tensor } from '@hidden-attention/tensor';
 import type { ForwardOptions } from './family.js';
 import type { Model } from './model.js';
 import type { Sites } from './sites.js';
-import { isCache, tensorsOf, type LayerState } from './state.js';
+import { factsOf, tensorsOf, type LayerState } from './state.js';
 
 /** What a layer gives. */
 export interface LayerResult<State extends LayerState = LayerState> {
@@ -27,11 +27,11 @@ export function runLayer({ recompute }: ForwardOptions, watched: Sites, { model,
   if (!recompute || !watched.quiet(...sites)) return body();
   const parameters = [...model.parameters].filter(([name]) => name.startsWith(prefix)).map(([, tensor]) => tensor);
   const used = [...inputs.filter((tensor) => tensor !== undefined), ...parameters];
-  let filled: number | undefined;
+  let facts: Record<string, unknown> = {};
   const { output, ...state } = recomputed(used, () => {
     const result = body();
-    if (isCache(result.state)) ({ filled } = result.state);
+    facts = factsOf(result.state);
     return { ...tensorsOf(result.state), output: result.output };
   });
-  return { output: output!, state: { ...state, ...(filled === undefined ? {} : { filled }) } as LayerState };
+  return { output: output!, state: { ...state, ...facts } as LayerState };
 }

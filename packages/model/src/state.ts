@@ -18,6 +18,10 @@ export interface CacheState {
   past: Tensor;
   /** the most that a row holds, as this side of the device knows it */
   filled: number;
+  /** rows hold different numbers of positions */
+  ragged?: boolean;
+  /** rows hold several texts: nobody can go on from it */
+  packed?: boolean;
 }
 
 /** Nothing: of layers that see all positions at once. */
@@ -36,6 +40,11 @@ export const isCache = (state: LayerState): state is CacheState => 'keys' in sta
 /** The tensors of a layer's state, by name. */
 export function tensorsOf(state: LayerState): Record<string, Tensor> {
   return Object.fromEntries(Object.entries(state).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor));
+}
+
+/** What of a layer's state is no tensor. */
+export function factsOf(state: LayerState): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(state).filter(([, value]) => !(value instanceof Tensor)));
 }
 
 /** A state of zeros before the first position, of `rows` sequences: (b s h p) with s = 0. */
@@ -84,7 +93,9 @@ export function joinRows(states: readonly ModelState[]): ModelState {
           ),
         ]),
       );
-      return { ...joined, ...(isCache(own[0]!) ? { filled } : {}) } as LayerState;
+      if (!isCache(own[0]!)) return joined as unknown as LayerState;
+      const ragged = own.some((layer) => isCache(layer) && (layer.ragged === true || layer.filled !== filled));
+      return { ...joined, filled, ...(ragged ? { ragged } : {}) } as unknown as LayerState;
     }),
   }));
 }
@@ -104,13 +115,13 @@ export function withRoom(state: ModelState, positions: number): ModelState {
 }
 
 /** A cache with room for exactly `size` positions a row, no less than it holds: new tensors. */
-export function resized({ keys, values, past, filled }: CacheState, size: number): CacheState {
+export function resized({ keys, values, past, ...facts }: CacheState, size: number): CacheState {
   const grown = (tensor: Tensor): Tensor => {
     const [rows, had, heads, width] = tensor.shape as [number, number, number, number];
     const kept = slice(tensor, 1, 0, Math.min(had, size));
     return size <= had ? kept : concat([kept, Tensor.like(tensor, [rows, size - had, heads, width])], 1);
   };
-  return scope(() => ({ keys: grown(keys), values: grown(values), past: past.view(), filled }));
+  return scope(() => ({ keys: grown(keys), values: grown(values), past: past.view(), ...facts }));
 }
 
 function mapState(state: ModelState, change: (tensor: Tensor) => Tensor): ModelState {

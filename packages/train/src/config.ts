@@ -33,6 +33,13 @@ export interface TrainConfig {
   recompute?: boolean | undefined;
   /** tokens of a row: windows of a language model; where texts are cut for a classifier */
   length: number;
+  /** language modelling, JSON lines: put short texts together in rows of `length` tokens; none sees another, and nothing is padding */
+  packed?: boolean | undefined;
+  /**
+   * language modelling: read rows in chunks of so many positions, the state carried, so that `length` is not bounded by memory. The
+   * gradient stops where a chunk begins (truncated backpropagation, default), or is carried through the state: that of the whole row
+   */
+  chunk?: { positions: number; gradient: 'stopped' | 'carried' } | undefined;
   learningRate: number;
   /** default: a tenth of the steps, 100 at most */
   warmupSteps?: number | undefined;
@@ -80,6 +87,8 @@ const fields = {
   precision: z.enum(['f32', 'bf16']).optional(),
   recompute: z.boolean().optional(),
   length: count.default(512),
+  packed: z.boolean().optional(),
+  chunk: z.strictObject({ positions: count, gradient: z.enum(['stopped', 'carried']).default('stopped') }).optional(),
   learningRate: z.number().positive().default(2e-3),
   warmupSteps: z.number().int().min(0).optional(),
   finalLearningRateFraction: z.number().min(0).max(1).default(0.05),
@@ -113,6 +122,10 @@ const schema: z.ZodType<TrainConfig> = z.strictObject(fields).check((context) =>
     void context.issues.push({ code: 'custom', input: recipe[field], path: [field], message });
   if ((recipe.steps === undefined) === (recipe.epochs === undefined)) refuse('steps', 'give either steps or epochs');
   if (recipe.lora && recipe.freeze) refuse('freeze', 'with lora everything else is frozen already');
+  if (recipe.packed && recipe.chunk) refuse('chunk', 'packed rows are read at once; leave one of the two out');
+  if (recipe.task !== 'language-modelling') {
+    for (const field of ['packed', 'chunk'] as const) if (recipe[field]) refuse(field, 'it is for language modelling only');
+  }
   if (recipe.task === 'language-modelling') {
     for (const field of ['cropStart', 'labelSmoothing'] as const) if (recipe[field] > 0) refuse(field, 'it is for classification only');
   }
@@ -148,7 +161,8 @@ export function configDifferences(before: unknown, now: unknown, path = ''): str
 }
 
 function knownFields(path: readonly PropertyKey[]): string[] {
-  return path.length === 0 ? Object.keys(fields) : ['file', 'fraction'];
+  if (path.length === 0) return Object.keys(fields);
+  return path[0] === 'chunk' ? ['positions', 'gradient'] : ['file', 'fraction'];
 }
 
 function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {

@@ -128,6 +128,7 @@ export class Loop {
     const evaluation = await evaluate(() => this.#trained.with(kept), data.heldOut!, {
       limit: progress.config.evaluationBatches,
       signal: options.signal,
+      chunk: progress.config.chunk,
     });
     if (!evaluation) return undefined;
     progress.last = { step: progress.step, evaluation };
@@ -175,7 +176,7 @@ export class Loop {
     const kept = scope(() => keep(this.#trained.with(keptWeights), [...model.parameters.values(), ...keptWeights.values()]));
     let evaluation = progress.best?.evaluation ?? null;
     if (data.heldOut && progress.config.evaluationBatches !== undefined) {
-      const complete = await evaluate(kept.model, data.heldOut, { signal: options.signal });
+      const complete = await evaluate(kept.model, data.heldOut, { signal: options.signal, chunk: progress.config.chunk });
       if (!complete) return this.#interrupt();
       evaluation = complete;
     }

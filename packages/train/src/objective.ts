@@ -1,7 +1,9 @@
-import { inPrecision, type Batch, type Model } from '@hidden-attention/model';
-import { add, affine, crossEntropy, gradient, reshape, scope, sum, Tensor, type Float } from '@hidden-attention/tensor';
+import type { Model } from '@hidden-attention/model';
+import { affine, gradient, scope, type Tensor, type Float } from '@hidden-attention/tensor';
+import { chunkedGradients, chunkedLoss, sumOf, type LossAndGradients } from './chunks.js';
 import type { TrainConfig } from './config.js';
 import type { HeldOutData, Sample } from './data/data.js';
+import { batchOf, totalLoss, type LossOptions } from './loss.js';
 import { Trained } from './trained.js';
 
 /** What held-out data say of a model. */
@@ -16,42 +18,8 @@ export interface Evaluation {
   accuracy?: number;
 }
 
-/** How a loss is computed: fields of a recipe. */
-export type LossOptions = Partial<Pick<TrainConfig, 'labelSmoothing' | 'precision' | 'recompute'>>;
-
 /** How many labels count: −1 is none. */
 const predicted = (labels: Int32Array): number => labels.reduce((count, label) => count + (label >= 0 ? 1 : 0), 0);
-
-/** A sample as a batch for a model. */
-export function batchOf(model: Model, { rows = [], images }: Sample): Batch {
-  return images ? model.images(images.pixels, images.shape) : model.batch(rows);
-}
-
-/**
- * Σ −log p(label) of a sample, in nats (1): over the next token at every position, or the class of every row. With
- * `labelSmoothing` ε the target is 1 − ε on the label and ε spread evenly over all classes.
- */
-export function totalLoss(
-  model: Model,
-  sample: Sample,
-  { labelSmoothing: smoothing = 0, precision = 'f32', recompute = false }: LossOptions = {},
-): Tensor<Float> {
-  const { labels } = sample;
-  const working = inPrecision(model, precision);
-  const { logits } = working.forward(batchOf(working, sample), { recompute });
-  const classes = logits!.shape.at(-1)!;
-  const flat = reshape(logits!, [labels.length, classes]);
-  const against = (target: Int32Array): Tensor<Float> => sum(crossEntropy(flat, Tensor.from(target, [target.length], model.device)));
-  if (smoothing === 0) return against(labels);
-  const each = Array.from({ length: classes }, (_, label) => against(new Int32Array(labels.length).fill(label)));
-  return add(
-    affine(against(labels), 1 - smoothing),
-    affine(
-      each.reduce((total, one) => add(total, one)),
-      smoothing / classes,
-    ),
-  );
-}
 
 /**
  * The mean loss of samples taken together (1), and its gradients by trained weight, all parameters where a model is given; queued, not waited for. Cutting a sample in
@@ -68,35 +36,27 @@ export function lossAndGradients(
   return scope(() => {
     let total: LossAndGradients | undefined;
     for (const sample of samples) {
-      const own = scope(() => gradient(() => affine(totalLoss(model(), sample, options), 1 / predictions), parameters));
+      const own = scope(() =>
+        options.chunk
+          ? chunkedGradients(model, sample, { ...options, chunk: options.chunk }, parameters, 1 / predictions)
+          : gradient(() => affine(totalLoss(model(), sample, options), 1 / predictions), parameters),
+      );
       total = total ? sumOf(total, own) : own;
     }
     return { loss: total!.value, gradients: total!.gradients };
   });
 }
 
-type LossAndGradients = ReturnType<typeof gradient<Tensor<Float>>>;
-
-/** Their sums, in place of both. */
-function sumOf(a: LossAndGradients, b: LossAndGradients): LossAndGradients {
-  const into = (x: Tensor<Float>, y: Tensor<Float>): Tensor<Float> => {
-    const total = add(x, y);
-    x.dispose();
-    y.dispose();
-    return total;
-  };
-  return { value: into(a.value, b.value), gradients: a.gradients.map((tensor, i) => into(tensor, b.gradients[i]!)) };
-}
-
 /**
  * Runs a model over held-out data; a function makes it anew for each batch, out of what is trained.
  * @param options.limit number of batches, spread over the data; default: all
+ * @param options.chunk reads rows in chunks, as training does
  * @returns undefined when `options.signal` was aborted before the end
  */
 export async function evaluate(
   model: Model | (() => Model),
   data: HeldOutData,
-  options: { limit?: number | undefined; signal?: AbortSignal | undefined } = {},
+  options: { limit?: number | undefined; signal?: AbortSignal | undefined; chunk?: TrainConfig['chunk'] } = {},
 ): Promise<Evaluation | undefined> {
   const make = typeof model === 'function' ? model : (): Model => model;
   const classifier = scope(() => make().config.head.kind) === 'classifier';
@@ -113,7 +73,7 @@ export async function evaluate(
       loss += scored.loss;
       right += scored.right;
     } else {
-      using total = scope(() => totalLoss(make(), sample));
+      using total = scope(() => (options.chunk ? chunkedLoss(make, sample, options.chunk.positions) : totalLoss(make(), sample)));
       loss += await total.item();
     }
   }

@@ -102,7 +102,11 @@ export async function openData(
   const { head } = model.config;
   if (head.kind === 'classifier') return labelledData(paths, head.labels, tokenizer, config);
   const lines = paths.filter((path) => path.endsWith('.jsonl'));
-  if (lines.length === 0) return textData(paths, tokenizer, config);
+  if (lines.length === 0) {
+    if (config.packed)
+      throw new TrainError('packed is for JSON lines, each a text of its own; windows of a text fill their rows as they are');
+    return textData(paths, tokenizer, config);
+  }
   if (lines.length < paths.length)
     throw new TrainError(`${lines[0]} has JSON lines and ${paths.find((path) => !path.endsWith('.jsonl'))} is text; train on one kind`);
   return exampleData(paths, { tokenizer, chat, end: model.config.endOfSequence[0] }, config);

@@ -1,7 +1,7 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 
 /** What a random draw is for: no two purposes share a key. Batches of a step have the step itself. */
-export const purposes = { heldOut: -2, order: -1, inputDropout: -3, cropStart: -4, augment: -5 } as const;
+export const purposes = { heldOut: -2, order: -1, inputDropout: -3, cropStart: -4, augment: -5, packing: -6 } as const;
 
 /**
  * Uniform numbers in [0, 1) that depend on nothing but the integers given: any step can be drawn without those before it, so

@@ -4,7 +4,7 @@ import { createModel } from '@hidden-attention/model';
 import { describe, expect, test } from 'vitest';
 import { exampleData } from '../src/data/examples.js';
 import { train } from '../src/index.js';
-import { totalLoss } from '../src/objective.js';
+import { totalLoss } from '../src/loss.js';
 import { fileOf, newFolder, recipe, smallModel, weightsIn } from './support.js';
 
 const tokenizer = byteTokenizer(256);

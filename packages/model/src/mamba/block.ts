@@ -31,7 +31,7 @@ export function mambaBlock(h: Tensor, context: BlockContext<MambaSizes>): LayerR
 /** What a Mamba block adds to its input (math.md section 1), line by line: norm, mixer, and the state it leaves. */
 export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { input: Tensor; mixer: Tensor; state: ScanState } {
   const { model, layer, sites, state, parameter, optional } = context;
-  const { lengthsTensor: lengths } = context.batch;
+  const { lengthsTensor: lengths, startsTensor: starts } = context.batch;
   const { innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, epsilon, mixerEpsilon } = model.config;
   const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
   const bias = (name: string): Tensor | undefined => optional(`${name}.bias`);
@@ -42,7 +42,8 @@ export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { inpu
   const x = site('x', xHalf); //                                                                    (b l d)
   const z = site('z', zHalf); //                                                                    (b l d)
   const taps = reshape(parameter('mixer.conv1d.weight'), [d, k]);
-  const { y: c, final: convState } = causalConv1d({ x, weight: taps, bias: bias('mixer.conv1d'), initial: state.conv, lengths });
+  const window = { initial: state.conv, lengths, starts };
+  const { y: c, final: convState } = causalConv1d({ x, weight: taps, bias: bias('mixer.conv1d'), ...window });
   const u = site('u', silu(site('conv', c))); //                                                    x′ (b l d)
   const [low, BFlat, CFlat] = split(linear(u, parameter('mixer.x_proj.weight')), [r, n, n]).map((x, i) =>
     mixerEpsilon === undefined ? x : rmsNorm({ x, weight: optional(`mixer.${mixerNorms[i]}.weight`) }, { epsilon: mixerEpsilon }).y,
@@ -55,7 +56,7 @@ export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { inpu
 
   sites.pass(`layers.${layer}.state`, scanState, { perPosition: false });
   if (!sites.quiet(`layers.${layer}.convState`)) {
-    sites.pass(`layers.${layer}.convState`, lastInputs(x, state.conv, k, lengths), { perPosition: false });
+    sites.pass(`layers.${layer}.convState`, lastInputs(x, state.conv, k, context.batch), { perPosition: false });
   }
   return { input, mixer, state: { scan: scanState, conv: convState } };
 }
@@ -69,7 +70,8 @@ function scanAndGate(
 ): { gated: Tensor<Float>; scanState: Tensor<Float> } {
   const parameter = (name: string): Tensor => own(`mixer.${name}`);
   const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, tensor.shape[2]!]); // (b l n) → (b l 1 n)
-  const operands = { u, A, B: grouped(B), C: grouped(C), D: parameter('D'), initialState: state.scan, lengths: batch.lengthsTensor };
+  const rows = { initialState: state.scan, lengths: batch.lengthsTensor, starts: batch.startsTensor };
+  const operands = { u, A, B: grouped(B), C: grouped(C), D: parameter('D'), ...rows };
   if (!spelledOut && sites.quiet(`layers.${layer}.delta`, `layers.${layer}.scan`)) {
     const delta = linear(low, parameter('dt_proj.weight'));
     const { y, finalState } = selectiveScan({ ...operands, delta, deltaBias: parameter('dt_proj.bias'), z }, { softplus: true });

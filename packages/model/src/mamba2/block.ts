@@ -26,7 +26,7 @@ import { clamp, perChannel, perState } from './heads.js';
  */
 export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Config>): LayerResult {
   const { model, layer, sites, state, spelledOut, parameter, optional } = context;
-  const { lengthsTensor: lengths } = context.batch;
+  const { lengthsTensor: lengths, startsTensor: starts } = context.batch;
   const { innerSize: d, heads, headSize, groups: g, stateSize: n, convKernel: k, timeStepLimit, normGroups, epsilon } = model.config;
   const name = (site: string): string => `layers.${layer}.${site}`;
   const site = <T extends Tensor>(short: string, value: T): T => sites.pass(name(short), value);
@@ -46,7 +46,8 @@ export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Config>): Lay
   const z = site('z', zPart); //                                                                    (b l d)
   const convolved = xPart('x', xBC); //                                                             (b l d+2·g·n)
   const taps = reshape(parameter('mixer.conv1d.weight'), [d + 2 * g * n, k]);
-  const { y: c, final: conv } = causalConv1d({ x: convolved, weight: taps, bias: bias('mixer.conv1d'), initial: state.conv, lengths });
+  const window = { initial: state.conv, lengths, starts };
+  const { y: c, final: conv } = causalConv1d({ x: convolved, weight: taps, bias: bias('mixer.conv1d'), ...window });
   const [x, BFlat, CFlat] = split(silu(xPart('conv', c)), [d, g * n, g * n]) as [Tensor, Tensor, Tensor];
   const u = site('u', x); //                                                                        x′ (b l d)
   const B = site('B', grouped(BFlat)); //                                                           (b l g n)
@@ -61,6 +62,7 @@ export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Config>): Lay
     D: perChannel(parameter('mixer.D'), headSize), //                                               (d)
     initialState: state.scan,
     lengths,
+    starts,
   };
   const fused = !spelledOut && sites.quiet(name('scan'));
   const { y, finalState } = selectiveScan(fused ? { ...operands, z } : operands);
@@ -70,7 +72,8 @@ export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Config>): Lay
   const output = site('output', add(input, mixer));
 
   sites.pass(name('state'), finalState, { perPosition: false });
-  if (!sites.quiet(name('convState'))) sites.pass(name('convState'), lastInputs(convolved, state.conv, k, lengths), { perPosition: false });
+  if (!sites.quiet(name('convState')))
+    sites.pass(name('convState'), lastInputs(convolved, state.conv, k, context.batch), { perPosition: false });
   return { output, state: { scan: finalState, conv } };
 }
 

@@ -1,6 +1,7 @@
-import { affine, appendPositions, add, reshape, softmaxAttention, Tensor, transpose, type Float } from '@hidden-attention/tensor';
+import { affine, appendPositions, add, concat, reshape, softmaxAttention, Tensor, transpose, type Float } from '@hidden-attention/tensor';
 import type { BlockContext } from '../backbone.js';
 import type { ModelConfig, SoftmaxDynamics, SoftmaxParts } from '../family.js';
+import { ModelError } from '../errors.js';
 import { resized, type CacheState } from '../state.js';
 
 /** Sites of an attention layer, those of its dynamics and those of its parts. */
@@ -21,7 +22,7 @@ export function causalAttention<Config extends ModelConfig>(
   const [q, k, v] = [site('q', heads.q), site('k', heads.k), site('v', heads.v)];
   const next = remember(k, v, context);
   const past = state.filled > 0 ? state.past : undefined;
-  const { y, logSumExp } = softmaxAttention({ q, k: next.keys, v: next.values, past });
+  const { y, logSumExp } = softmaxAttention({ q, k: next.keys, v: next.values, past, starts: context.batch.startsTensor });
   site('logSumExp', transpose(logSumExp)); //                                                       (b h l) → (b l h)
   const [rows, length, count, width] = q.shape as [number, number, number, number];
   return { attended: site('attended', reshape(y, [rows, length, count * width])), state: next };
@@ -30,17 +31,26 @@ export function causalAttention<Config extends ModelConfig>(
 /** What the cache holds after these keys and values (b l h p). */
 function remember(k: Tensor, v: Tensor, { state, inPlace, batch }: BlockContext<ModelConfig, CacheState>): CacheState {
   const length = k.shape[1]!;
-  const { lengths, lengthsTensor } = batch;
+  const { lengths, lengthsTensor, startsTensor } = batch;
+  if (state.filled > 0 && (startsTensor || state.packed))
+    throw new ModelError(
+      'rows of several texts cannot go on from, or be gone on from, in a model with softmax attention: its cache holds one text a row. Give each text a row of its own',
+    );
   const past = lengthsTensor
     ? add(state.past, Tensor.from(Float32Array.from(lengths), [lengths.length], k.device))
     : affine(state.past, 1, length);
   const filled = state.filled + length;
-  if (state.filled === 0 && state.keys.shape[1] === 0) return { keys: k, values: v, past, filled };
+  const ragged = lengthsTensor || state.ragged ? { ragged: true } : {};
+  if (state.filled === 0 && state.keys.shape[1] === 0)
+    return { keys: k, values: v, past, filled, ...ragged, ...(startsTensor ? { packed: true } : {}) };
   const room = state.keys.shape[1]!;
+  // where every row of the cache is full, the new ones simply follow: gradients pass, also to what the cache was made of
+  if (!inPlace && room === state.filled && !state.ragged)
+    return { keys: concat([state.keys, k], 1), values: concat([state.values, v], 1), past, filled, ...ragged };
   const { keys, values } = inPlace && filled <= room ? state : resized(state, Math.max(filled, inPlace ? 2 * room : 0));
   appendPositions({ cache: keys, source: k, past: state.past, lengths: lengthsTensor });
   appendPositions({ cache: values, source: v, past: state.past, lengths: lengthsTensor });
-  return { keys, values, past, filled };
+  return { keys, values, past, filled, ...ragged };
 }
 
 /** What makes an attention layer a matrix a head, out of its captured sites. */

@@ -1,6 +1,6 @@
 import { add, embedding, gelu, matmul, positionIds, reshape, split, Tensor, type Float } from '@hidden-attention/tensor';
 import { tokenEmbeddings, type BlockContext } from '../backbone.js';
-import { idsOf } from '../batch.js';
+import { idsOf, isImages, positionsWithinTexts } from '../batch.js';
 import { ModelError } from '../errors.js';
 import type { ModelFamily, ParameterSpec } from '../family.js';
 import { backboneParameters, constant, free, normal, weight } from '../initialize.js';
@@ -70,12 +70,14 @@ const backbone: SoftmaxBackbone<TransformerConfig> = {
   layerSites: () => layerSites,
   embed(model, batch, { layers: [first] }) {
     const ids = idsOf(batch);
+    const within = isImages(batch) ? undefined : positionsWithinTexts(batch);
     const cache = first && isCache(first) && first.filled > 0 ? first : undefined;
-    const length = (cache?.filled ?? 0) + ids.shape[1]!;
+    const length = within ? Math.max(...within) + 1 : (cache?.filled ?? 0) + ids.shape[1]!;
     const { maxPositions } = model.config;
     if (length > maxPositions!)
       throw new ModelError(`the text has ${length} positions; this model has a table of ${maxPositions}. Shorten the text`);
-    return add(tokenEmbeddings(names, model, batch), embedding(positionIds(ids, cache?.past), model.parameter('transformer.wpe.weight')));
+    const positions = within ? Tensor.from(within, ids.shape, ids.device) : positionIds(ids, cache?.past);
+    return add(tokenEmbeddings(names, model, batch), embedding(positions, model.parameter('transformer.wpe.weight')));
   },
   block,
   finalNorm: (h, model) =>

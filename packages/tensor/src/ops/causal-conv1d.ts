@@ -13,13 +13,15 @@ export type CausalConv1dInputs = {
   initial?: Tensor | undefined;
   /** number of positions of each row (b), i32; all of them when absent */
   lengths?: Tensor | undefined;
+  /** of rows that hold several texts: where the text of each position begins (b l), i32; what is before counts as zero. One text when absent */
+  starts?: Tensor | undefined;
 };
 type Outputs = { y: Tensor<Float>; final: Tensor<'f32'> };
 
 const op = defineOp<CausalConv1dInputs, object, Outputs>({
   name: 'causalConv1d',
-  signature: 'x: b l d, weight: d k, bias?: d, initial?: b d k-1, lengths?: b -> y: b l d, final: b d k-1',
-  forward({ x, weight, bias, initial, lengths }, _, { axes }) {
+  signature: 'x: b l d, weight: d k, bias?: d, initial?: b d k-1, lengths?: b, starts?: b l -> y: b l d, final: b d k-1',
+  forward({ x, weight, bias, initial, lengths, starts }, _, { axes }) {
     const { b, l, d, k } = axes as Record<'b' | 'l' | 'd' | 'k', number>;
     const y = Tensor.like(x);
     const final = Tensor.empty([b, d, k - 1], x.device);
@@ -33,12 +35,13 @@ const op = defineOp<CausalConv1dInputs, object, Outputs>({
       bias: bias?.handle,
       initial: initial?.handle,
       lengths: lengths?.handle,
+      starts: starts?.handle,
       y: y.handle,
       final: final.handle,
     });
     return { outputs: { y, final } };
   },
-  gradient({ inputs: { x, weight, bias, initial, lengths }, axes }, { y: dy, final: dFinal }, needs) {
+  gradient({ inputs: { x, weight, bias, initial, lengths, starts }, axes }, { y: dy, final: dFinal }, needs) {
     const cotangent = dy ?? Tensor.full(x.shape, 0, x.device);
     const like = (name: 'x' | 'weight' | 'bias' | 'initial', tensor: Tensor | undefined): Tensor<Float> | undefined =>
       tensor && needs(name) ? Tensor.like(tensor) : undefined;
@@ -52,6 +55,7 @@ const op = defineOp<CausalConv1dInputs, object, Outputs>({
       weight: weight.handle,
       initial: initial?.handle,
       lengths: lengths?.handle,
+      starts: starts?.handle,
       dy: cotangent.handle,
       dFinal: dFinal?.handle,
       dx: gradients.x?.handle,
@@ -67,7 +71,7 @@ const op = defineOp<CausalConv1dInputs, object, Outputs>({
 /**
  * Depthwise causal convolution (math.md section 1): y_i[d] = Σ_k weight[d,k]·x_{i−(K−1)+k}[d] + bias[d].
  * With length 1 and carried columns it is one step of generation.
- * @returns y (b l d), zero past a row's length, and final (b d k−1), the last k−1 inputs of each row, oldest first
+ * @returns y (b l d), zero past a row's length, and final (b d k−1), the last k−1 inputs of each row's last text, oldest first
  */
 export function causalConv1d(inputs: CausalConv1dInputs): Outputs {
   return op(inputs, {});

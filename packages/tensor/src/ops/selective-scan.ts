@@ -26,12 +26,14 @@ export type SelectiveScanInputs = {
   initialState?: Tensor | undefined;
   /** number of positions of each row (b), i32; all of them when absent */
   lengths?: Tensor | undefined;
+  /** of rows that hold several texts: where the text of each position begins (b l), i32; nothing is carried across. One text when absent */
+  starts?: Tensor | undefined;
 };
 type Options = { softplus: boolean };
 type Outputs = { y: Tensor<Float>; finalState: Tensor<'f32'> };
 
 const signature =
-  'u: b l d, delta: b l d, A: d n, B: b l g n, C: b l g n, D?: d, deltaBias?: d, z?: b l d, initialState?: b d n, lengths?: b -> y: b l d, finalState: b d n';
+  'u: b l d, delta: b l d, A: d n, B: b l g n, C: b l g n, D?: d, deltaBias?: d, z?: b l d, initialState?: b d n, lengths?: b, starts?: b l -> y: b l d, finalState: b d n';
 
 /** The arguments that forward and backward share. */
 function shared(
@@ -39,7 +41,7 @@ function shared(
   axes: Record<string, number>,
   softplus: boolean,
 ): Record<string, number | boolean | undefined> {
-  const { u, delta, A, B, C, D, deltaBias, z, lengths } = inputs;
+  const { u, delta, A, B, C, D, deltaBias, z, lengths, starts } = inputs;
   return {
     batch: axes.b,
     length: axes.l,
@@ -56,6 +58,7 @@ function shared(
     deltaBias: deltaBias?.handle,
     z: z?.handle,
     lengths: lengths?.handle,
+    starts: starts?.handle,
   };
 }
 
@@ -113,7 +116,7 @@ const op = defineOp<SelectiveScanInputs, Options, Outputs>({
   rules: {
     // Δ, A, B and C count as constants (math.md section 2): the scan is then linear in u and in the initial state
     holdDynamics({ inputs, options, axes }, { y: dy, finalState: dFinalState }) {
-      const { u, delta, A, B, C, D, z, deltaBias, lengths, initialState } = inputs;
+      const { u, delta, A, B, C, D, z, deltaBias, lengths, starts, initialState } = inputs;
       if (options.softplus || z || deltaBias) {
         throw new Error(
           'selectiveScan: rule holdDynamics needs delta after its softplus and no fused gate; run the model with fused: false',
@@ -136,6 +139,7 @@ const op = defineOp<SelectiveScanInputs, Options, Outputs>({
         D: D?.handle,
         g: g.handle,
         lengths: lengths?.handle,
+        starts: starts?.handle,
         dFinalState: dFinalState?.handle,
         out: du.handle,
         dInitialState: dInitialState?.handle,
@@ -166,8 +170,8 @@ export type SelectiveScanTransposedInputs = Omit<SelectiveScanInputs, 'u' | 'z' 
 
 const transposedOp = defineOp<SelectiveScanTransposedInputs, { position: number }, { out: Tensor<Float> }>({
   name: 'selectiveScanTransposed',
-  signature: 'delta: b l d, A: d n, B: b l g n, C: b l g n, D?: d, g?: b l d, lengths?: b -> out: b l d',
-  forward({ delta, A, B, C, D, g, lengths }, { position }, { axes }) {
+  signature: 'delta: b l d, A: d n, B: b l g n, C: b l g n, D?: d, g?: b l d, lengths?: b, starts?: b l -> out: b l d',
+  forward({ delta, A, B, C, D, g, lengths, starts }, { position }, { axes }) {
     const out = g ? Tensor.like(g) : Tensor.empty(delta.shape, delta.device);
     delta.device.run('selectiveScanTransposed', {
       batch: axes.b,
@@ -183,6 +187,7 @@ const transposedOp = defineOp<SelectiveScanTransposedInputs, { position: number 
       D: D?.handle,
       g: g?.handle,
       lengths: lengths?.handle,
+      starts: starts?.handle,
       out: out.handle,
     });
     return { outputs: { out } };

@@ -14,6 +14,8 @@ export type SoftmaxAttentionInputs = {
   lengths?: Tensor | undefined;
   /** number of keys that lie before each row's first query (b), as whole numbers; by default keys − queries */
   past?: Tensor | undefined;
+  /** of rows that hold several texts: the first key that each query sees (b i), i32, not decreasing along a row; 0 when absent */
+  starts?: Tensor | undefined;
 };
 
 export interface SoftmaxAttentionOptions {
@@ -26,7 +28,7 @@ type Options = { scale: number; causal: boolean };
 type Outputs = { y: Tensor<Float>; logSumExp: Tensor<'f32'> };
 
 function shared(
-  { q, k, lengths, past }: SoftmaxAttentionInputs,
+  { q, k, lengths, past, starts }: SoftmaxAttentionInputs,
   axes: Record<string, number>,
   options: Options,
 ): Record<string, number | boolean | undefined> {
@@ -42,6 +44,7 @@ function shared(
     k: k.handle,
     lengths: lengths?.handle,
     past: past?.handle,
+    starts: starts?.handle,
   };
 }
 
@@ -71,7 +74,7 @@ function backward(
 
 const op = defineOp<SoftmaxAttentionInputs, Options, Outputs>({
   name: 'softmaxAttention',
-  signature: 'q: b i h p, k: b j h p, v: b j h p, lengths?: b, past?: b -> y: b i h p, logSumExp: b h i',
+  signature: 'q: b i h p, k: b j h p, v: b j h p, lengths?: b, past?: b, starts?: b i -> y: b i h p, logSumExp: b h i',
   forward(inputs, options, { axes }) {
     const { b, h, i, j } = axes as Record<'b' | 'h' | 'i' | 'j', number>;
     if (options.causal && i > j)
@@ -109,7 +112,7 @@ type MatrixInputs = Omit<SoftmaxAttentionInputs, 'v'> & { logSumExp: Tensor };
 
 const matrixOp = defineOp<MatrixInputs, Options & { rowStart: number; rows: number }, { matrix: Tensor<'f32'> }>({
   name: 'softmaxAttentionMatrix',
-  signature: 'q: b i h p, k: b j h p, logSumExp: b h i, lengths?: b, past?: b -> matrix: b h r j',
+  signature: 'q: b i h p, k: b j h p, logSumExp: b h i, lengths?: b, past?: b, starts?: b i -> matrix: b h r j',
   forward(inputs, { rowStart, rows, ...options }, { axes }) {
     const { b, h, i, j } = axes as Record<'b' | 'h' | 'i' | 'j', number>;
     if (!Number.isInteger(rowStart) || !Number.isInteger(rows) || rowStart < 0 || rows < 0 || rowStart + rows > i)
@@ -139,7 +142,7 @@ type TransposedInputs = MatrixInputs & { g: Tensor };
 
 const transposedOp = defineOp<TransposedInputs, Options, { out: Tensor<Float> }>({
   name: 'softmaxAttentionTransposed',
-  signature: 'q: b i h p, k: b j h p, logSumExp: b h i, g: b i h p, lengths?: b, past?: b -> out: b j h p',
+  signature: 'q: b i h p, k: b j h p, logSumExp: b h i, g: b i h p, lengths?: b, past?: b, starts?: b i -> out: b j h p',
   forward(inputs, options, { axes }) {
     const { k, g, logSumExp } = inputs;
     const out = Tensor.like(k);

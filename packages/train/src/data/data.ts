@@ -3,6 +3,8 @@ import type { TrainConfig } from '../config.js';
 /** Rows of ids, or images, and what they should lead to. */
 export interface Sample {
   rows?: readonly ArrayLike<number>[];
+  /** lengths of the texts that each row holds, where rows are packed */
+  texts?: readonly (readonly number[])[];
   /** (b c h w), normalised */
   images?: { pixels: Float32Array; shape: readonly [number, number, number, number] };
   /** language modelling: the next id at every position, row after row of equal length, −1 where none is to be learnt; classification: the class of each row */
@@ -40,7 +42,8 @@ export interface DataFile {
 }
 
 /** The part of a recipe that the data depend on. */
-export type DataSettings = Pick<TrainConfig, 'seed' | 'batchSize' | 'accumulation' | 'length' | 'validation' | 'cropStart'>;
+export type DataSettings = Pick<TrainConfig, 'seed' | 'batchSize' | 'accumulation' | 'length' | 'validation' | 'cropStart'> &
+  Partial<Pick<TrainConfig, 'packed'>>;
 
 /** `count` of the whole numbers 0 … total − 1, evenly spread; all of them where there are not more. */
 export function spread(total: number, count: number): number[] {

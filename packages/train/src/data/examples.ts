@@ -5,6 +5,7 @@ import { purposes, randomFor, shuffled } from '../random.js';
 import { inPieces, spread, type Data, type DataFile, type DataSettings, type HeldOutData, type Sample, type TrainingData } from './data.js';
 import { readDataFile } from './files.js';
 import { stepsByLength } from './order.js';
+import { packed } from './pack.js';
 
 /** A text to learn, and which of its ids count: those that are to be predicted. */
 interface Example {
@@ -135,14 +136,24 @@ function conversation(where: string, messages: z.infer<typeof message>[], tokeni
   return { ids, learnt, bytes: Buffer.byteLength(text) };
 }
 
-function training(examples: readonly Example[], { batchSize, accumulation, seed }: DataSettings): TrainingData {
+function training(examples: readonly Example[], settings: DataSettings): TrainingData {
+  const { batchSize, accumulation, seed, length } = settings;
   if (examples.length < 2) throw new TrainError(`${examples.length} examples are left to train on; at least 2 are needed`);
-  const rowsPerStep = Math.min(batchSize * accumulation, examples.length);
-  const { stepsPerEpoch, rowsOf } = stepsByLength(examples.length, (row) => examples[row]!.ids.length, { rowsPerStep, seed });
+  // what a row of a batch holds: one example, or as many as fit
+  const rows = settings.packed
+    ? packed(
+        examples.map(({ ids }) => ids.length - 1),
+        length,
+        seed,
+      )
+    : examples.map((_, at) => [at]);
+  const rowsPerStep = Math.min(batchSize * accumulation, rows.length);
+  const cost = (row: number): number => rows[row]!.reduce((sum, at) => sum + examples[at]!.ids.length, 0);
+  const { stepsPerEpoch, rowsOf } = stepsByLength(rows.length, cost, { rowsPerStep, seed });
+  const inRow = (row: number): Example[] => rows[row]!.map((at) => examples[at]!);
   return {
     stepsPerEpoch,
-    batch: (step, part) =>
-      sampleOf((inPieces(rowsOf(step), Math.ceil(rowsPerStep / accumulation))[part] ?? []).map((row) => examples[row]!)),
+    batch: (step, part) => sampleOf((inPieces(rowsOf(step), Math.ceil(rowsPerStep / accumulation))[part] ?? []).map(inRow)),
   };
 }
 
@@ -153,20 +164,25 @@ function heldOut(examples: readonly Example[], { batchSize }: DataSettings): Hel
     *batches(limit = Infinity) {
       const some = spread(examples.length, limit * batchSize).map((i) => examples[i]!);
       const sorted = some.sort((a, b) => a.ids.length - b.ids.length);
-      for (const batch of inPieces(sorted, batchSize)) yield sampleOf(batch);
+      for (const batch of inPieces(sorted, batchSize)) yield sampleOf(batch.map((example) => [example]));
     },
   };
 }
 
-/** Every id but the last is read, and the next one predicted where it is to be learnt; −1 elsewhere and past a row's end. */
-function sampleOf(examples: readonly Example[]): Sample {
-  const rows = examples.map(({ ids }) => Int32Array.from(ids.slice(0, -1)));
+/** Every id of a text but the last is read, and the next one predicted where it is to be learnt; −1 elsewhere and past a row's end. */
+function sampleOf(rowsOfTexts: readonly (readonly Example[])[]): Sample {
+  const rows = rowsOfTexts.map((texts) => Int32Array.from(texts.flatMap(({ ids }) => ids.slice(0, -1))));
   const length = Math.max(0, ...rows.map((row) => row.length));
   const labels = new Int32Array(rows.length * length).fill(-1);
-  examples.forEach(({ ids, learnt }, row) =>
-    ids.slice(1).forEach((id, at) => {
-      if (learnt[at + 1]) labels[row * length + at] = id;
-    }),
-  );
-  return { rows, labels };
+  rowsOfTexts.forEach((texts, row) => {
+    let start = row * length;
+    for (const { ids, learnt } of texts) {
+      ids.slice(1).forEach((id, at) => {
+        if (learnt[at + 1]) labels[start + at] = id;
+      });
+      start += ids.length - 1;
+    }
+  });
+  if (rowsOfTexts.every((texts) => texts.length === 1)) return { rows, labels };
+  return { rows, labels, texts: rowsOfTexts.map((texts) => texts.map(({ ids }) => ids.length - 1)) };
 }

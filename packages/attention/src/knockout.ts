@@ -75,7 +75,7 @@ export async function knockoutPatches(model: Model, batch: Batch, options: Knock
       patches[valuesName] = watch(valuesName);
       patches[`layers.${layer}.${result}`] = (given) =>
         scope(() => {
-          const lost = readAlong(model, layer, seen, direction, seen[valuesName]!, masks, batch.lengths).view(given.shape);
+          const lost = readAlong(model, layer, seen, direction, seen[valuesName]!, masks, batch).view(given.shape);
           return subtract(given, numbers ? multiply(lost, channelMask(numbers, given)) : lost);
         });
     }
@@ -91,11 +91,11 @@ function readAlong(
   direction: Direction | undefined,
   values: Tensor,
   masks: readonly EdgeMask[],
-  lengths: readonly number[],
+  { lengths, startsTensor: starts }: Batch,
 ): Tensor<Float> {
   const [rows, length] = values.shape as [number, number];
   const channels = values.size / (rows * length);
-  const apply = productOf(dynamicsSeen(model, layer, seen, direction), direction, channels, lengths);
+  const apply = productOf({ ...dynamicsSeen(model, layer, seen, direction), starts }, direction, channels, lengths);
   const flat = values.view([rows, length, channels]);
   return masks
     .map(({ from, to }) => scope(() => multiply(apply(multiply(flat, from)), to)))

@@ -41,9 +41,9 @@ export function scanOperator(name: string, dynamics: ScanDynamics, lengths: read
 }
 
 /** The same dynamics with a Δ and an A for each of `channels` channels, where heads share one (Mamba-2). */
-export function byChannel({ delta, A, B, C }: ScanDynamics, channels: number): ScanDynamics {
+export function byChannel({ delta, A, B, C, starts }: ScanDynamics, channels: number): ScanDynamics {
   const [rows, length, heads] = delta.shape as [number, number, number];
-  if (heads === channels) return { delta, A, B, C };
+  if (heads === channels) return { delta, A, B, C, starts };
   const each = channels / heads;
   const spread = (x: Tensor, shape: readonly number[]): Tensor<Float> =>
     reshape(multiply(Tensor.full([x.size, each], 1, x.device), x.view([x.size, 1])), shape);
@@ -55,6 +55,7 @@ export function byChannel({ delta, A, B, C }: ScanDynamics, channels: number): S
     ),
     B,
     C,
+    starts,
   };
 }
 

@@ -1,6 +1,6 @@
 // Rows that hold several texts: each is seen as it is alone, and reads of no other.
 import { describe, expect, test } from 'vitest';
-import { attentionView, type AttentionLayer } from '../src/index.js';
+import { attentionView, knockoutPatches, type AttentionLayer } from '../src/index.js';
 import { distance, numbers, randomIds, randomNumbers, smallModel } from './support.js';
 import { Tensor } from '@hidden-attention/tensor';
 
@@ -100,4 +100,23 @@ test('rows as the released code computes them are refused', async () => {
   const model = smallModel();
   using view = await attentionView(model, model.batch(rows, { texts: [lengths.slice(0, 3), [3]] }));
   expect(() => view.layer(0).of('literal')).toThrow(/those of one text; give each text a row of its own/);
+});
+
+test.each([
+  ['scan', {}],
+  ['softmax', softmax],
+])('edges of %s layers are cut within their text alone', async (_, sizes) => {
+  const model = smallModel(sizes);
+  const batch = model.batch(rows, { texts: [lengths.slice(0, 3), [3]] });
+  const cut = { edges: [{ from: [10, 11], to: [11] }] };
+  const first = model.batch([rows[0]!], { texts: [lengths.slice(0, 3)] });
+  const together = await numbers(model.forward(first, { patch: await knockoutPatches(model, first, cut) }).logits!);
+  const own = model.batch([texts[2]!]);
+  const alone = await numbers(
+    model.forward(own, { patch: await knockoutPatches(model, own, { edges: [{ from: [5, 6], to: [6] }] }) }).logits!,
+  );
+  expect(distance(together.slice(5 * 40), alone)).toBeLessThan(close);
+  const plain = await numbers(model.forward(batch).logits!);
+  expect(distance(together.slice(0, 5 * 40), plain.slice(0, 5 * 40))).toBeLessThan(close);
+  expect(distance(together.slice(11 * 40), plain.slice(11 * 40, 12 * 40))).toBeGreaterThan(1e-4);
 });

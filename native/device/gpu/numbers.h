@@ -50,6 +50,22 @@ template <class... Pointers> bool packable(int64_t width, int pack, int bytes, P
   return width % pack == 0 && ((reinterpret_cast<uintptr_t>(pointers) % static_cast<uintptr_t>(pack * bytes) == 0) && ...);
 }
 
+/// Two numbers as bf16 in one word, the first in its low half: as fragments of tensor cores have them.
+__device__ __forceinline__ uint32_t packBf16(float low, float high) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  uint32_t word;
+  memcpy(&word, &pair, 4);
+  return word;
+}
+/// Two numbers as sums of two bf16 each, good to 2⁻¹⁷: products of such sums need three products of bf16 (low·low is left out).
+struct Split {
+  uint32_t high, low;
+};
+__device__ __forceinline__ Split split(float x, float y) {
+  const uint32_t high = packBf16(x, y);
+  return {high, packBf16(x - __int_as_float(static_cast<int>(high << 16)), y - __int_as_float(static_cast<int>(high & 0xffff0000u)))};
+}
+
 constexpr float kLog2e = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 /// e^x, good to about 2⁻²²: for decays, gates and softmax.
 __device__ __forceinline__ float expFast(float x) { return exp2_approx(x * kLog2e); }

@@ -1,5 +1,6 @@
 // Rows of α by the transposed recurrence: a team of lanes holds the states of one channel and walks from the row's own position
-// to the first one. A reduced row adds its channels up one after the other, so the sums have one order.
+// to the first one. A reduced row adds its channels up one after the other, so the sums have one order. The plain mean is a product
+// of matrices instead (cuda_mean.cu).
 #include <cstdio>
 #include <stdexcept>
 #include <string>
@@ -8,6 +9,9 @@
 #include "../../device/gpu/sums.h"
 
 namespace ha::gpu {
+
+void meanMatrix(Gpu&, const AttentionMatrixReduced&);
+
 namespace {
 
 constexpr int kThreads = 128;
@@ -87,10 +91,13 @@ template <int S> __global__ __launch_bounds__(kThreads, 2) void matrixKernel(Mat
   }
 }
 
-void run(Gpu& gpu, const char* op, MatrixArguments o) {
+template <class Arguments> void checkRows(const char* op, const Arguments& o) {
   if (o.rowStart + o.rows > o.length)
     throw std::runtime_error(std::string(op) + ": rows " + std::to_string(o.rowStart) + "…" + std::to_string(o.rowStart + o.rows - 1) +
                              " of a sequence of length " + std::to_string(o.length));
+}
+
+void run(Gpu& gpu, const char* op, MatrixArguments o) {
   const int64_t items = o.batch * o.selected * o.rows;
   if (!items || !o.channels) return;
   o.lanes = 1;
@@ -107,11 +114,15 @@ void run(Gpu& gpu, const char* op, MatrixArguments o) {
 
 void attentionMatrix(Gpu& gpu, const AttentionMatrix& m) {
   if (!m.selected) return;
+  checkRows("attentionMatrix", m);
   run(gpu, "attentionMatrix", {m.batch, m.length, m.channels, m.state, m.groups, m.rowStart, m.rows, m.selected, m.selection, AttentionMatrixReduced::kMean, 1, 1,
                                m.delta, m.A, m.B, m.C, m.out, gpu.fault(explain, m.channels)});
 }
 
 void attentionMatrixReduced(Gpu& gpu, const AttentionMatrixReduced& m) {
+  checkRows("attentionMatrixReduced", m);
+  const bool pairs = m.state % 2 == 0 && packable(m.state, 2, 4, m.B.data, m.C.data);  // as tensor cores take them
+  if (m.reduce == AttentionMatrixReduced::kMean && pairs && m.batch <= 65535 && m.batch * m.rows * m.channels * m.state > 0) return meanMatrix(gpu, m);
   run(gpu, "attentionMatrixReduced", {m.batch, m.length, m.channels, m.state, m.groups, m.rowStart, m.rows, 1, nullptr, m.reduce, 1.f / static_cast<float>(m.channels), 1,
                                       m.delta, m.A, m.B, m.C, m.out, nullptr});
 }

@@ -1,4 +1,5 @@
 // α against its definition in double precision: every entry by its own sum over positions and states.
+#include <array>
 #include <cmath>
 #include <string>
 #include "../../test/check.h"
@@ -107,6 +108,28 @@ TEST(attentionMatrixLong) {
   compare(check, Dynamics(check, 1, length, 20, 16, 1, 0.0005f, 0.01f), 0, length, 37);
   compare(check, Dynamics(check, 1, length, 18, 5, 2, 0.001f, 3), 0, length, 37);
   compare(check, Dynamics(check, 1, length, 20, 17, 1, 0.0001f, 0.01f), length * 10 / 21, length * 3 / 10, 37);
+}
+
+/// Several tiles of positions, whole and cut, and rows that begin and end inside one; every state count has its own packing.
+TEST(attentionMeanMatrixTiles) {
+  for (const auto& [length, channels, state, groups, rowStart, rows] :
+       {std::array<int64_t, 6>{300, 3, 16, 1, 0, 300}, {257, 5, 3, 2, 0, 257}, {256, 4, 10, 1, 100, 60}, {390, 2, 16, 2, 140, 250}, {131, 9, 4, 3, 130, 1}}) {
+    const Dynamics p(check, 1 + length % 2, length, channels, state, groups, 0.0005f, length == 256 ? 2.f : 0.02f);
+    check.label += " rows " + std::to_string(rowStart) + "+" + std::to_string(rows);
+    const Floats mean = runReduced(check, p, rowStart, rows, Reduced::kMean);
+    Compared compared;
+    for (int64_t b = 0; b < p.batch; b++)
+      for (int64_t i = 0; i < rows; i += rows > 20 ? 7 : 1) {
+        Doubles want(length);
+        for (int64_t d = 0; d < channels; d++) {
+          const Doubles row = p.row(b, d, rowStart + i);
+          for (int64_t j = 0; j < length; j++) want[j] += row[j] / channels;
+        }
+        compared.add(mean, b * rows + i, want);
+      }
+    check.close("mean", compared.got, compared.want, 3e-6);
+    check.equal("mean again", runReduced(check, p, rowStart, rows, Reduced::kMean), mean);
+  }
 }
 
 /// Δ of 3 and A of −16: all but the diagonal and the entries beside it are 0, exactly, and nothing overflows on the way.

@@ -152,7 +152,6 @@ export class Question {
       model.forward(this.#rows(), { capture: sites, spelledOut: true, logits: objective.reads }),
     );
     const { logits, state, captured } = value;
-    disposeState(state);
     const names = Object.keys(captured);
     const seed = await objective.seed(logits!);
     const gradients = tape.gradient(
@@ -161,8 +160,41 @@ export class Question {
       { seed, rules },
     );
     tape.dispose();
-    for (const tensor of [logits!, seed]) tensor.dispose();
-    return Object.fromEntries(names.map((name, i) => [name, { value: captured[name]!, gradient: gradients[i]! }]));
+    const found = Object.fromEntries(names.map((name, i) => [name, { value: captured[name]!.view(), gradient: gradients[i]! }]));
+    for (const tensor of [logits!, seed, ...Object.values(captured)]) tensor.dispose();
+    disposeState(state); // keys and values may be both captured and part of the state
+    return found;
+  }
+
+  /** The explained number with other embeddings in place of the input's: (b l m) → one for each row. */
+  async scoresAt(embeddings: Tensor): Promise<number[]> {
+    const objective = await this.objective();
+    const batch = this.#copies(embeddings.shape[0]!);
+    const { logits, state } = this.model.forward(batch, { embeddings, logits: objective.reads });
+    disposeState(state);
+    disposeBatch(batch);
+    const numbers = Float32Array.from(await logits!.read());
+    logits!.dispose();
+    const each = numbers.length / embeddings.shape[0]!;
+    return Promise.all(
+      Array.from({ length: embeddings.shape[0]! }, (_, row) => objective.value(numbers.subarray(row * each, (row + 1) * each))),
+    );
+  }
+
+  /** The gradients (true, or under rules) of the explained number at other embeddings (b l m), each row by itself: (b l m). */
+  async gradientAt(embeddings: Tensor, rules: RuleSet = {}): Promise<Tensor<Float>> {
+    const objective = await this.objective();
+    const batch = this.#copies(embeddings.shape[0]!);
+    const { value, tape } = record([embeddings], () =>
+      this.model.forward(batch, { embeddings, spelledOut: true, logits: objective.reads }),
+    );
+    disposeState(value.state);
+    disposeBatch(batch);
+    const seed = await objective.seed(value.logits!);
+    const [gradient] = tape.gradient(value.logits!, [embeddings], { seed, rules });
+    tape.dispose();
+    for (const tensor of [seed, value.logits!]) tensor.dispose();
+    return gradient!;
   }
 
   /**
@@ -210,6 +242,12 @@ export class Question {
 
   #rows(): Batch {
     return (this.#batch ??= this.model.batch([this.ids]));
+  }
+
+  /** So many copies of the input as one batch. */
+  #copies(count: number): Batch {
+    if (this.image) return batchOfImages(this.model, new Array<ImageInput>(count).fill(this.image));
+    return this.model.batch(new Array<Int32Array>(count).fill(this.ids));
   }
 
   #reads(): LogitsOption {

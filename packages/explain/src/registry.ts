@@ -4,6 +4,10 @@ import { fullName, type Explainer } from './explainer.js';
 import { decimamba } from './methods/decimamba.js';
 import { decomposition } from './methods/decomposition.js';
 import { gradientTimesInput } from './methods/gradient-x-input.js';
+import { integratedGradients } from './methods/integrated-gradients.js';
+import { mambaLrp } from './methods/mambalrp.js';
+import { saliency } from './methods/saliency.js';
+import { smoothGrad } from './methods/smoothgrad.js';
 import { mambaAttribution, mambaAttributionReleased } from './methods/mamba-attribution.js';
 import { raw, rawReleased } from './methods/raw.js';
 import { rollout, rolloutReleased } from './methods/rollout.js';
@@ -54,6 +58,10 @@ for (const each of [
   transformerAttribution,
   xVmamba,
   decimamba,
+  saliency,
+  smoothGrad,
+  integratedGradients,
+  mambaLrp,
 ] as Explainer[]) {
   registerExplainer(each);
 }

@@ -1,6 +1,6 @@
 import { byteTokenizer } from '@hidden-attention/checkpoint';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { explain, type Explanation, type ExplainRequest } from '../src/index.js';
+import { defineExplainer, explain, type Explanation, type ExplainRequest } from '../src/index.js';
 import { classifier, randomIds, smallModel } from './models.js';
 
 const text = 'Dear winner, claim your prize! It is free. Kind regards 😀';
@@ -118,6 +118,15 @@ test('options under a bare name go to the variants that have them', async () => 
 });
 
 describe('what cannot be explained is refused', () => {
+  const bare = defineExplainer({
+    name: 'bare',
+    title: 'Bare',
+    summary: 'Nothing.',
+    cite: 'this test',
+    signed: false,
+    supports: () => true,
+    explain: ({ length }) => Promise.resolve({ scores: new Float64Array(length) }),
+  });
   const base = { model: language, input: [[1, 2, 3]], check: false } as const;
   const cases: [string, Partial<ExplainRequest>, string][] = [
     ['an unknown method', { methods: ['raww'] }, 'unknown explainer "raww"; the nearest are raw'],
@@ -134,8 +143,8 @@ describe('what cannot be explained is refused', () => {
     ],
     [
       'an option of a method without any',
-      { methods: ['decomposition'], options: { decomposition: { steps: 3 } } },
-      '"decomposition" has no option "steps"; it has none',
+      { methods: [bare as never], options: { bare: { steps: 3 } } },
+      '"bare" has no option "steps"; it has none',
     ],
     [
       'a value that does not fit',

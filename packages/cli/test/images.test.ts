@@ -62,6 +62,19 @@ describe('explain', () => {
   });
 });
 
+test('explain: several models on the same image, in one file', () => {
+  const [one, two] = ['zoo:fashion-vim', join(root, 'packages/model/test/golden/vim-tiny')] as const;
+  const args = ['explain', '--model', one, '--beside', two, '--image', shirt, '--method', 'raw', '--method', 'rollout:released', '--out'];
+  expect(cli(...args, file('two.json'))).toMatchObject({ status: 0, stderr: '' });
+  const report = JSON.parse(readFileSync(file('two.json'), 'utf8')) as { model: string; results: Result[]; beside: (typeof report)[] };
+  expect([report, ...report.beside].map(({ model, results }) => [model, results[0]!.grid, results[0]!.maps.length])).toEqual([
+    [one, [7, 7], 2],
+    [two, [4, 4], 2],
+  ]);
+  expect(cli(...args, file('two.html'))).toMatchObject({ status: 0 });
+  expect(readFileSync(file('two.html'), 'utf8')).toContain('Why did the models answer so?');
+});
+
 test('attention: the sum of both directions, and each by itself, in the order of the tokens', async () => {
   const out = file('a.safetensors');
   expect(cli('attention', ...model, '--pixels', pixels, '--layers', '0,5', '--matrix', '--out', out).status).toBe(0);

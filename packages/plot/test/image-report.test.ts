@@ -103,6 +103,49 @@ test('as one picture: a row with the input, its answer and all maps with their c
     expect(texts.filter((each) => each === text)).toHaveLength(times);
 });
 
+describe('several models on the same pictures', () => {
+  const vit = imageReport([imageResult(), imageResult(1)]);
+  const models: Report[] = [imageReport([imageResult(), imageResult(1)]), { ...vit, model: { ...vit.model, name: 'zoo:fashion-vit' } }];
+  models[1]!.results[1]!.maps[1]!.title = 'Transformer-Attribution';
+
+  test('their maps stand side by side, then each has its sections; the picture is held once', () => {
+    const markup = explanationReport(models[0]!, models.slice(1));
+    expect(markup.split(PICTURE)).toHaveLength(2);
+    const tree = parse(markup);
+    const ids = Array.from(markup.matchAll(/ id="([^"]*)"/g), ([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    const tables = byClass(tree, 'beside');
+    expect(tables.map((table) => byClass(table, 'overlay').length)).toEqual([4, 4]);
+    const heads = byName(tables[0]!, 'th').map((cell) => wordsOf(textOf(cell)));
+    expect(heads).toEqual([
+      'Map',
+      'zoo:fashion-vim ankle <boot>, 90 %',
+      'zoo:fashion-vit ankle <boot>, 90 %',
+      'Exact decomposition',
+      'Mamba-Attribution (released)',
+    ]);
+    expect(textOf(tables[1]!).match(/not for this model/g)).toHaveLength(2);
+    expect(byClass(tree, 'card')).toHaveLength(8);
+    expect(byName(tree, 'h2').map(textOf)).toEqual(
+      expect.arrayContaining(['Picture 1', 'zoo:fashion-vim', 'zoo:fashion-vit', 'Picture 2']),
+    );
+  });
+
+  test('as one picture, a row for each picture and model', () => {
+    const svg = parse(explanationSvg(models[0]!, models.slice(1)));
+    expect(byName(svg, 'image')).toHaveLength(1);
+    expect(byName(svg, 'use')).toHaveLength(4 * 3);
+    const said = byName(svg, 'text').map(textOf).join(' ');
+    expect(said).toContain('Picture 1 of 2. zoo:fashion-vit: The model answers');
+  });
+
+  test('of other inputs, they are refused', () => {
+    expect(() => explanationReport(models[0]!, [imageReport()])).toThrow(
+      'the report of zoo:fashion-vim has 1 results, that of zoo:fashion-vim 2; side by side they need as many',
+    );
+  });
+});
+
 describe('bad input', () => {
   const change = (edit: (report: Report) => void): Report => {
     const copy = structuredClone(report);

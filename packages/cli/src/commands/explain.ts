@@ -7,6 +7,7 @@ import {
   parseSpan,
   UnknownNameError,
   type Explanation,
+  type ExplainRequest,
   type OptionsByMethod,
 } from '@hidden-attention/explain';
 import { explanationReport, explanationSvg, type Report } from '@hidden-attention/plot';
@@ -30,6 +31,7 @@ interface Flags extends InputFlags, ModelFlags {
   position?: string;
   method?: string[];
   option?: string[];
+  beside?: string[];
   out: string;
 }
 
@@ -55,6 +57,7 @@ export function addExplain(program: Command): void {
       ),
     )
     .addOption(repeated('--option <METHOD.KEY=VALUE>', 'an option of a method'))
+    .addOption(repeated('--beside <M>', 'another model, to be explained on the same input beside the first'))
     .requiredOption('--out <F>', 'report.html, map.json or map.svg')
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
@@ -64,36 +67,51 @@ export function addExplain(program: Command): void {
       for (const method of methods) if (method !== 'all') usage(() => getExplainer(method));
       const span = flags.span === undefined ? undefined : usage(() => parseSpan(flags.span!), Error);
       const position = flags.position === undefined ? undefined : parsePosition('--position', flags.position);
-      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
-      const pictures = await readPictures(flags, loaded);
-      const input = pictures ?? (await readInput(flags, loaded));
-      const progress = progressBar('explain');
-      const results = await explained(() =>
-        explain({
-          model: loaded.model,
-          tokenizer: loaded.tokenizer,
-          input,
-          methods,
-          options,
-          ...(flags.target === undefined ? {} : { target: flags.target }),
-          ...(flags.contrast === undefined ? {} : { contrast: flags.contrast }),
-          ...(span ? { span } : {}),
-          ...(position === undefined ? {} : { position }),
-          absolute: flags.absolute ?? false,
-          onProgress: (done, total, method) => progress.update(done, total, method),
-        }),
-      ).finally(() => progress.stop());
-      const report = await reportOf(flags.model, loaded, results, pictures);
+      const request: Omit<ExplainRequest, 'model' | 'input'> = {
+        methods,
+        options,
+        ...(flags.target === undefined ? {} : { target: flags.target }),
+        ...(flags.contrast === undefined ? {} : { contrast: flags.contrast }),
+        ...(span ? { span } : {}),
+        ...(position === undefined ? {} : { position }),
+        absolute: flags.absolute ?? false,
+      };
+      const sides: { report: Report; results: Explanation[] }[] = [];
+      for (const name of [flags.model, ...(flags.beside ?? [])]) {
+        const loaded = await resolveModel(name, program.opts<{ device?: string }>().device, flags.dtype);
+        sides.push(await explainBy(name, loaded, flags, request));
+      }
+      const [{ report, results }, ...others] = sides as [(typeof sides)[number], ...typeof sides];
+      const beside = others.map((side) => side.report);
+      const stored = (one: Report): object => ({ ...one, model: one.model.name });
       const text =
         extname(out) === '.json'
-          ? `${JSON.stringify({ ...report, model: flags.model }, null, 2)}\n`
+          ? `${JSON.stringify({ ...stored(report), ...(beside.length > 0 ? { beside: beside.map(stored) } : {}) }, null, 2)}\n`
           : extname(out) === '.svg'
-            ? explanationSvg(report)
-            : explanationReport(report);
+            ? explanationSvg(report, beside)
+            : explanationReport(report, beside);
       await writeFileAtomic(out, text);
-      process.stdout.write(`${results.map(summaryOf).join('')}wrote ${out}\n`);
+      for (const { report: one, results: own } of sides)
+        process.stdout.write(`${beside.length > 0 ? `${one.model.name}\n` : ''}${own.map(summaryOf).join('')}`);
+      process.stdout.write(`wrote ${out}\n`);
       if (!methods.includes('all')) refuse(results);
     });
+}
+
+/** One model's answers to the input of the flags, and why. */
+async function explainBy(
+  name: string,
+  loaded: LoadedModel,
+  flags: InputFlags,
+  request: Omit<ExplainRequest, 'model' | 'input'>,
+): Promise<{ report: Report; results: Explanation[] }> {
+  const { model, tokenizer } = loaded;
+  const pictures = await readPictures(flags, loaded);
+  const input = pictures ?? (await readInput(flags, loaded));
+  const progress = progressBar('explain');
+  const onProgress = (done: number, total: number, method: string): void => progress.update(done, total, method);
+  const results = await explained(() => explain({ ...request, model, tokenizer, input, onProgress })).finally(() => progress.stop());
+  return { report: await reportOf(name, loaded, results, pictures), results };
 }
 
 /** `METHOD.KEY=VALUE` → { METHOD: { KEY: VALUE } } */

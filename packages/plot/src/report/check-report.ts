@@ -51,7 +51,7 @@ function checkMap(where: string, map: ReportMap, { text, tokens, grid }: ReportR
  * Refuses a report that cannot be drawn, before anything is drawn: no results, NaN, counts that do not match, offsets outside the text.
  * @throws RangeError that names the field (`results[0].maps[2].scores[17]`), the value and what it needs.
  */
-export function checkReport(report: Report): void {
+function checkReport(report: Report): void {
   if (report.results.length === 0) throw new RangeError('report.results is empty; it needs one result per input row');
   report.results.forEach((result, row) => {
     const where = `results[${row}]`;
@@ -68,4 +68,16 @@ export function checkReport(report: Report): void {
     if (result.text !== null) checkSpans(`${where}.tokens`, tokens, result.text);
     result.maps.forEach((map, index) => checkMap(`${where}.maps[${index}]`, map, result));
   });
+}
+
+/** Refuses a report, or one that is to stand beside it: each as by itself, and it needs as many results. @throws RangeError */
+export function checkReports([report, ...beside]: readonly [Report, ...Report[]]): void {
+  checkReport(report);
+  for (const other of beside) {
+    checkReport(other);
+    if (other.results.length !== report.results.length)
+      throw new RangeError(
+        `the report of ${other.model.name} has ${other.results.length} results, that of ${report.model.name} ${report.results.length}; side by side they need as many`,
+      );
+  }
 }

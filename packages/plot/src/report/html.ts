@@ -1,9 +1,10 @@
 import { element, escapeText } from '../markup.js';
 import { named, shorten } from '../names.js';
 import { parameterText, percent } from '../numbers.js';
-import { checkReport } from './check-report.js';
+import { checkReports } from './check-report.js';
 import { glossary } from './glossary.js';
 import { definedPictures, isImage, thumbnail } from './images.js';
+import { overview } from './overview.js';
 import { answerName, readable } from './reading.js';
 import { section } from './section.js';
 import { pageStyle } from './style.js';
@@ -38,22 +39,40 @@ function modelLine({ model, results }: Report): string {
   return element('p', { class: 'model' }, escapeText(words));
 }
 
+/** The sections of a page: one for each input; of several models one for each input and model, after what compares them. */
+function sections([report, ...beside]: readonly [Report, ...Report[]]): string[] {
+  const single = report.results.length === 1;
+  return report.results.flatMap((result, row) => {
+    const name = isImage(result) ? `Picture ${row + 1}` : `<span class="quiet">Text ${row + 1}</span> ${escapeText(shortText(result))}`;
+    const heading = single ? '' : element('h2', {}, name);
+    if (beside.length === 0) return [section(result, report.model.task, `result-${row}`, heading)];
+    const sides = [report, ...beside].map((one) => ({ report: one, result: one.results[row]! }));
+    const each = sides.map((side, at) =>
+      section(
+        side.result,
+        side.report.model.task,
+        at === 0 ? `result-${row}` : `result-${row}-${at}`,
+        `${element('h2', {}, escapeText(side.report.model.name))}${modelLine(side.report)}`,
+      ),
+    );
+    return [element('section', {}, heading + overview(sides)), ...each];
+  });
+}
+
 /**
  * A report as one self-contained HTML page: the text or picture, the answer and its probability, the maps side by side with what each means, its check
  * and its certificate, and a glossary. It opens without a network, holds no script, and adapts to narrow, dark and printed pages.
+ * @param beside reports of other models on the same inputs: their maps are first shown side by side
  * @throws RangeError naming the field that cannot be drawn (`results[0].maps[2].scores[17] is NaN`).
  */
-export function explanationReport(report: Report): string {
-  checkReport(report);
+export function explanationReport(report: Report, beside: readonly Report[] = []): string {
+  const reports = [report, ...beside] as const;
+  checkReports(reports);
   const { results, model, version, created } = report;
   const single = results.length === 1;
-  const question = model.task === 'classification' ? 'Why did the model answer so?' : 'Why did the model expect this?';
+  const models = beside.length === 0 ? 'model' : 'models';
+  const question = model.task === 'classification' ? `Why did the ${models} answer so?` : `Why did the ${models} expect this?`;
   const title = single ? `${named(answerName(results[0]!, model.task))}: ${question}` : question;
-  const sections = results.map((result, row) => {
-    const name = isImage(result) ? `Picture ${row + 1}` : `<span class="quiet">Text ${row + 1}</span> ${escapeText(shortText(result))}`;
-    const heading = single ? '' : element('h2', {}, name);
-    return section(result, model.task, `result-${row}`, heading);
-  });
   const made = `Made by hidden-attention ${version}${created ? `, ${created}` : ''}.`;
   const head = [
     '<meta charset="utf-8">',
@@ -63,10 +82,11 @@ export function explanationReport(report: Report): string {
     `<title>${escapeText(title)}</title>`,
     `<style>${pageStyle(results.some(isImage))}</style>`,
   ];
+  const all = { ...report, results: reports.flatMap((one) => one.results) };
   const body = [
-    `${definedPictures(report)}<header class="page"><h1>${question}</h1>${modelLine(report)}</header>`,
+    `${definedPictures(all)}<header class="page"><h1>${question}</h1>${beside.length === 0 ? modelLine(report) : ''}</header>`,
     ...(single ? [] : [contents(report)]),
-    `<main>${sections.join('\n')}</main>`,
+    `<main>${sections(reports).join('\n')}</main>`,
     glossary(results.some(isImage)),
     `<footer>${escapeText(made)}</footer>`,
   ];

@@ -9,7 +9,7 @@ import { legendHtml } from '../legend.js';
 import { element, escapeText } from '../markup.js';
 import type { Report, ReportMap, ReportResult } from './types.js';
 
-/** A result about an image, which `checkReport` found to have its picture. */
+/** A result about an image, which `checkReports` found to have its picture. */
 export interface ImageResult extends ReportResult {
   readonly grid: Grid;
   readonly picture: string;

@@ -84,6 +84,12 @@ thead th{color:var(--quiet);font-size:.85rem}
 .word-lists table{align-self:start}
 .glance td .badge{white-space:normal}
 .glance .wide{overflow-x:auto}
+.beside td,.beside th{vertical-align:top;padding-right:1.2rem}
+.beside td .badge{display:block;margin-top:.3rem}
+.beside table{width:auto}
+.beside thead th{color:var(--ink);font-size:1rem;font-weight:600}
+.beside small{font-size:.9em}
+.model+.top{margin-top:1.2rem}
 .glance table{max-width:54rem}
 .glance th{overflow-wrap:break-word}
 .glance thead th{white-space:nowrap;vertical-align:bottom}

@@ -7,7 +7,7 @@ import { relativeLegend } from '../image/figure.js';
 import { pictureDefinitions } from '../image/picture.js';
 import { tokenStripDrawing } from '../tokens.js';
 import { checkBars, fullWidth } from './check-chart.js';
-import { checkReport } from './check-report.js';
+import { checkReports } from './check-report.js';
 import { isImage } from './images.js';
 import { answerSentence, mapSpans } from './reading.js';
 import { imageSection } from './svg-images.js';
@@ -69,22 +69,29 @@ function mapDrawing(map: ReportMap, result: ReportResult): Drawing {
 /**
  * A report as one SVG picture: a section per input row with its text, the answer and its probability, each map with its legend and check.
  * Of images: a row each with the picture, the answer, and all maps side by side with their checks.
+ * @param beside reports of other models on the same inputs: their sections follow each input's
  * @throws RangeError naming the field that cannot be drawn.
  */
-export function explanationSvg(report: Report): string {
-  checkReport(report);
+export function explanationSvg(report: Report, beside: readonly Report[] = []): string {
+  const reports = [report, ...beside] as const;
+  checkReports(reports);
   const { results, model } = report;
-  const images = results.filter(isImage);
-  const sections = results.map((result, row) => {
-    const heading = results.length > 1 ? `${isImage(result) ? 'Picture' : 'Text'} ${row + 1} of ${results.length}. ` : '';
-    if (isImage(result)) return imageSection(result, model.task, heading);
-    const sentence = paragraph(`${heading}${answerSentence(result, model.task)}`, WIDTH, { size: 16, weight: 600 });
-    return stack([sentence, ...result.maps.map((map) => mapDrawing(map, result))], 26);
+  const sections = results.flatMap((first, row) => {
+    const number = results.length > 1 ? `${isImage(first) ? 'Picture' : 'Text'} ${row + 1} of ${results.length}. ` : '';
+    return reports.map((one) => {
+      const result = one.results[row]!;
+      const heading = beside.length > 0 ? `${number}${one.model.name}: ` : number;
+      if (isImage(result)) return imageSection(result, one.model.task, heading);
+      const sentence = paragraph(`${heading}${answerSentence(result, one.model.task)}`, WIDTH, { size: 16, weight: 600 });
+      return stack([sentence, ...result.maps.map((map) => mapDrawing(map, result))], 26);
+    });
   });
+  const images = reports.flatMap((one) => one.results.filter(isImage));
   const all = stack(
     [...sections, ...(images.length > 0 ? [relativeLegend(images.flatMap(({ maps }) => maps))] : [])],
     images.length > 0 ? 34 : 48,
   );
   const body = images.length > 0 ? pictureDefinitions(images) + all.body : all.body;
-  return svgDocument({ ...all, body }, `What ${model.name} answered, and why`, 24);
+  const names = reports.map((one) => one.model.name).join(' and ');
+  return svgDocument({ ...all, body }, `What ${beside.length > 0 ? names : model.name} answered, and why`, 24);
 }

@@ -36,7 +36,7 @@ void row(Context& context, const Arguments& arguments) {
   if constexpr (std::is_same_v<Arguments, AppendPositions>)
     if (arguments.source.dtype == arguments.cache.dtype && arguments.past.dtype == DType::f32) return kernel(context, arguments);
   if constexpr (std::is_same_v<Arguments, Matmul>)
-    if (readsNarrowWeight(arguments)) return widened(context, cast, kernel, arguments, &Matmul::b);
+    if (arguments.b.dtype == DType::bf16) return widened(context, cast, kernel, arguments, &Matmul::b);
   if constexpr (!std::is_same_v<Arguments, Cast>)
     if (anyNarrow(arguments)) return widened(context, cast, kernel, arguments);
   kernel(context, arguments);

@@ -73,7 +73,7 @@ TEST(matmulNaN) {
 
 TEST(matmulOf16Bits) {
   // a weight in bf16 gives what its numbers in f32 give
-  const struct { int64_t m, n, k; } shapes[] = {{1, 5, 8}, {1, 130, 300}, {3, 70, 129}, {8, 40, 64}, {9, 40, 100}, {1, 1, 9}, {5, 3, 200}};
+  const struct { int64_t m, n, k; } shapes[] = {{1, 5, 8}, {1, 130, 300}, {3, 70, 129}, {8, 40, 64}, {9, 40, 100}, {1, 1, 9}, {5, 3, 200}, {1, 20, 63}, {40, 300, 801}, {900, 70, 40}};
   for (auto [m, n, k] : shapes)
     for (DType dtype : {DType::bf16, DType::f16}) {
       check.label = std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + " " + nameOf(dtype);

@@ -1,97 +1,84 @@
-// Dot products along k, a few rows of the weight by a few of a. Where a has many rows, some rows of the weight are widened once
-// and multiplied with all of them; where it has few, a weight is read once, as it is stored. Both give the same bits.
+// A weight is widened while it is packed for the tiles of the matrix product; for a few rows of a it is read once, as it is stored.
 #include "../../device/fail.h"
-#include "../rows.h"
+#include "../matmul/tiles.h"
 
 namespace ha::HA_ISA {
 
-constexpr int kVectors = kGroup / W;                // of a group: two at least, one for each chain of sums
-constexpr int kWeights = W == 16 ? 4 : 2, kRows = 3;  // of a tile: two chains of sums each fill most registers
-constexpr int64_t kFewRows = 8;                     // of a, for which a weight is not widened ahead
-constexpr int64_t kWideBytes = 256 << 10;           // of the weights widened at a time
+constexpr int kGroupVectors = kGroup / W;
+constexpr int kWeights = 4;           // rows of a weight of a tile of dot products
+constexpr int kFew = W == 16 ? 4 : 2;  // rows of a beside them, at most
+constexpr int64_t kFewRows = 8;       // of a, for which a weight is not widened ahead
 
-/// Rows of a weight as they are stored.
-struct Stored {
+/// The weight as the right factor of a product in tiles.
+struct Groups {
+  static constexpr bool kWide = false;
   const int8_t* q;
   const float* scales;
-  int64_t groups;
-  HA_INLINED vf at(int64_t row, int64_t group, int vector) const {
-    const int64_t place = row * groups + group;
-    return load(q + place * kGroup + vector * W) * splat(scales[place]);
+  int64_t pitch;  // of a row
+  HA_INLINED vf at(int64_t row, int64_t p) const {
+    const int64_t place = row * pitch + p;
+    return load(q + place) * splat(scales[place / kGroup]);
   }
-};
-/// Rows of a weight as numbers.
-struct Widened {
-  const float* numbers;
-  int64_t groups;
-  HA_INLINED vf at(int64_t row, int64_t group, int vector) const { return load(numbers + (row * groups + group) * kGroup + vector * W); }
+  HA_INLINED vf part(int64_t row, int64_t p, int) const { return at(row, p); }  // rows are whole groups
+  HA_INLINED const float* place(int64_t, int64_t) const { return nullptr; }
 };
 
-/// c of S rows of the weight by H rows of a. `weights` begins at the first of these; each sum has one order, whatever the tile.
-template <int S, int H, class Weights>
-static void multiplyTile(const Weights& weights, const MatmulInt8& o, int64_t column, int64_t row) {
-  vf sums[2][S][H] = {};
-  const float* a = o.a + row * o.k;
-  for (int64_t group = 0; group < weights.groups; group++, a += kGroup)
+/// c of S rows of the weight by H rows of a, from `column` and `row` on: the sum over a group, times its scale.
+template <int S, int H>
+static void multiplyStored(const MatmulInt8& o, int64_t column, int64_t row) {
+  vf sums[S][H] = {};
+  const int64_t groups = o.k / kGroup;
+  const float *a = o.a + row * o.k, *scales = o.scales + column * groups;
+  const int8_t* q = o.q + column * o.k;
+  for (int64_t group = 0; group < groups; group++, a += kGroup, q += kGroup)
+#pragma GCC unroll 4
+    for (int s = 0; s < S; s++) {
+      __builtin_prefetch(q + s * o.k + S * o.k);
+      vf part[H];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; v++) {
-      vf x[H];
-#pragma GCC unroll 3
-      for (int h = 0; h < H; h++) x[h] = load(a + h * o.k + v * W);
+      for (int v = 0; v < kGroupVectors; v++) {
+        const vf w = load(q + s * o.k + v * W);
 #pragma GCC unroll 4
-      for (int s = 0; s < S; s++) {
-        const vf w = weights.at(s, group, v);
-#pragma GCC unroll 3
-        for (int h = 0; h < H; h++) sums[v & 1][s][h] = fma(w, x[h], sums[v & 1][s][h]);
+        for (int h = 0; h < H; h++) {
+          const vf x = load(a + h * o.k + v * W);
+          part[h] = v == 0 ? w * x : fma(w, x, part[h]);
+        }
       }
-    }
+      const vf scale = splat(scales[s * groups + group]);
 #pragma GCC unroll 4
+      for (int h = 0; h < H; h++) sums[s][h] = fma(part[h], scale, sums[s][h]);
+    }
   for (int s = 0; s < S; s++)
-#pragma GCC unroll 3
-    for (int h = 0; h < H; h++)
-      o.c[(row + h) * o.n + column + s] = sum(sums[0][s][h] + sums[1][s][h]) + (o.bias ? o.bias[column + s] : 0);
+    for (int h = 0; h < H; h++) o.c[(row + h) * o.n + column + s] = sum(sums[s][h]) + (o.bias ? o.bias[column + s] : 0);
 }
 
 /// S rows of the weight by all rows of a.
-template <int S, class Weights>
-HA_INLINE void multiplyBy(const Weights& weights, const MatmulInt8& o, int64_t column) {
+template <int S>
+HA_INLINE void multiplyColumns(const MatmulInt8& o, int64_t column) {
   int64_t row = 0;
-  for (; row + kRows <= o.m; row += kRows) multiplyTile<S, kRows>(weights, o, column, row);
-  if (o.m - row == 2) multiplyTile<S, 2>(weights, o, column, row);
-  else if (o.m - row == 1) multiplyTile<S, 1>(weights, o, column, row);
-}
-/// The same, `count` of them left, kWeights at most.
-template <class Weights>
-HA_INLINE void multiplyRows(int64_t count, const Weights& weights, const MatmulInt8& o, int64_t column) {
-  if (count >= kWeights) return multiplyBy<kWeights>(weights, o, column);
-  if (count == 3) return multiplyBy<kWeights == 4 ? 3 : 1>(weights, o, column);
-  if (count == 2) return multiplyBy<kWeights == 4 ? 2 : 1>(weights, o, column);
-  multiplyBy<1>(weights, o, column);
-}
-
-HA_INLINE void widen(const int8_t* q, const float* scales, int64_t groups, float* to) {
-  for (int64_t group = 0; group < groups; group++)
-    for (int v = 0; v < kVectors; v++) store(to + group * kGroup + v * W, load(q + group * kGroup + v * W) * splat(scales[group]));
+  for (; row + kFew <= o.m; row += kFew) multiplyStored<S, kFew>(o, column, row);
+  if (o.m - row == 3) multiplyStored<S, kFew == 4 ? 3 : 1>(o, column, row);
+  else if (o.m - row == 2) multiplyStored<S, kFew == 4 ? 2 : 1>(o, column, row);
+  else if (o.m - row == 1) multiplyStored<S, 1>(o, column, row);
 }
 
 void matmulInt8(Context& context, const MatmulInt8& o) {
   if (o.m * o.n == 0) return;
-  const int64_t groups = o.k / kGroup, most = kWideBytes / 4 / maximum(1, o.k) / kWeights * kWeights;
-  const bool widens = o.m > kFewRows && most > 0;
-  // parts begin at whole tiles, but a sum has the same order in any tile
+  if (o.m > kFewRows) {
+    const Matmul product{o.m, o.n, o.k, false, true, false, o.a, In{}, o.bias, o.c};
+    return multiplyInTiles(context, product, Groups{o.q, o.scales, o.k});
+  }
   parallelParts(context, (o.n + kWeights - 1) / kWeights, kWeights * o.k * (0.03 + 0.1 * o.m / W), [&](int64_t first, int64_t last) {
     const int64_t end = minimum(o.n, last * kWeights);
-    float* wide = widens ? static_cast<float*>(context.chunkScratch(kWideBytes)) : nullptr;
-    for (int64_t column = first * kWeights; column < end;) {
-      const int64_t until = widens ? minimum(end, column + most) : end, from = column;
-      if (widens) widen(o.q + from * o.k, o.scales + from * groups, (until - from) * groups, wide);
-      for (; column < until; column += kWeights) {
-        const int64_t count = until - column;
-        if (widens) multiplyRows(count, Widened{wide + (column - from) * o.k, groups}, o, column);
-        else multiplyRows(count, Stored{o.q + column * o.k, o.scales + column * groups, groups}, o, column);
-      }
-    }
+    int64_t column = first * kWeights;
+    for (; column + kWeights <= end; column += kWeights) multiplyColumns<kWeights>(o, column);
+    for (; column < end; column++) multiplyColumns<1>(o, column);
   });
+}
+
+HA_INLINE void widen(const int8_t* q, const float* scales, int64_t groups, float* to) {
+  for (int64_t group = 0; group < groups; group++)
+    for (int v = 0; v < kGroupVectors; v++) store(to + group * kGroup + v * W, load(q + group * kGroup + v * W) * splat(scales[group]));
 }
 
 void embeddingInt8(Context& context, const EmbeddingInt8& o) {

@@ -7,7 +7,7 @@ namespace ha {
 
 constexpr int64_t kGroup = 32;
 
-/// c = a·(q·scale)ᵀ + bias: a linear layer. Products of f32 are added up in f32, in an order that depends on k alone.
+/// c = a·(q·scale)ᵀ + bias: a linear layer. Products of f32 are added up in f32, in one order for m up to 8 and one above.
 struct MatmulInt8 {
   int64_t m, n, k;  // k: a multiple of kGroup
   In a;             // [m k]

@@ -81,13 +81,12 @@ test('linear: x in 16 bits gives f32, or what is asked for; its gradient has its
   expect(linear(x, weight, undefined, { dtype: 'bf16' }).dtype).toBe('bf16');
 });
 
-test('linear: a row is the same alone and among others', async () => {
+test('linear: a row is the same alone and among others, within f32', async () => {
   const weight = quantize(upload(new Random(8).array([7, 160])));
   const rows = new Random(9).array([20, 160]);
   const all = await linear(upload(rows), weight).read();
   const one = await linear(Tensor.from(Float32Array.from(rows.data.subarray(11 * 160, 12 * 160)), [1, 160]), weight).read();
-  if (openDevice().name === 'cpu') expect(one).toEqual(all.subarray(77, 84));
-  else expect(distance(one, all.subarray(77, 84))).toBeLessThan(1e-6);
+  expect(distance(one, all.subarray(77, 84))).toBeLessThan(1e-6); // sums have another order with many rows
 });
 
 test('embedding reads rows of a table in int8', async () => {

@@ -22,20 +22,27 @@ void plainScan(const Shape& s, const Operands& o, float* y) {
     }
 }
 
-/// The mean over channels of α by its definition: four loops and a fifth for the decay, the running product kept.
-void plainMeanMatrix(const Shape& s, const Operands& o, float* out) {
+void plainMatrix(const Shape& s, const Operands& o, float* out) {
+  const long dn = s.channels * s.state;
+  std::vector<float> decays(s.length * dn), inputs(s.length * dn), product(dn);
   for (long i = 0; i < s.length; i++)
-    for (long j = 0; j < s.length; j++) out[i * s.length + j] = 0;
-  for (long d = 0; d < s.channels; d++)
-    for (long j = 0; j < s.length; j++)
+    for (long d = 0; d < s.channels; d++)
       for (long n = 0; n < s.state; n++) {
-        float h = o.delta[j * s.channels + d] * o.B[j * s.state + n];
-        out[j * s.length + j] += o.C[j * s.state + n] * h / s.channels;
-        for (long i = j + 1; i < s.length; i++) {
-          h *= std::exp(o.delta[i * s.channels + d] * o.A[d * s.state + n]);
-          out[i * s.length + j] += o.C[i * s.state + n] * h / s.channels;
-        }
+        const float delta = o.delta[i * s.channels + d];
+        decays[i * dn + d * s.state + n] = std::exp(delta * o.A[d * s.state + n]);
+        inputs[i * dn + d * s.state + n] = delta * o.B[i * s.state + n];
       }
+  for (long i = 0; i < s.length; i++)
+    for (long j = 0; j <= i; j++) {
+      for (float& p : product) p = 1;
+      for (long k = i; k > j; k--)
+        for (long e = 0; e < dn; e++) product[e] *= decays[k * dn + e];
+      for (long d = 0; d < s.channels; d++) {
+        float sum = 0;
+        for (long n = 0; n < s.state; n++) sum += o.C[i * s.state + n] * product[d * s.state + n] * inputs[j * dn + d * s.state + n];
+        out[(i * s.length + j) * s.channels + d] = sum;
+      }
+    }
 }
 
 }  // namespace bench

@@ -1,0 +1,73 @@
+// Every figure that the project claims about the processor, for this library and for the peers that are here, in one run, taking turns:
+//   npm run bench -- [--quick] [--only scan,prefill] [--peers llama,torch|none] [--threads N] [--out FOLDER]
+// Writes FOLDER/results.json and FOLDER/results.md (default: docs/benchmarks; with --quick or --only nowhere) and prints the table.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, release, type } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Bench } from './bench.mjs';
+import { lines } from './lines.mjs';
+import { root } from './models.mjs';
+import { markdown } from './report.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    out: { type: 'string' },
+    threads: { type: 'string' },
+    peers: { type: 'string' },
+  },
+});
+const wanted = options.only?.split(',') ?? Object.keys(lines);
+const unknown = wanted.filter((name) => !lines[name]);
+if (unknown.length > 0) {
+  console.error(`no line "${unknown.join(', ')}"; known: ${Object.keys(lines).join(', ')}`);
+  process.exit(2);
+}
+const threads = Number(options.threads ?? Math.min(2, availableParallelism()));
+if (!Number.isInteger(threads) || threads < 1) {
+  console.error(`--threads is ${options.threads}; a whole number from 1 on is needed`);
+  process.exit(2);
+}
+const out = options.out ? resolve(options.out) : options.quick || options.only ? undefined : join(root, 'docs/benchmarks');
+
+const bench = new Bench({ quick: options.quick, threads, peers: options.peers?.split(',') });
+const { level } = await bench.ours({ task: 'about' });
+const peers = [];
+if (bench.llama) peers.push(`node-llama-cpp ${(await bench.llama({ task: 'about' })).version}`);
+if (bench.torch) peers.push(`PyTorch ${(await bench.torch({ task: 'about' })).version}`);
+const about = {
+  date: new Date().toISOString().slice(0, 10),
+  command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
+  processor: cpus()[0]?.model ?? 'unknown processor',
+  threads,
+  system: `${type()} ${release()}`,
+  node: process.versions.node,
+  level,
+  peers,
+  load: loadavg()[0].toFixed(2),
+};
+const sections = {};
+for (const name of wanted) {
+  const start = performance.now();
+  console.error(`${name} …`);
+  try {
+    sections[name] = await lines[name](bench);
+  } catch (error) {
+    console.error(`  failed: ${error.stack}`);
+    sections[name] = { error: String(error.message).split('\n')[0] };
+  }
+  console.error(`  ${((performance.now() - start) / 1000).toFixed(0)} s`);
+}
+await bench.close();
+const result = { about, sections };
+const table = markdown(result);
+console.log(table);
+if (out) {
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, 'results.json'), `${JSON.stringify(result, null, 2)}\n`);
+  writeFileSync(join(out, 'results.md'), `# Results\n\n${table}`);
+  console.error(`written: ${join(out, 'results.md')}, results.json`);
+}
+process.exit(Object.values(sections).some((rows) => rows.error) ? 1 : 0);

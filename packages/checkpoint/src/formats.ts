@@ -50,13 +50,18 @@ export const weightFormats: readonly WeightFormat[] = [
 
 /** Opens a file of weights of any format, by how it begins. */
 export async function openTensorFile(path: string): Promise<TensorFile> {
+  return (await formatOf(path)).open(path);
+}
+
+/** The format of a file of weights, by how it begins. */
+export async function formatOf(path: string): Promise<WeightFormat> {
   const first = await named(path, 'weights', async () => {
     await using file = await open(path, 'r');
     const bytes = new Uint8Array(8);
     await file.read(bytes, 0, 8, 0);
     return bytes;
   });
-  return weightFormats.find((format) => format.begins(first))!.open(path);
+  return weightFormats.find((format) => format.begins(first))!;
 }
 
 /** Families that GGUF files are read and written of. */

@@ -1,4 +1,6 @@
 export { CheckpointError } from './errors.js';
+export { describeModel, type ModelDescription } from './describe.js';
+export { type FileFacts } from './weights.js';
 export { loadModel, type LoadedModel, type LoadOptions } from './load.js';
 export { readSafetensors, writeSafetensors, type NumberArray, type SafetensorsFile, type SafetensorsInput } from './safetensors.js';
 export { type ArrayOfDType, type StoredDType } from './dtypes.js';

@@ -1,18 +1,15 @@
-import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { getFamily, heldAs, Model, type ModelConfig, precisions, type ParameterSpec, type Precision } from '@hidden-attention/model';
-import { formatShape, groupSize, openDevice, quantize, Tensor, type Device, type WeightType } from '@hidden-attention/tensor';
+import { heldAs, Model, precisions, type Precision } from '@hidden-attention/model';
+import { groupSize, openDevice, quantize, Tensor, type Device, type WeightType } from '@hidden-attention/tensor';
 import { chatTemplate, chatTemplateFor, type ChatTemplate } from './chat.js';
-import { readConfig } from './config-json.js';
 import { widen } from './dtypes.js';
-import { downloadModel, isHubId, type HubOptions } from './hub.js';
-import { fromOriginal, isOriginal } from './original-config.js';
-import { CheckpointError, fileTrouble } from './errors.js';
+import { CheckpointError } from './errors.js';
 import type { StoredTensor } from './file-reading.js';
+import type { HubOptions } from './hub.js';
 import { narrow } from './narrow.js';
+import { openModel } from './open-model.js';
+import { problemsOf, refuseProblems, unusedNames } from './problems.js';
 import { parseTokenizer } from './tokenizer-json.js';
 import { tokenizerFor, type Tokenizer } from './tokenizer.js';
-import { openFolderWeights, openWeights, type Weights } from './weights.js';
 
 export interface LoadOptions {
   device?: Device;
@@ -51,20 +48,9 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const { dtype: wanted = 'f32' } = options;
   if (wanted !== 'stored' && !precisions.includes(wanted))
     throw new CheckpointError(`dtype is ${JSON.stringify(wanted)}; "stored", ${precisions.map((one) => `"${one}"`).join(', ')} are known`);
-  const found = await stat(path).catch((error: unknown) => {
-    if (isHubId(path)) return undefined;
-    throw new CheckpointError(`no model at ${path}: ${fileTrouble(error)}. Give a folder with config.json and model.safetensors`, {
-      cause: error,
-    });
-  });
-  if (!found) return loadModel(await downloadModel(path, options.hub), options);
-  const folder = found.isDirectory() ? path : dirname(path);
-  await using weights = found.isDirectory() ? await openFolderWeights(path) : await openWeights(path, [path]);
-  const json = weights.config ?? (await readModelConfig(join(folder, 'config.json')));
-  const family = getFamily(String(json['model_type']));
-  const config = family.parseConfig(json);
-  const specs = family.parameters(config);
-  checkParameters(weights, specs);
+  await using found = await openModel(path, options.hub);
+  const { folder, weights, json, family, config, specs } = found;
+  refuseProblems(weights.path, problemsOf(weights, specs));
   const parameters = new Map<string, Tensor<WeightType>>();
   const model = new Model(family, config, json, parameters, options.device ?? openDevice());
   try {
@@ -93,12 +79,6 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     model.dispose();
     throw error;
   }
-}
-
-/** A config.json in Hugging Face's fields, whichever layout it is written in. */
-async function readModelConfig(path: string): Promise<Record<string, unknown>> {
-  const json = await readConfig(path);
-  return isOriginal(json) ? fromOriginal(path, json) : json;
 }
 
 const storedTypes: Readonly<Record<string, Precision>> = { F16: 'f16', BF16: 'bf16' };
@@ -150,35 +130,4 @@ async function parameterOf(
 async function readFloats(tensor: StoredTensor): Promise<Float32Array> {
   const numbers = await tensor.read();
   return numbers instanceof Float32Array ? numbers : Float32Array.from(numbers as Float64Array);
-}
-
-function checkParameters({ path, tensors }: Weights, specs: Record<string, ParameterSpec>): void {
-  const problems: string[] = [];
-  for (const [name, { shape }] of Object.entries(specs)) {
-    const stored = tensors.get(name);
-    if (!stored) problems.push(`${name} ${formatShape(shape)} is missing`);
-    else if (formatShape(stored.shape) !== formatShape(shape))
-      problems.push(`${name} is ${formatShape(stored.shape)}; config.json makes it ${formatShape(shape)}`);
-    else if (!/^B?F/.test(stored.dtype)) problems.push(`${name} is ${stored.dtype}; a floating-point type is needed`);
-  }
-  if (problems.length === 0) return;
-  throw new CheckpointError(`the weights of ${path} are not those of its config.json: ${problems.join('; ')}`);
-}
-
-/** Masks and tables of angles that older checkpoints store beside the weights of transformers. */
-const computed = /\.(attn|attention)\.(bias|masked_bias|rotary_emb\.inv_freq)$/;
-
-/** Names that the model has no use for. The head of a tied model counts as used where it holds what the embeddings hold. */
-async function unusedNames({ tensors }: Weights, specs: Record<string, ParameterSpec>, { head }: ModelConfig): Promise<string[]> {
-  const unused = [...tensors.keys()].filter((name) => !Object.hasOwn(specs, name) && !computed.test(name));
-  const tied = head.kind === 'language-model' && head.tied && unused.find((name) => /^(lm_head|embed_out)\.weight$/.test(name));
-  const [embeddings] = Object.keys(specs);
-  if (!tied || !(await sameNumbers(tensors.get(tied)!, tensors.get(embeddings!)!))) return unused;
-  return unused.filter((name) => name !== tied);
-}
-
-async function sameNumbers(a: StoredTensor, b: StoredTensor): Promise<boolean> {
-  if (formatShape(a.shape) !== formatShape(b.shape)) return false;
-  const [left, right] = await Promise.all([a.read(), b.read()]);
-  return left.every((number: number | bigint, i: number) => Object.is(number, right[i]));
 }

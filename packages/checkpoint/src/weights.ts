@@ -1,16 +1,24 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { readConfig } from './config-json.js';
 import { CheckpointError } from './errors.js';
-import { openTensorFile, weightFormats } from './formats.js';
+import { formatOf, weightFormats } from './formats.js';
 import { ourName } from './names.js';
 import type { StoredTensor, TensorFile } from './file-reading.js';
+
+/** A file of weights: its format, and its size in bytes. */
+export interface FileFacts {
+  name: string;
+  format: string;
+  bytes: number;
+}
 
 /** The weights of a model in one file or several, by our names. */
 export interface Weights extends AsyncDisposable {
   /** the file, for error messages */
   path: string;
+  files: readonly FileFacts[];
   tensors: ReadonlyMap<string, StoredTensor>;
   /** where the file itself says them (GGUF) */
   config?: Record<string, unknown> | undefined;
@@ -41,14 +49,17 @@ async function onlyGguf(folder: string): Promise<string | undefined> {
 /** Opens one file, or the several that an index lists. */
 export async function openWeights(path: string, files: readonly string[]): Promise<Weights> {
   const open: TensorFile[] = [];
+  const facts: FileFacts[] = [];
   const close = async (): Promise<void> => {
     for (const file of open) await file.close();
   };
   try {
     const tensors = new Map<string, StoredTensor>();
     for (const name of files) {
-      const file = await openTensorFile(name);
+      const format = await formatOf(name);
+      const file = await format.open(name);
       open.push(file);
+      facts.push({ name: basename(name), format: format.name, bytes: (await stat(name)).size });
       for (const [published, tensor] of file.tensors) {
         const ours = ourName(published);
         if (tensors.has(ours)) throw new CheckpointError(`${name}: parameter ${published} comes a second time; each must be stored once`);
@@ -57,7 +68,7 @@ export async function openWeights(path: string, files: readonly string[]): Promi
     }
     const [{ config, tokenizer, metadata } = {}] = open as readonly Partial<TensorFile>[];
     const chatTemplate = config && metadata?.['tokenizer.chat_template'];
-    return { path, tensors, config, tokenizer, chatTemplate, [Symbol.asyncDispose]: close };
+    return { path, files: facts, tensors, config, tokenizer, chatTemplate, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -6,6 +6,7 @@ import { ggufTypes } from '../src/gguf/types.js';
 import { narrow, toHalf } from '../src/narrow.js';
 import { temporaryFolder } from './fixtures/temporary.js';
 import { byteLevelBpe } from './fixtures/tokenizers.js';
+import { processorTime } from './fixtures/processor-time.js';
 
 const folder = temporaryFolder();
 const sizes = { vocab_size: 40, hidden_size: 16, num_hidden_layers: 2, state_size: 6, eos_token_id: 3 };
@@ -215,7 +216,7 @@ describe('what is refused', () => {
         else if (at + 8 <= damaged.length) damaged.writeBigUInt64LE(BigInt(next(2 ** 31)) << BigInt(next(33)), at);
       }
       writeFileSync(folder.path('x.gguf'), damaged);
-      const started = performance.now();
+      const started = processorTime();
       try {
         await using file = await readGguf(folder.path('x.gguf'));
         for (const tensor of file.tensors.values()) {
@@ -226,7 +227,7 @@ describe('what is refused', () => {
       } catch (error) {
         if (!(error instanceof CheckpointError)) throw new Error(`case ${i}: ${damaged.toString('base64')}`, { cause: error });
       }
-      expect(performance.now() - started).toBeLessThan(1000);
+      expect(processorTime() - started).toBeLessThan(1000);
     }
     expect(accepted).toBeGreaterThan(cases / 100);
     expect(accepted).toBeLessThan(cases);

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createModel } from '@hidden-attention/model';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CheckpointError, downloadModel, isHubId, loadModel, saveModel, writeGguf, type HubProgress } from '../src/index.js';
+import { CheckpointError, describeModel, downloadModel, isHubId, loadModel, saveModel, writeGguf, type HubProgress } from '../src/index.js';
 import { temporaryFolder } from './fixtures/temporary.js';
 
 const folder = temporaryFolder();
@@ -111,6 +111,12 @@ describe('downloadModel', () => {
     expect(done).toBe(total);
     expect(seen.every((progress, i) => i === 0 || progress.done >= seen[i - 1]!.done)).toBe(true);
     expect(await logits((await loadModel(path)).model)).toEqual(await logits(model));
+  });
+
+  test('describeModel brings and describes it', async () => {
+    const { files, missing, parameters } = await describeModel('org/tiny', { hub: { endpoint, cache } });
+    expect(files).toMatchObject([{ name: 'model.safetensors', format: 'safetensors' }]);
+    expect({ missing, parameters }).toEqual({ missing: [], parameters: model.parameterCount });
   });
 
   test('a second time nothing is downloaded; offline nothing is asked', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { CheckpointError, readImage } from '../src/index.js';
 import { animatedWebp, encoder, exif, jpegWithExif, png, webpWithExif } from './fixtures/images.js';
+import { processorTime } from './fixtures/processor-time.js';
 
 const cases = process.env['HIDDEN_ATTENTION_LONG'] === '1' ? 10_000 : 500;
 
@@ -50,7 +51,7 @@ test(`${cases} damaged images: each is read or refused by name, within a second`
   let accepted = 0;
   for (let i = 0; i < cases; i++) {
     const bytes = damaged(files[next(files.length)]!, next);
-    const started = performance.now();
+    const started = processorTime();
     try {
       const image = await readImage(bytes);
       expect(image.data.length).toBe(image.width * image.height * 3);
@@ -58,7 +59,7 @@ test(`${cases} damaged images: each is read or refused by name, within a second`
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw new Error(`case ${i}: ${Buffer.from(bytes).toString('base64')}`, { cause: error });
     }
-    const time = performance.now() - started;
+    const time = processorTime() - started;
     if (time > 1000) throw new Error(`case ${i} took ${time} ms: ${Buffer.from(bytes).toString('base64')}`);
   }
   // damage to the pixels themselves cannot be seen; some must get through, or the test tests nothing

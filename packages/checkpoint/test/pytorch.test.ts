@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { CheckpointError, loadModel, readPyTorch, readSafetensors } from '../src/index.js';
 import { dictionary, floats, newFile, tensor } from './fixtures/pytorch.js';
 import { temporaryFolder } from './fixtures/temporary.js';
+import { processorTime } from './fixtures/processor-time.js';
 
 const golden = fileURLToPath(new URL('./golden/mamba1-original/', import.meta.url));
 const folder = temporaryFolder();
@@ -82,7 +83,7 @@ test(`${cases} damaged files: each is read or refused by name, in time and withi
       if (bytes.length === 0) break;
     }
     writeFileSync(path, bytes);
-    const started = performance.now();
+    const started = processorTime();
     try {
       await using file = await readPyTorch(path);
       for (const tensor of file.tensors.values()) {
@@ -94,7 +95,7 @@ test(`${cases} damaged files: each is read or refused by name, in time and withi
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw new Error(`case ${i}: ${bytes.toString('base64')}`, { cause: error });
     }
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(processorTime() - started).toBeLessThan(1000);
   }
   expect(accepted).toBeGreaterThan(cases / 100);
   expect(accepted).toBeLessThan(cases);

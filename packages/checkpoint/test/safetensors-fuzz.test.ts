@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { CheckpointError, readSafetensors } from '../src/index.js';
 import { rawSafetensors } from './fixtures/raw.js';
 import { temporaryFolder } from './fixtures/temporary.js';
+import { processorTime } from './fixtures/processor-time.js';
 
 const cases = process.env['HIDDEN_ATTENTION_LONG'] === '1' ? 10_000 : 500;
 const folder = temporaryFolder();
@@ -67,7 +68,7 @@ function replaceNumber(bytes: Buffer, next: (below: number) => number): Buffer {
   return Buffer.concat([rawSafetensors('', changed, BigInt(changed.length)), bytes.subarray(end)]);
 }
 
-test(`${cases} damaged files: each is read correctly or refused by name, within twice its size of memory`, async () => {
+test(`${cases} damaged files: each is read correctly or refused by name, in time and within twice its size of memory`, async () => {
   let state = 20n;
   const next = (below: number): number => {
     state = BigInt.asUintN(64, state * 6364136223846793005n + 1442695040888963407n); // Knuth's linear congruential generator
@@ -78,6 +79,7 @@ test(`${cases} damaged files: each is read correctly or refused by name, within 
   for (let i = 0; i < cases; i++) {
     const bytes = damaged(next);
     writeFileSync(path, bytes);
+    const started = processorTime();
     let read = 0;
     try {
       await using file = await readSafetensors(path);
@@ -91,11 +93,12 @@ test(`${cases} damaged files: each is read correctly or refused by name, within 
       if (!(error instanceof CheckpointError)) throw new Error(`case ${i}: ${bytes.toString('base64')}`, { cause: error });
     }
     expect(read).toBeLessThanOrEqual(2 * bytes.length);
+    expect(processorTime() - started).toBeLessThan(1000);
   }
   // damage to the numbers themselves cannot be seen; some must get through, or the test tests nothing
   expect(accepted).toBeGreaterThan(cases / 100);
   expect(accepted).toBeLessThan(cases / 2);
-}, 300_000);
+}, 600_000);
 
 test('a header that promises terabytes reserves nothing', async () => {
   const path = folder.path('x.safetensors');
@@ -114,7 +117,7 @@ test('a long header of nothing but quotation marks is refused in time', async ()
   writeSync(file, Buffer.concat([length, Buffer.from('{"a":"'), Buffer.alloc(10_000_000, '"')]));
   ftruncateSync(file, 20_000_008);
   closeSync(file);
-  const started = performance.now();
+  const started = processorTime();
   await expect(readSafetensors(path)).rejects.toThrow(CheckpointError);
-  expect(performance.now() - started).toBeLessThan(5000);
+  expect(processorTime() - started).toBeLessThan(5000);
 });

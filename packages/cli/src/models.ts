@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { isHubId, loadModel, type LoadedModel, type LoadOptions } from '@hidden-attention/checkpoint';
+import { downloadModel, isHubId, loadModel, type LoadedModel, type LoadOptions } from '@hidden-attention/checkpoint';
 import { openDevice } from '@hidden-attention/native';
-import { listZoo, loadZoo } from '@hidden-attention/zoo';
+import { listZoo, zooPath } from '@hidden-attention/zoo';
 import { progressBar } from './progress.js';
 
 /**
@@ -16,14 +16,19 @@ export async function resolveModel(name: string, device?: string, dtype: LoadOpt
 }
 
 async function findModel(name: string, options: LoadOptions): Promise<LoadedModel> {
-  if (existsSync(name)) return loadModel(name, options);
-  if (name.startsWith('zoo:')) return loadZoo(name.slice(4), options);
+  return loadModel(await pathOfModel(name), options);
+}
+
+/** The folder or file that `--model` names; a model of the hub is downloaded first, with progress. Throws as `resolveModel` does. */
+export async function pathOfModel(name: string): Promise<string> {
+  if (existsSync(name)) return name;
+  if (name.startsWith('zoo:')) return zooPath(name.slice(4));
   const [id = '', revision] = name.split('@');
   if (isHubId(id)) {
     const bar = progressBar(`downloading ${id}`);
     try {
       const onProgress = ({ done, total, file }: { done: number; total: number; file: string }): void => bar.update(done, total, file);
-      return await loadModel(id, { ...options, hub: { revision, onProgress } });
+      return await downloadModel(id, { revision, onProgress });
     } finally {
       bar.stop();
     }

@@ -5,6 +5,7 @@ import { Decoder } from './decoder.js';
 import { RunnerError } from './errors.js';
 import { checkOptions, checkPositions, type GenerateOptions } from './options.js';
 import { Row, type GeneratedToken } from './row.js';
+import { speculate } from './speculate.js';
 
 /**
  * Continues prompts: the scan reads them (rows may differ in length), then every step is one position of the recurrence, all
@@ -22,7 +23,10 @@ export function generate(
   if (options.observer && prompts.length !== 1) throw new RunnerError(`an observer follows one row; ${prompts.length} prompts were given`);
   for (const prompt of prompts) checkPositions(model, prompt.length, options.maxTokens - 1);
   scope(() => void model.batch(prompts)); // refuses bad ids now rather than at the first token
-  return stream(model, prompts, options);
+  if (options.speculate === undefined) return stream(model, prompts, options);
+  if (prompts.length !== 1) throw new RunnerError(`speculate goes ahead of one row; ${prompts.length} prompts were given`);
+  if (options.observer) throw new RunnerError('an observer sees every position once; it does not go with speculate');
+  return speculate(model, Array.from(prompts[0]!), options);
 }
 
 async function* stream(

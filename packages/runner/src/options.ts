@@ -22,6 +22,11 @@ export interface GenerateOptions extends SamplingOptions {
   stopStrings?: readonly string[];
   /** gives each token its log-probability, and this many of the likeliest ids in its place (0 for none) */
   logProbabilities?: number;
+  /**
+   * guess up to so many tokens ahead where the text repeats itself, and read them in one pass: the same tokens, sooner, where much of the
+   * prompt comes again. For one prompt
+   */
+  speculate?: number;
   /** sees what every pass captures, before the token that follows it is given: live attention. For one prompt */
   observer?: PassObserver;
   /** adds the text to each token, as far as it makes whole characters */
@@ -36,7 +41,7 @@ export interface GenerateOptions extends SamplingOptions {
  */
 export function checkOptions(model: Model, options: GenerateOptions): void {
   const { maxTokens, seed = 0, temperature = 0, topK = 1, topP = 1, repetitionPenalty = 1, endOfSequence = [], stopIds = [] } = options;
-  const { stopStrings = [], logProbabilities = 0, tokenizer } = options;
+  const { stopStrings = [], logProbabilities = 0, speculate = 1, tokenizer } = options;
   const needs = (name: string, value: unknown, holds: boolean, what: string): void => {
     if (!holds) throw new RunnerError(`${name} is ${String(value)}; ${what} is needed`);
   };
@@ -47,6 +52,7 @@ export function checkOptions(model: Model, options: GenerateOptions): void {
   needs('repetitionPenalty', repetitionPenalty, repetitionPenalty > 0 && Number.isFinite(repetitionPenalty), 'a number above 0');
   needs('seed', seed, Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32, 'a whole number from 0 to 4294967295');
   needs('logProbabilities', logProbabilities, Number.isInteger(logProbabilities) && logProbabilities >= 0, 'a whole number of at least 0');
+  needs('speculate', speculate, Number.isInteger(speculate) && speculate >= 1 && speculate <= 256, 'a whole number from 1 to 256');
   needs(
     'stopStrings',
     JSON.stringify(stopStrings),

@@ -1,20 +1,22 @@
 import {
   attentionView,
+  longRow,
   type AttentionLayer,
   type ChannelChoice,
   type LayerView,
+  type LongRowOptions,
   type Part,
   type Reduce,
 } from '@hidden-attention/attention';
-import { writeSafetensors, type SafetensorsInput } from '@hidden-attention/checkpoint';
+import { writeSafetensors, type LoadedModel, type SafetensorsInput } from '@hidden-attention/checkpoint';
 import { Option, type Command } from 'commander';
 import { UsageError } from '../errors.js';
-import { checkInputFlags, readBatch, type InputFlags } from '../input.js';
+import { checkInputFlags, readBatch, readInput, type InputFlags } from '../input.js';
 import { resolveModel } from '../models.js';
 import { addModelAndInput, type ModelFlags } from '../options.js';
 import { checkOutput } from '../output.js';
 import { progressBar } from '../progress.js';
-import { parsePosition, parseRanges } from '../ranges.js';
+import { parseNumber, parsePosition, parseRanges } from '../ranges.js';
 
 interface Flags extends InputFlags, ModelFlags {
   layers: string;
@@ -24,6 +26,7 @@ interface Flags extends InputFlags, ModelFlags {
   of: Part;
   reduce?: Reduce;
   channels?: string;
+  piece?: string;
   out: string;
 }
 
@@ -42,14 +45,19 @@ export function addAttention(program: Command): void {
     )
     .addOption(new Option('--reduce <HOW>', 'a mean over the channels (the default is mean)').choices(['mean', 'meanAbs', 'meanPositive']))
     .option('--channels <LIST>', 'channels each by itself: 0-7,12, or all')
+    .option('--piece <N>', 'with --row: read the text in pieces of N positions, the state carried, in the memory of one: for long texts')
     .requiredOption('--out <F>', 'a .safetensors file')
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
       const out = checkOutput(flags.out, ['.safetensors']);
-      const { name, read } = queryOf(flags);
+      const { name, read, choice, position } = queryOf(flags);
+      const piece = flags.piece === undefined ? undefined : parseNumber('--piece', flags.piece, { integer: true, minimum: 1 });
+      if (piece !== undefined && (name !== 'row' || flags.of !== 'scan')) throw new UsageError('--piece goes with --row I of the scan');
       const wanted = parseRanges('--layers', flags.layers);
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
       const batch = await readBatch(flags, loaded);
+      if (piece !== undefined)
+        return writeLongRows(out, flags, loaded, { piece, position: position!, ...choice, ...(wanted ? { layers: wanted } : {}) });
       const layers = wanted ?? Array.from({ length: loaded.model.config.layers }, (_, layer) => layer);
       using view = await attentionView(loaded.model, batch);
       const chosen = layers.map((layer) => view.layer(layer)); // refuses a layer that does not exist before work starts
@@ -66,7 +74,25 @@ export function addAttention(program: Command): void {
       progress.stop();
       await writeSafetensors(out, tensors);
       process.stdout.write(`${tensors.map((tensor) => `${tensor.name} [${tensor.shape.join(', ')}]`).join('\n')}\n`);
+      return undefined;
     });
+}
+
+/** A row of every layer over a text of any length, one a row of the input. */
+async function writeLongRows(out: string, flags: InputFlags, loaded: LoadedModel, options: LongRowOptions): Promise<void> {
+  const rows = await readInput(flags, loaded);
+  if (rows.length !== 1) throw new UsageError(`--piece goes with one text; ${rows.length} rows were given`);
+  const progress = progressBar('attention');
+  const found = await longRow(loaded.model, rows[0]!.ids, { ...options, onProgress: (done, total) => progress.update(done, total) });
+  progress.stop();
+  const tensors = found.map(({ layer, shape, data }): SafetensorsInput => ({
+    name: `layers.${layer}.row`,
+    dtype: 'F32',
+    shape: [1, ...shape],
+    data,
+  }));
+  await writeSafetensors(out, tensors);
+  process.stdout.write(`${tensors.map((tensor) => `${tensor.name} [${tensor.shape.join(', ')}]`).join('\n')}\n`);
 }
 
 /** A layer, and where it reads both ways each direction, by what stands before the name in the file. */
@@ -79,7 +105,12 @@ function waysOf(layer: LayerView): [string, Pick<LayerView, 'of'>][] {
 }
 
 /** What is asked of each layer: exactly one of a row, a column, the matrix; a mean or channels. */
-function queryOf(flags: Flags): { name: string; read: (layer: AttentionLayer) => ReturnType<AttentionLayer['row']> } {
+function queryOf(flags: Flags): {
+  name: string;
+  read: (layer: AttentionLayer) => ReturnType<AttentionLayer['row']>;
+  choice: ChannelChoice;
+  position?: number;
+} {
   const given = (['row', 'column', 'matrix'] as const).filter((kind) => flags[kind] !== undefined);
   if (given.length !== 1) {
     const seen = given.length === 0 ? 'none' : given.map((kind) => `--${kind}`).join(' and ');
@@ -89,8 +120,8 @@ function queryOf(flags: Flags): { name: string; read: (layer: AttentionLayer) =>
     throw new UsageError('--reduce and --channels are both given; choose a mean or channels');
   const channels = flags.channels === undefined ? undefined : (parseRanges('--channels', flags.channels) ?? 'all');
   const choice: ChannelChoice = channels === undefined ? { reduce: flags.reduce ?? 'mean' } : { channels };
-  if (flags.matrix) return { name: 'matrix', read: (layer) => layer.matrix(choice) };
+  if (flags.matrix) return { name: 'matrix', read: (layer) => layer.matrix(choice), choice };
   const kind = given[0] as 'row' | 'column';
   const position = parsePosition(`--${kind}`, flags[kind]!);
-  return { name: kind, read: (layer) => layer[kind](position, choice) };
+  return { name: kind, read: (layer) => layer[kind](position, choice), choice, position };
 }

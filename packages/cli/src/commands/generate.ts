@@ -1,11 +1,16 @@
-import { LiveAttention } from '@hidden-attention/attention';
 import { encodeChat, requireTokenizer, type LoadedModel } from '@hidden-attention/checkpoint';
-import { generate, generateAll, type GenerateOptions } from '@hidden-attention/runner';
+import { generate, type GeneratedToken, type GenerateOptions } from '@hidden-attention/runner';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
+import { searchBeams } from '../generation/beams.js';
+import { chooseAnswer } from '../generation/choices.js';
+import { streamLive } from '../generation/live.js';
+import { writeWithAlternatives } from '../generation/log-probabilities.js';
+import { continued } from '../generation/session.js';
 import { readInput } from '../input.js';
 import { resolveModel } from '../models.js';
 import { dtypeOption, type ModelFlags } from '../options.js';
+import { checkOutput } from '../output.js';
 import { parseNumber } from '../ranges.js';
 
 interface Flags extends ModelFlags {
@@ -13,7 +18,7 @@ interface Flags extends ModelFlags {
   chat?: string;
   system?: string;
   ids?: string;
-  maxTokens: string;
+  maxTokens?: string;
   temperature?: string;
   topK?: string;
   topP?: string;
@@ -21,6 +26,12 @@ interface Flags extends ModelFlags {
   seed?: string;
   ignoreEos?: boolean;
   stop?: string[];
+  choices?: string[];
+  beams?: string;
+  logProbabilities?: string;
+  speculate?: string;
+  state?: string;
+  saveState?: string;
   live?: string;
   json?: boolean;
 }
@@ -29,14 +40,16 @@ interface Flags extends ModelFlags {
 export function addGenerate(program: Command): void {
   program
     .command('generate')
-    .description('Continue a prompt, or rows of token ids.')
+    .description('Continue a prompt, or rows of token ids; or choose among given answers.')
     .requiredOption('--model <M>', 'a folder or file, zoo:NAME, or org/name of the hub')
     .addOption(dtypeOption())
     .option('--prompt <P>', 'the text to continue')
     .option('--chat <MESSAGE>', "a message to answer, by the model's chat template")
     .option('--system <TEXT>', 'with --chat: what the system says before')
     .option('--ids <F>', 'a JSON file of token ids: an array, or an array of arrays')
-    .requiredOption('--max-tokens <N>', 'tokens to add, at most')
+    .option('--state <F>', 'go on from what --save-state wrote; the prompt, if any, is read behind it')
+    .option('--save-state <F>', 'keep the state at the end, as a .safetensors file')
+    .option('--max-tokens <N>', 'tokens to add, at most')
     .option('--temperature <T>', 'how freely to choose; 0, the default, always takes the likeliest')
     .option('--top-k <K>', 'only among the K likeliest')
     .option('--top-p <P>', 'only among the likeliest that together have probability P')
@@ -44,90 +57,130 @@ export function addGenerate(program: Command): void {
     .option('--seed <S>', 'for the same choice again')
     .option('--stop <TEXT...>', 'end where one of these texts comes up; it is left out')
     .option('--ignore-eos', 'go on past the end-of-sequence token')
+    .option('--choices <TEXT...>', 'instead of continuing: how likely each of these answers is behind the prompt')
+    .option('--beams <N>', 'instead of one text: the N best that beam search finds')
+    .option('--log-probabilities <N>', 'with every token its log-probability, and the N likeliest in its place')
+    .option('--speculate <N>', 'guess up to N tokens ahead where the text repeats itself: the same text, sooner')
     .option('--live <K>', 'with every token, the K earlier positions of each layer that it drew on most')
     .option('--json', 'as JSON, with ids')
     .action(async (flags: Flags) => {
-      const given = (['prompt', 'chat', 'ids'] as const).filter((name) => flags[name] !== undefined);
-      if (given.length !== 1) throw new UsageError('exactly one of --prompt P, --chat MESSAGE, --ids F is needed');
-      if (flags.system !== undefined && flags.chat === undefined) throw new UsageError('--system goes with --chat');
+      checkFlags(flags);
       const interrupt = new AbortController();
-      const options = { ...samplingOf(flags), signal: interrupt.signal };
+      const { signal } = interrupt;
+      const own = numbersOf(flags);
+      if (flags.saveState !== undefined) checkOutput(flags.saveState, ['.safetensors'], '--save-state');
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
-      const rows =
-        flags.chat === undefined
-          ? await readInput(
-              { ...(flags.prompt === undefined ? {} : { text: flags.prompt }), ...(flags.ids === undefined ? {} : { ids: flags.ids }) },
-              loaded,
-            )
-          : [chatRow(loaded, flags.chat, flags.system)];
-      const prompts = rows.map((row) => row.ids);
+      const prompts = await promptsOf(flags, loaded);
       const { model, tokenizer } = loaded;
-      if (flags.stop) Object.assign(options, { stopStrings: flags.stop, tokenizer: requireTokenizer(loaded) });
+      const [first = [], ...others] = prompts;
+      const only = ['choices', 'live', 'logProbabilities', 'state', 'saveState', 'speculate'] as const;
+      const alone = only.find((name) => flags[name] !== undefined);
+      if (alone !== undefined && others.length > 0 && !(alone === 'logProbabilities' && flags.json))
+        throw new UsageError(`${flagNames[alone]} goes with one text; ${prompts.length} rows were given`);
       process.once('SIGINT', () => interrupt.abort());
-      if (flags.live !== undefined)
-        return streamLive(loaded, rows[0]!, { ...options, ...(tokenizer ? { tokenizer } : {}) }, liveCount(flags.live), rows.length);
-      if (flags.json) {
-        const sequences = await generateAll(model, prompts, options);
-        const report = { sequences: sequences.map((tokens) => ({ tokens, text: tokenizer ? tokenizer.decode(tokens) : null })) };
-        process.stdout.write(`${JSON.stringify(report)}\n`);
-      } else if (rows.length > 1 || !tokenizer) {
-        const sequences = await generateAll(model, prompts, options);
-        for (const tokens of sequences) process.stdout.write(`${tokenizer ? tokenizer.decode(tokens) : JSON.stringify(tokens)}\n`);
-      } else {
-        requireTokenizer(loaded);
-        if (flags.prompt !== undefined) process.stdout.write(flags.prompt);
-        for await (const { text } of generate(model, prompts, { ...options, tokenizer })) process.stdout.write(text!);
-        process.stdout.write('\n');
+
+      const json = flags.json ?? false;
+      if (flags.choices) return chooseAnswer(loaded, first, flags.choices, { signal, json });
+      if (own.beams !== undefined)
+        return searchBeams(loaded, prompts, { beams: own.beams, maxTokens: own.options.maxTokens, signal, json });
+      const options: GenerateOptions = { ...own.options, signal, ...(tokenizer ? { tokenizer } : {}) };
+      if (flags.stop) options.tokenizer = requireTokenizer(loaded);
+      if (own.live !== undefined) return streamLive(loaded, first, options, own.live);
+      const tokens = others.length > 0 ? generate(model, prompts, options) : continued(loaded, first, options, flags);
+      if (json || !tokenizer || others.length > 0) return writeRows(await rowsOf(tokens, prompts.length), loaded, json);
+      if (own.options.logProbabilities !== undefined) {
+        for await (const token of tokens) writeWithAlternatives(token, tokenizer);
+        return undefined;
       }
+      if (flags.prompt !== undefined) process.stdout.write(flags.prompt);
+      for await (const { text } of tokens) process.stdout.write(text!);
+      process.stdout.write('\n');
+      return undefined;
     });
 }
 
-const liveCount = (text: string): number => parseNumber('--live', text, { integer: true, minimum: 1 });
+const flagNames = {
+  choices: '--choices',
+  live: '--live',
+  logProbabilities: '--log-probabilities',
+  state: '--state',
+  saveState: '--save-state',
+  speculate: '--speculate',
+  beams: '--beams',
+} as const;
+
+/** @throws UsageError for flags that do not go together */
+function checkFlags(flags: Flags): void {
+  const given = (['prompt', 'chat', 'ids'] as const).filter((name) => flags[name] !== undefined);
+  if (given.length > 1 || (given.length === 0 && flags.state === undefined))
+    throw new UsageError('exactly one of --prompt P, --chat MESSAGE, --ids F is needed');
+  if (flags.system !== undefined && flags.chat === undefined) throw new UsageError('--system goes with --chat');
+  if (flags.choices === undefined && flags.maxTokens === undefined)
+    throw new UsageError("required option '--max-tokens <N>' not specified");
+  const ways = (['choices', 'beams', 'live'] as const).filter((name) => flags[name] !== undefined);
+  const [way] = ways;
+  if (ways.length > 1) throw new UsageError(`${ways.map((name) => flagNames[name]).join(' and ')} do not go together`);
+  const beside = (['state', 'saveState', 'logProbabilities', 'speculate'] as const).find((name) => flags[name] !== undefined);
+  if (way !== undefined && beside !== undefined) throw new UsageError(`${flagNames[way]} and ${flagNames[beside]} do not go together`);
+  if (flags.speculate !== undefined && (flags.state ?? flags.saveState) !== undefined)
+    throw new UsageError('--speculate and a state do not go together: of a text before that, no ids are kept');
+}
+
+/** The ids to continue: rows of a file, or one text; none where a state alone is gone on from. */
+async function promptsOf(flags: Flags, loaded: LoadedModel): Promise<number[][]> {
+  if (flags.chat !== undefined) return [chatRow(loaded, flags.chat, flags.system)];
+  if (flags.prompt !== undefined) return (await readInput({ text: flags.prompt }, loaded)).map(({ ids }) => ids);
+  return flags.ids === undefined ? [[]] : (await readInput({ ids: flags.ids }, loaded)).map(({ ids }) => ids);
+}
 
 /** A conversation of one message, by the model's own template. */
-function chatRow(loaded: LoadedModel, message: string, system: string | undefined): { ids: number[] } {
+function chatRow(loaded: LoadedModel, message: string, system: string | undefined): number[] {
   const tokenizer = requireTokenizer(loaded);
   if (!loaded.chat)
     throw new Error(`${loaded.folder} has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); use --prompt`);
   const messages = [...(system === undefined ? [] : [{ role: 'system', content: system }]), { role: 'user', content: message }];
-  return encodeChat(tokenizer, loaded.chat, messages);
+  return encodeChat(tokenizer, loaded.chat, messages).ids;
 }
 
-/** One line a token: the token, then what it drew on in each layer, with the share of the row that these hold. */
-async function streamLive(
-  loaded: LoadedModel,
-  { ids }: { ids: number[] },
-  options: GenerateOptions,
-  k: number,
-  rows: number,
-): Promise<void> {
-  if (rows !== 1) throw new UsageError(`--live follows one text; ${rows} rows were given`);
-  const { model, tokenizer } = loaded;
-  const name = (id: number): string => (tokenizer ? JSON.stringify(tokenizer.tokenText(id)).slice(1, -1) : String(id));
-  const text = [...ids];
-  using live = new LiveAttention(model, { k });
-  for await (const { id } of generate(model, [ids], { ...options, observer: live })) {
-    const drawn = await live.rows();
-    process.stdout.write(`${name(id)}\n`);
-    for (const { layer, top, share, reach } of drawn) {
-      const entries = top.map(({ position, value }) => `${position} ${name(text[position]!)} ${value.toPrecision(3)}`);
-      process.stdout.write(`  layer ${layer}: ${entries.join(' · ')}  (${(100 * share).toFixed(0)} % of the row, back to ${reach})\n`);
-    }
-    text.push(id);
+async function rowsOf(stream: AsyncIterable<GeneratedToken>, count: number): Promise<GeneratedToken[][]> {
+  const rows = Array.from({ length: count }, (): GeneratedToken[] => []);
+  for await (const token of stream) rows[token.row]!.push(token);
+  return rows;
+}
+
+function writeRows(rows: readonly GeneratedToken[][], { tokenizer }: LoadedModel, json: boolean): void {
+  const ids = (row: readonly GeneratedToken[]): number[] => row.map(({ id }) => id);
+  if (!json) {
+    for (const row of rows) process.stdout.write(`${tokenizer ? tokenizer.decode(ids(row)) : JSON.stringify(ids(row))}\n`);
+    return;
   }
+  const sequences = rows.map((row) => ({
+    tokens: ids(row),
+    text: tokenizer ? tokenizer.decode(ids(row)) : null,
+    ...(row[0]?.logProbability === undefined
+      ? {}
+      : { logProbabilities: row.map(({ logProbability }) => logProbability), alternatives: row.map(({ alternatives }) => alternatives) }),
+  }));
+  process.stdout.write(`${JSON.stringify({ sequences })}\n`);
 }
 
-function samplingOf(flags: Flags): GenerateOptions {
+/** The flags that are numbers, each within its bounds. */
+function numbersOf(flags: Flags): { options: GenerateOptions; beams?: number | undefined; live?: number | undefined } {
   const number = (flag: string, text: string | undefined, check: Parameters<typeof parseNumber>[2]): number | undefined =>
     text === undefined ? undefined : parseNumber(flag, text, check);
-  const options: Record<string, number | boolean | undefined> = {
+  const whole = { integer: true, minimum: 1 };
+  const options: Record<string, number | boolean | readonly string[] | undefined> = {
     temperature: number('--temperature', flags.temperature, { minimum: 0 }),
-    topK: number('--top-k', flags.topK, { integer: true, minimum: 1 }),
+    topK: number('--top-k', flags.topK, whole),
     topP: number('--top-p', flags.topP, { minimum: 1e-9, maximum: 1 }),
     repetitionPenalty: number('--repetition-penalty', flags.repetitionPenalty, { minimum: 1e-9 }),
     seed: number('--seed', flags.seed, { integer: true }),
+    logProbabilities: number('--log-probabilities', flags.logProbabilities, { integer: true, minimum: 0 }),
+    speculate: number('--speculate', flags.speculate, whole),
     ignoreEos: flags.ignoreEos,
+    stopStrings: flags.stop,
   };
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return { maxTokens: parseNumber('--max-tokens', flags.maxTokens, { integer: true, minimum: 1 }), ...given };
+  const maxTokens = number('--max-tokens', flags.maxTokens, whole) ?? 1;
+  return { options: { maxTokens, ...given }, beams: number('--beams', flags.beams, whole), live: number('--live', flags.live, whole) };
 }

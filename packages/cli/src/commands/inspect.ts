@@ -1,4 +1,5 @@
 import { attentionView, smallestBatch } from '@hidden-attention/attention';
+import { describeModel, type FileFacts, type ModelDescription } from '@hidden-attention/checkpoint';
 import {
   disposeBatch,
   disposeState,
@@ -12,10 +13,10 @@ import {
   type TwoWay,
   type VisionConfig,
 } from '@hidden-attention/model';
-import { groupSize, scope, Tensor } from '@hidden-attention/tensor';
+import { formatShape, groupSize, scope, Tensor } from '@hidden-attention/tensor';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
-import { resolveModel } from '../models.js';
+import { pathOfModel, resolveModel } from '../models.js';
 import { dtypeOption, type ModelFlags } from '../options.js';
 
 /** `inspect`: what a model is, how large, and what its views cost. */
@@ -23,11 +24,13 @@ export function addInspect(program: Command): void {
   program
     .command('inspect')
     .argument('<M>', 'a folder or file, zoo:NAME, or org/name of the hub')
-    .description('Say what a model is: family, sizes, parameters, sites, number of attention maps, memory of each view.')
+    .description('Say what a model is: family, files, sizes, parameters, what is unused or missing, attention maps, memory of each view.')
     .addOption(dtypeOption())
     .option('--json', 'as JSON')
     .option('--length <N>', 'the length for which memory is computed (default: 1024, of images their own)')
     .action(async (name: string, flags: Pick<ModelFlags, 'dtype'> & { json?: boolean; length?: string }) => {
+      const found = await describeModel(await pathOfModel(name));
+      if (found.missing.length + found.wrong.length > 0) return reportProblems(name, found, flags.json ?? false);
       const loaded = await resolveModel(name, program.opts<{ device?: string }>().device, flags.dtype);
       const { model, tokenizer, unused, warnings } = loaded;
       const { config } = model;
@@ -40,6 +43,10 @@ export function addInspect(program: Command): void {
       const report = {
         model: name,
         family: config.family,
+        files: found.files,
+        storedTypes: found.storedTypes,
+        missing: found.missing,
+        wrong: found.wrong,
         head: config.head.kind,
         layers: config.layers,
         hiddenSize: config.hiddenSize,
@@ -57,6 +64,7 @@ export function addInspect(program: Command): void {
         layerKinds: layers.map(({ kind }) => kind),
         memory: {
           length,
+          forward: forwardBytes(model, length),
           state: bytes(({ kind, carried }) => carried * (kind === 'softmax' ? length : 1)),
           attentionView: bytes(({ dynamics }) => dynamics * length),
           oneRow: 4 * length * channels,
@@ -72,6 +80,7 @@ export function addInspect(program: Command): void {
       const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
       table.push(
         ['family', `${report.family}, ${report.head}`],
+        ['files', filesOf(found)],
         ['layers', `${report.layers}${counted(report.layerKinds)}`],
         ['hidden, inner, state size', [report.hiddenSize, inner, state].filter((size) => size !== undefined).join(', ')],
         model.family.images
@@ -82,6 +91,7 @@ export function addInspect(program: Command): void {
           `${report.parameters.toLocaleString('en')} in ${model.parameters.size} tensors, ${mebibytes(report.parameterBytes)} as ` +
             Object.keys(report.parameterTypes).join(' and '),
         ],
+        [`forward pass, L = ${length}`, mebibytes(report.memory.forward)],
         [
           'attention maps',
           `${report.attentionMaps.perLayer.toLocaleString('en')} a layer${report.layerKinds.includes('scan') ? ' (D·N)' : ''}, ${report.attentionMaps.total.toLocaleString('en')} in all`,
@@ -93,9 +103,59 @@ export function addInspect(program: Command): void {
       );
       if (report.labels) table.push(['labels', report.labels.join(', ')]);
       if (report.keptInF32.length > 0) table.push([`in f32, rows no multiple of ${groupSize}`, report.keptInF32.join('\n')]);
-      if (unused.length > 0) table.push(['unused tensors in the file', unused.join('\n')]);
+      table.push(['unused tensors in the file', unused.join('\n') || 'none'], ['missing', 'none']);
       process.stdout.write(`${table.toString()}\n`);
     });
+}
+
+/** Of a model that cannot be loaded: what it would be, and what keeps it from being that. Exit status 1. */
+function reportProblems(name: string, found: ModelDescription, json: boolean): void {
+  process.exitCode = 1;
+  const { family, files, parameters, storedTypes, missing, wrong, unused } = found;
+  if (json)
+    return void process.stdout.write(
+      `${JSON.stringify({ model: name, family, files, parameters, storedTypes, missing, wrong, unused }, null, 2)}\n`,
+    );
+  const table = new Table({ style: { head: [], border: [] } });
+  table.push(
+    ['family', family],
+    ['files', filesOf(found)],
+    ['parameters', `${parameters.toLocaleString('en')} by config.json`],
+    ['missing', missing.map(({ name, shape }) => `${name} ${formatShape(shape)}`).join('\n') || 'none'],
+    ['misshapen', wrong.join('\n') || 'none'],
+    ['unused tensors in the file', unused.join('\n') || 'none'],
+  );
+  process.stdout.write(`${table.toString()}\n`);
+  process.stderr.write(`hidden-attention: ${name} cannot be loaded: ${missing.length} parameters are missing, ${wrong.length} misshapen\n`);
+}
+
+/** "2 files of safetensors, 52.1 MiB: 24,000 numbers in F16, 64 in F32" */
+function filesOf({ files, storedTypes }: ModelDescription): string {
+  const [{ name, format }] = files as [FileFacts, ...FileFacts[]];
+  const size = files.reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20;
+  const types = Object.entries(storedTypes).sort(([, a], [, b]) => b - a);
+  return `${files.length === 1 ? name : `${files.length} files`}, ${format}, ${size.toFixed(2)} MiB: ${types
+    .map(([type, count]) => `${count.toLocaleString('en')} numbers in ${type}`)
+    .join(', ')}`;
+}
+
+/** Positions of the passes in which a forward's memory is measured. */
+const measured = [16, 48] as const;
+
+/** Bytes that a forward pass over one row of so many positions takes beside the weights, by what two short ones take. */
+function forwardBytes(model: Model, length: number): number {
+  const peakOf = (positions: number): number => {
+    const { live } = model.device.memory({ resetPeak: true });
+    const batch = model.family.images ? smallestBatch(model) : model.batch([new Int32Array(positions)]);
+    disposeState(scope(() => model.forward(batch).state));
+    disposeBatch(batch);
+    return model.device.memory().peak - live;
+  };
+  if (model.family.images) return peakOf(0);
+  const most = model.config.maxPositions ?? Infinity;
+  const [short, long] = measured.map((positions) => peakOf(Math.min(positions, most))) as [number, number];
+  const slope = (long - short) / (measured[1] - measured[0]);
+  return Math.round(short + slope * (length - measured[0]));
 }
 
 /** Numbers held in each type, and the bytes that they take. */

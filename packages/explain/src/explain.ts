@@ -76,7 +76,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation[]> {
 
   const explanations: Explanation[] = [];
   for (const [index, subject] of subjects.entries()) {
-    const question = new Question(model, subject.input, targets[index]);
+    const question = new Question(model, subject.input, targets[index], subject.groups);
     try {
       explanations.push(
         await explainOne(question, { target: targets[index], index, rows: subjects.length, subject, asked, every }, request),

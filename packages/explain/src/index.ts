@@ -13,6 +13,7 @@ export {
 export { defineExplainer, fullName, type Explainer, type Relevance, type Variant } from './explainer.js';
 export { getExplainer, listExplainers, registerExplainer } from './registry.js';
 export { Question, type QuestionGradient } from './question.js';
+export { type Removable } from './removable.js';
 export { batchOfImages, gridOf, type ImageInput } from './image.js';
 export { rules } from './rules.js';
 export { optionsFor, type OptionsByMethod } from './options.js';

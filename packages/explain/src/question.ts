@@ -3,6 +3,7 @@ import { disposeBatch, disposeState, isImages, type Batch, type LogitsOption, ty
 import { firstNotFinite, record, type Float, type RuleSet, type Tape, type Tensor } from '@hidden-attention/tensor';
 import { answers, imageAnswers, largestOf } from './answer.js';
 import { batchOfImages, type ImageInput } from './image.js';
+import { removableOf, type Removable } from './removable.js';
 import { checkSpan, isSpan, objectiveOf, type Objective, type Target } from './objective.js';
 
 /** A backward pass from the explained number, under some rules. Tensors belong to the question. */
@@ -37,6 +38,10 @@ export class Question {
   readonly length: number;
   /** of an image: positions of its class tokens */
   readonly classPositions: readonly number[];
+  /** positions of the parts that the input consists of: all of a text's tokens, the patches of an image */
+  readonly parts: readonly number[];
+  /** parts that belong together, by their numbers: the words of a text, where it is known as one; else each by itself */
+  readonly groups: readonly (readonly number[])[];
   /** weights of the positions that the answer is read from: 1 at one position, or equal shares of several: where a classifier pools by mean, or of a span */
   readonly start: Float64Array;
   /** the position whose output is explained; null where it is a mean of several */
@@ -56,12 +61,14 @@ export class Question {
   /**
    * @param input ids of one text, in full or up to the position that is explained; or an image
    * @param target default: the answer with the largest logit
+   * @param groups default: each token, or each patch
    * @throws ExplainError for a span that the text does not have
    */
   constructor(
     readonly model: Model,
     input: ArrayLike<number> | ImageInput,
     target?: Target,
+    groups?: readonly (readonly number[])[],
   ) {
     this.image = 'pixels' in input ? input : undefined;
     this.#text = Int32Array.from('pixels' in input ? [] : input);
@@ -72,6 +79,9 @@ export class Question {
     this.length = this.#batch ? this.#batch.lengths[0]! : this.ids.length;
     this.classPositions = this.#batch && isImages(this.#batch) ? this.#batch.classPositions : [];
     this.#target = target;
+    const special = new Set(this.classPositions);
+    this.parts = Array.from({ length: this.length }, (_, at) => at).filter((at) => !special.has(at));
+    this.groups = groups ?? this.parts.map((_, part) => [part]);
     const { head } = model.config;
     const pooling = head.kind === 'classifier' ? head.pooling : 'last';
     const read = {
@@ -105,6 +115,22 @@ export class Question {
   /** The explained number: a logit, the difference of two, a sum over a span, or what the target function gives. */
   async score(): Promise<number> {
     return (this.#score ??= this.logits().then(async (logits) => (await this.objective()).value(logits)));
+  }
+
+  /**
+   * What the explained number becomes without some of the input's parts.
+   * @param replaceWith an id to put in place of tokens; default: they are cut out. Patches become black
+   */
+  async removable(replaceWith?: number): Promise<Removable> {
+    const { kind, id, against } = await this.objective();
+    const target = kind === 'logit' ? id : kind === 'contrast' ? { id, against: against! } : this.#target!;
+    const { model, image } = this;
+    return removableOf({
+      model,
+      target,
+      ...(image ? { image } : { ids: this.#text }),
+      ...(replaceWith === undefined ? {} : { replaceWith }),
+    });
   }
 
   /** The model's layers as attention. */

@@ -8,9 +8,12 @@ import { integratedGradients } from './methods/integrated-gradients.js';
 import { mambaLrp } from './methods/mambalrp.js';
 import { saliency } from './methods/saliency.js';
 import { smoothGrad } from './methods/smoothgrad.js';
+import { kernelShap } from './methods/kernelshap.js';
 import { mambaAttribution, mambaAttributionReleased } from './methods/mamba-attribution.js';
+import { occlusion } from './methods/occlusion.js';
 import { raw, rawReleased } from './methods/raw.js';
 import { rollout, rolloutReleased } from './methods/rollout.js';
+import { shapleySampling } from './methods/shapley-sampling.js';
 import { transformerAttribution } from './methods/transformer-attribution.js';
 import { xVmamba } from './methods/x-vmamba.js';
 
@@ -62,6 +65,9 @@ for (const each of [
   smoothGrad,
   integratedGradients,
   mambaLrp,
+  occlusion,
+  kernelShap,
+  shapleySampling,
 ] as Explainer[]) {
   registerExplainer(each);
 }

@@ -1,6 +1,7 @@
 import type { Model, VisionConfig } from '@hidden-attention/model';
 import { answers, imageAnswers } from './answer.js';
 import { ExplainError } from './errors.js';
+import { answersOfVariants } from './shared-prefix.js';
 import { gridOf, type ImageInput } from './image.js';
 
 /** What comes in place of what is removed from an image: black, the image's mean colour, or the image blurred. */
@@ -31,11 +32,8 @@ export async function answersWithout(input: RemovableInput, without: readonly (r
   const { model, image } = input;
   if (!image) {
     const ids = Int32Array.from(input.ids ?? []);
-    return answers(
-      model,
-      without.map((positions) => removed(ids, positions, input.replaceWith)),
-      input.last,
-    );
+    const texts = without.map((positions) => removed(ids, positions, input.replaceWith));
+    return (input.last ?? 1) > 1 ? answers(model, texts, input.last) : answersOfVariants(model, texts);
   }
   const { fill = 'black', by = 'patch' } = input;
   const filling = fillingOf(image, fill);

@@ -8,7 +8,7 @@ export { knockoutPatches, type KnockoutOptions } from './knockout.js';
 export { askedOfState, earlierRow } from './earlier.js';
 export { type RolloutReport } from './guard.js';
 export { attentionLayer, type AttentionLayer, type TopRows, type Operator } from './layer.js';
-export { LiveAttention, type LiveAttentionOptions, type LiveRow } from './live.js';
+export { LiveAttention, type LiveAttentionOptions, type LiveOverall, type LiveRow } from './live.js';
 export { longRow, type LongRow, type LongRowOptions } from './long-row.js';
 export { checkFits, formatBytes } from './memory.js';
 export { type Position, type RowRange } from './positions.js';

@@ -1,8 +1,8 @@
 import { layerKindsOf, type Model, type ScanDynamics } from '@hidden-attention/model';
-import { abs, add, affine, concat, scope, slice, sum, sumLast, Tensor, topK, type TopK } from '@hidden-attention/tensor';
-import { sumKinds, type Reduce } from './channels.js';
+import { add, affine, concat, scope, slice, Tensor } from '@hidden-attention/tensor';
+import type { Reduce } from './channels.js';
+import { Ranking, Walk } from './live-walk.js';
 import { requireScans } from './pieces.js';
-import { scanTransposedCarried } from './transposed.js';
 
 export interface LiveAttentionOptions {
   /** layers to watch, negative from the end; default all that are scans */
@@ -19,8 +19,12 @@ export interface LiveAttentionOptions {
 }
 
 /** What the newest position of a text read of the others, in one layer. */
-export interface LiveRow {
+export interface LiveRow extends LiveOverall {
   layer: number;
+}
+
+/** The same as a mean over layers. */
+export interface LiveOverall {
   /** the newest position */
   position: number;
   /** the largest entries of its row, the largest first */
@@ -29,7 +33,7 @@ export interface LiveRow {
   share: number;
   /** the earliest position that was looked at */
   reach: number;
-  /** what was still alive of the state before that: 0 where the beginning was reached */
+  /** what was still alive of the state before that, of layers together the most: 0 where the beginning was reached */
   alive: number;
 }
 
@@ -37,7 +41,7 @@ export interface LiveRow {
 const pieceSize = 64;
 
 /** Δ and B of some positions. */
-interface Piece {
+export interface Piece {
   start: number;
   delta: Tensor;
   B: Tensor;
@@ -119,15 +123,61 @@ export class LiveAttention implements Disposable {
 
   /** What the newest position drew on, layer by layer. */
   async rows(): Promise<LiveRow[]> {
+    const rankings = this.#layers.map(() => new Ranking(this.#options.k));
+    try {
+      const walks = await this.#walk((layer, row, start) => rankings[layer]!.add(row, start));
+      return await Promise.all(
+        walks.map(async ({ reach, alive }, i) => ({
+          layer: this.#layers[i]!,
+          position: this.#length - 1,
+          ...(await rankings[i]!.result()),
+          reach,
+          alive,
+        })),
+      );
+    } finally {
+      for (const ranking of rankings) ranking.dispose();
+    }
+  }
+
+  /** What the newest position drew on, as a mean over the layers that are watched. */
+  async overall(): Promise<LiveOverall> {
+    const ranking = new Ranking(this.#options.k);
+    let together: { row: Tensor; start: number } | undefined;
+    const share = 1 / this.#layers.length;
+    try {
+      // layers go back side by side: their rows over one piece come one after the other
+      const walks = await this.#walk((_, row, start) => {
+        const before = together;
+        if (before && before.start !== start) ranking.add(before.row, before.start);
+        const own = scope(() => (before?.start === start ? add(before.row, affine(row, share)) : affine(row, share)));
+        before?.row.dispose();
+        together = { row: own, start };
+      });
+      ranking.add(together!.row, together!.start);
+      const [reach, alive] = [Math.min(...walks.map((walk) => walk.reach)), Math.max(...walks.map((walk) => walk.alive))];
+      return { position: this.#length - 1, ...(await ranking.result()), reach, alive };
+    } finally {
+      together?.row.dispose();
+      ranking.dispose();
+    }
+  }
+
+  /** Goes back in all layers, piece by piece, as far as something is alive; `see` is given each layer's row over each piece (1 l). */
+  async #walk(see: (layer: number, row: Tensor, start: number) => void): Promise<{ reach: number; alive: number }[]> {
     if (this.#length === 0) throw new RangeError('no position has been seen yet');
-    const walks = this.#layers.map((layer, i) => new Walk(layer, this.#newest[i]!, this.#histories[i]!, this.#options));
+    const walks = this.#layers.map((_, i) => new Walk(this.#newest[i]!, this.#histories[i]!, this.#options));
     try {
       for (let open = walks; open.length > 0;) {
-        for (const walk of open) walk.step();
-        const alive = await Promise.all(open.map((walk) => walk.alive()));
+        for (const walk of open) {
+          const { row, start } = walk.step();
+          see(walks.indexOf(walk), row, start);
+          row.dispose();
+        }
+        const alive = await Promise.all(open.map((walk) => walk.goesOn()));
         open = open.filter((_, i) => alive[i]);
       }
-      return await Promise.all(walks.map((walk) => walk.row(this.#length - 1)));
+      return walks.map(({ reach, alive }) => ({ reach, alive }));
     } finally {
       for (const walk of walks) walk.dispose();
     }
@@ -165,94 +215,4 @@ function disposeDynamics(dynamics: ScanDynamics): void {
     tensor.letGo();
     tensor.dispose();
   }
-}
-
-/** One layer's way back through its history. */
-class Walk {
-  readonly #layer: number;
-  readonly #newest: ScanDynamics;
-  readonly #history: readonly Piece[];
-  readonly #options: Required<Omit<LiveAttentionOptions, 'layers'>>;
-  #at: number;
-  #carried: Tensor | undefined; // (1 d n): what later positions ask of the state
-  #top: TopK | undefined;
-  #total: Tensor | undefined; // Σ|row| so far
-  readonly #asked: Tensor; // Σ|C| over channels and states
-  #alive = 1;
-
-  constructor(layer: number, newest: ScanDynamics, history: readonly Piece[], options: Required<Omit<LiveAttentionOptions, 'layers'>>) {
-    this.#layer = layer;
-    this.#newest = newest;
-    this.#history = history;
-    this.#options = options;
-    this.#at = history.length;
-    const [groups] = newest.C.shape.slice(2) as [number];
-    this.#asked = scope(() => affine(sum(abs(newest.C)), newest.A.shape[0]! / groups)); // every channel asks with its group's C
-  }
-
-  /** One piece further back. */
-  step(): void {
-    const { delta, B, start } = this.#history[--this.#at]!;
-    const { A, C } = this.#newest;
-    const length = delta.shape[1]!;
-    const first = this.#carried === undefined;
-    const next = scope(() => {
-      // the newest position stands last in its piece; pieces before it are asked through the carried state alone
-      const g = Tensor.full(delta.shape, 0, delta.device);
-      const ask = first ? withLast(delta) : g;
-      const Cs = first && length > 1 ? concat([slice(B, 1, 0, length - 1), C], 1) : first ? C : B;
-      const later = this.#carried ?? Tensor.full([1, ...A.shape], 0, delta.device);
-      const { out, dInitialState } = scanTransposedCarried({ delta, A, B, C: Cs, g: ask, dFinalState: later });
-      const row = sumLast(out, sumKinds[this.#options.reduce], 1 / A.shape[0]!); //                  (1 l)
-      const top = topK(row, { k: this.#options.k, by: 'magnitude', among: this.#top, offset: start });
-      const size = sumLast(row, 'abs');
-      return { carried: dInitialState, top, size };
-    });
-    this.#carried?.dispose();
-    for (const tensor of Object.values(this.#top ?? {})) tensor.dispose();
-    this.#carried = next.carried;
-    this.#top = next.top;
-    const before = this.#total;
-    this.#total = before ? scope(() => add(before, next.size)) : next.size;
-    if (before) for (const tensor of [before, next.size]) tensor.dispose();
-  }
-
-  /** Whether there is more to look at: positions, and something of the state alive. */
-  async alive(): Promise<boolean> {
-    if (this.#at === 0) {
-      this.#alive = 0;
-      return false;
-    }
-    const left = scope(() => sum(abs(this.#carried!)));
-    const [now, asked] = await Promise.all([left.item(), this.#asked.item()]);
-    left.dispose();
-    this.#alive = asked === 0 ? 0 : now / asked;
-    return this.#alive > this.#options.cutoff;
-  }
-
-  async row(position: number): Promise<LiveRow> {
-    const [values, indices, total] = await Promise.all([this.#top!.values.read(), this.#top!.indices.read(), this.#total!.item()]);
-    const top = Array.from(indices, (index, i) => ({ position: index, value: values[i]! })).filter((entry) => entry.position >= 0);
-    const held = top.reduce((size, { value }) => size + Math.abs(value), 0);
-    return {
-      layer: this.#layer,
-      position,
-      top,
-      share: total === 0 ? 1 : held / total,
-      reach: this.#history[this.#at]!.start,
-      alive: this.#alive,
-    };
-  }
-
-  dispose(): void {
-    for (const tensor of [this.#carried, this.#total, this.#asked, ...Object.values(this.#top ?? {})] as (Tensor | undefined)[])
-      tensor?.dispose();
-  }
-}
-
-/** (1 l d): ones at the last position, zeros before. */
-function withLast(like: Tensor): Tensor {
-  const [, length, channels] = like.shape as [number, number, number];
-  const last = Tensor.full([1, 1, channels], 1, like.device);
-  return length === 1 ? last : concat([Tensor.full([1, length - 1, channels], 0, like.device), last], 1);
 }

@@ -50,6 +50,30 @@ test.each(models.flatMap(([name, model]) => (['mean', 'meanAbs'] as Reduce[]).ma
   },
 );
 
+test.each(models)('%s: over layers, the largest entries of the mean of their rows', async (_, model) => {
+  using view = await attentionView(model, [text]);
+  using live = new LiveAttention(model, { k: 5, cutoff: 0 });
+  follow(model, live, 100);
+  const { top, share, position, reach, alive } = await live.overall();
+  expect([position, reach, alive]).toEqual([text.length - 1, 0, 0]);
+  const rows = await Promise.all([0, 1].map((layer) => view.layer(layer).row('last').read()));
+  const mean = Float64Array.from(rows[0]!, (value, at) => (value + rows[1]![at]!) / 2);
+  const order = [...mean.keys()].sort((a, b) => Math.abs(mean[b]!) - Math.abs(mean[a]!));
+  expect(top).toHaveLength(5);
+  const largest = Math.abs(mean[order[0]!]!);
+  top.forEach(({ position: at, value }, i) => {
+    expect(Math.abs(value - mean[at]!)).toBeLessThan(1e-5 * largest);
+    expect(Math.abs(Math.abs(value) - Math.abs(mean[order[i]!]!))).toBeLessThan(1e-5 * largest);
+  });
+  const total = mean.reduce((sum, value) => sum + Math.abs(value), 0);
+  expect(share).toBeCloseTo(top.reduce((sum, { value }) => sum + Math.abs(value), 0) / total, 4);
+  using near = new LiveAttention(model, { cutoff: 0.5 });
+  follow(model, near, 50);
+  const [overall, each] = [await near.overall(), await near.rows()];
+  expect(overall.reach).toBe(Math.min(...each.map((row) => row.reach)));
+  expect(overall.alive).toBe(Math.max(...each.map((row) => row.alive)));
+});
+
 test('with a cut-off it goes back only as far as something is alive, and says how far', async () => {
   const model = models[0]![1];
   const rowsWith = async (options: LiveAttentionOptions): Promise<Awaited<ReturnType<LiveAttention['rows']>>> => {

@@ -1,6 +1,6 @@
 import { encodeChat, requireTokenizer, type LoadedModel } from '@hidden-attention/checkpoint';
 import { generate, type GeneratedToken, type GenerateOptions } from '@hidden-attention/runner';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { searchBeams } from '../generation/beams.js';
 import { chooseAnswer } from '../generation/choices.js';
@@ -33,6 +33,8 @@ interface Flags extends ModelFlags {
   state?: string;
   saveState?: string;
   live?: string;
+  liveLayers: 'each' | 'mean';
+  cutoff?: string;
   json?: boolean;
 }
 
@@ -62,6 +64,10 @@ export function addGenerate(program: Command): void {
     .option('--log-probabilities <N>', 'with every token its log-probability, and the N likeliest in its place')
     .option('--speculate <N>', 'guess up to N tokens ahead where the text repeats itself: the same text, sooner')
     .option('--live <K>', 'with every token, the K earlier positions of each layer that it drew on most')
+    .addOption(
+      new Option('--live-layers <WHICH>', 'with --live: each layer, or the mean over them').choices(['each', 'mean']).default('each'),
+    )
+    .option('--cutoff <C>', 'with --live: look back no further than where less than this share of the state is alive (default: 0.001)')
     .option('--json', 'as JSON, with ids')
     .action(async (flags: Flags) => {
       checkFlags(flags);
@@ -85,7 +91,7 @@ export function addGenerate(program: Command): void {
         return searchBeams(loaded, prompts, { beams: own.beams, maxTokens: own.options.maxTokens, signal, json });
       const options: GenerateOptions = { ...own.options, signal, ...(tokenizer ? { tokenizer } : {}) };
       if (flags.stop) options.tokenizer = requireTokenizer(loaded);
-      if (own.live !== undefined) return streamLive(loaded, first, options, own.live);
+      if (own.live !== undefined) return streamLive(loaded, first, options, { k: own.live, cutoff: own.cutoff, over: flags.liveLayers });
       const tokens = others.length > 0 ? generate(model, prompts, options) : continued(loaded, first, options, flags);
       if (json || !tokenizer || others.length > 0) return writeRows(await rowsOf(tokens, prompts.length), loaded, json);
       if (own.options.logProbabilities !== undefined) {
@@ -117,6 +123,7 @@ function checkFlags(flags: Flags): void {
   if (flags.system !== undefined && flags.chat === undefined) throw new UsageError('--system goes with --chat');
   if (flags.choices === undefined && flags.maxTokens === undefined)
     throw new UsageError("required option '--max-tokens <N>' not specified");
+  if (flags.cutoff !== undefined && flags.live === undefined) throw new UsageError('--cutoff goes with --live');
   const ways = (['choices', 'beams', 'live'] as const).filter((name) => flags[name] !== undefined);
   const [way] = ways;
   if (ways.length > 1) throw new UsageError(`${ways.map((name) => flagNames[name]).join(' and ')} do not go together`);
@@ -165,7 +172,7 @@ function writeRows(rows: readonly GeneratedToken[][], { tokenizer }: LoadedModel
 }
 
 /** The flags that are numbers, each within its bounds. */
-function numbersOf(flags: Flags): { options: GenerateOptions; beams?: number | undefined; live?: number | undefined } {
+function numbersOf(flags: Flags): { options: GenerateOptions } & Partial<Record<'beams' | 'live' | 'cutoff', number | undefined>> {
   const number = (flag: string, text: string | undefined, check: Parameters<typeof parseNumber>[2]): number | undefined =>
     text === undefined ? undefined : parseNumber(flag, text, check);
   const whole = { integer: true, minimum: 1 };
@@ -182,5 +189,10 @@ function numbersOf(flags: Flags): { options: GenerateOptions; beams?: number | u
   };
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const maxTokens = number('--max-tokens', flags.maxTokens, whole) ?? 1;
-  return { options: { maxTokens, ...given }, beams: number('--beams', flags.beams, whole), live: number('--live', flags.live, whole) };
+  return {
+    options: { maxTokens, ...given },
+    beams: number('--beams', flags.beams, whole),
+    live: number('--live', flags.live, whole),
+    cutoff: number('--cutoff', flags.cutoff, { minimum: 0, maximum: 0.999 }),
+  };
 }

@@ -3,14 +3,18 @@ import { train } from '@hidden-attention/train';
 import { openDevice } from '@hidden-attention/native';
 import { MultiBar, Presets } from 'cli-progress';
 import type { Command } from 'commander';
+import { UsageError } from '../errors.js';
 import { resolveModel } from '../models.js';
 import { repeated } from '../options.js';
+import { parseNumber } from '../ranges.js';
 
 interface Flags {
   config: string;
   data: string[];
   out: string;
   model?: string;
+  freeze?: string[];
+  lora?: string;
   resume?: boolean;
 }
 
@@ -18,14 +22,16 @@ interface Flags {
 export function addTrain(program: Command): void {
   program
     .command('train')
-    .description('Train a model on text files or on JSON lines {"text", "label"}.')
+    .description('Train a model on text files, JSON lines ({"text"}, {"prompt", "completion"}, {"messages"}, {"text", "label"}) or images.')
     .requiredOption('--config <FILE>', 'the recipe, a JSON file')
     .addOption(repeated('--data <FILE>', 'training data; may be given several times').makeOptionMandatory())
     .requiredOption('--out <DIR>', 'the folder for the model, its checkpoints, log and loss curve')
     .option('--model <M>', 'start from this model (a folder or file, zoo:NAME, or org/name of the hub); the recipe then has no field model')
+    .addOption(repeated('--freeze <PATTERN>', 'parameters that stay as they are, such as "*.embeddings.*"; may be given several times'))
+    .option('--lora <RANK>', 'train low-rank adapters beside the weights and nothing else; merged when the model is saved')
     .option('--resume', 'go on from the checkpoint in --out')
     .action(async (flags: Flags) => {
-      const config = await readRecipe(flags.config);
+      const config = withFlags(await readRecipe(flags.config), flags);
       const { device } = program.opts<{ device?: string }>();
       const from = flags.model === undefined ? undefined : await resolveModel(flags.model, device);
       const interrupt = new AbortController();
@@ -59,6 +65,18 @@ export function addTrain(program: Command): void {
         process.off('SIGINT', onInterrupt);
       }
     });
+}
+
+/** The recipe with what flags say of it; one of both says so. */
+function withFlags(recipe: unknown, { freeze, lora }: Flags): unknown {
+  if (freeze === undefined && lora === undefined) return recipe;
+  const given = {
+    ...(freeze === undefined ? {} : { freeze }),
+    ...(lora === undefined ? {} : { lora: { rank: parseNumber('--lora', lora, { integer: true, minimum: 1 }) } }),
+  };
+  const twice = Object.keys(given).find((field) => Object.hasOwn(Object(recipe) as object, field));
+  if (twice !== undefined) throw new UsageError(`--${twice} is given, and the recipe has a field ${twice}; say it once`);
+  return { ...(recipe as object), ...given };
 }
 
 async function readRecipe(path: string): Promise<unknown> {

@@ -7,17 +7,20 @@ export async function streamLive(
   { model, tokenizer }: LoadedModel,
   ids: readonly number[],
   options: GenerateOptions,
-  k: number,
+  { over, ...watched }: { k: number; cutoff?: number | undefined; over: 'each' | 'mean' },
 ): Promise<void> {
   const name = (id: number): string => (tokenizer ? JSON.stringify(tokenizer.tokenText(id)).slice(1, -1) : String(id));
   const text = [...ids];
-  using live = new LiveAttention(model, { k });
+  const { k, cutoff } = watched;
+  using live = new LiveAttention(model, { k, ...(cutoff === undefined ? {} : { cutoff }) });
   for await (const { id } of generate(model, [ids], { ...options, observer: live })) {
-    const drawn = await live.rows();
+    const drawn = over === 'each' ? await live.rows() : [await live.overall()];
     process.stdout.write(`${name(id)}\n`);
-    for (const { layer, top, share, reach } of drawn) {
+    for (const { top, share, reach, alive, ...of } of drawn) {
+      const where = 'layer' in of ? `layer ${String(of.layer)}` : 'all layers';
       const entries = top.map(({ position, value }) => `${position} ${name(text[position]!)} ${value.toPrecision(3)}`);
-      process.stdout.write(`  layer ${layer}: ${entries.join(' · ')}  (${(100 * share).toFixed(0)} % of the row, back to ${reach})\n`);
+      const left = alive > 0 ? `, ${(100 * alive).toPrecision(1)} % of the state alive before` : '';
+      process.stdout.write(`  ${where}: ${entries.join(' · ')}  (${(100 * share).toFixed(0)} % of the row, back to ${reach}${left})\n`);
     }
     text.push(id);
   }

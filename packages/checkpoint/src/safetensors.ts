@@ -8,6 +8,12 @@ import { headerLimit, parseHeader } from './safetensors-header.js';
 /** An open safetensors file. */
 export type SafetensorsFile = TensorFile;
 
+/** Whether a file can be one of safetensors, by its first 8 bytes: the length of a header. */
+export const beginsAsSafetensors = (first: Uint8Array): boolean => {
+  const length = new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true);
+  return length > 0n && length <= BigInt(headerLimit);
+};
+
 /**
  * Opens a safetensors file: checks its header completely and gives its tensors to be read one by one.
  * @throws CheckpointError naming the file and what is wrong with it

@@ -74,3 +74,15 @@ describe('describeModel', () => {
     await expect(loadModel(path)).rejects.toThrow(CheckpointError);
   });
 });
+
+test.each([
+  ['model.gguf', /as GGUF: it does not begin with "GGUF"/],
+  ['pytorch_model.bin', /as a PyTorch file/],
+  ['model.safetensors', /as safetensors: it claims a header of/],
+])('a %s that begins like nothing known is refused as what its name says', async (name, message) => {
+  const own = folder.path(`damaged-${name}`);
+  mkdirSync(own);
+  writeFileSync(`${own}/config.json`, JSON.stringify(json));
+  writeFileSync(`${own}/${name}`, `GGUX${'\0'.repeat(100)}`);
+  await expect(describeModel(own)).rejects.toThrow(message);
+});

@@ -237,7 +237,9 @@ describe('loadModel', () => {
       /none of model\.safetensors, model\.safetensors\.index\.json, pytorch_model\.bin, .* is there/,
     );
     writeFileSync(`${path}/pytorch_model.bin`, '');
-    expect((await fails(path)).message).toMatch(/cannot read .*pytorch_model\.bin as safetensors: it has 0 bytes/);
+    expect((await fails(path)).message).toMatch(
+      /cannot read .*pytorch_model\.bin as a PyTorch file: it does not begin as a file of torch\.save does/,
+    );
     const other = await saved();
     writeFileSync(`${other}/config.json`, JSON.stringify({ ...json, model_type: 'snake' }));
     expect(await fails(other)).toBeInstanceOf(ModelError);

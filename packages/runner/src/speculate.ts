@@ -25,7 +25,8 @@ export function guess(text: readonly number[], most: number): number[] {
  * `generate` of one row that guesses ahead: where the last ids stood before, in the prompt or in what came after it, what followed there
  * is read together with the newest id, in one pass of the scan, and kept as far as it is what the row would have chosen (prompt lookup,
  * Saxena 2023; verified as in Leviathan, Kalman and Matias 2023). Tokens, texts and random draws are those of a row that does not guess,
- * up to the rounding of a scan against a step.
+ * up to the rounding of a scan against a step. It pays where a step is bound by reading the weights, and a pass over a few ids costs little
+ * more; the recorded step of a model of a few million weights is quicker than any pass.
  */
 export async function* speculate(model: Model, prompt: readonly number[], options: GenerateOptions): AsyncGenerator<GeneratedToken, void> {
   const { signal, maxTokens, speculate: most = 0 } = options;
@@ -35,14 +36,16 @@ export async function* speculate(model: Model, prompt: readonly number[], option
   let decoder: Decoder | undefined;
   try {
     let width = most;
+    let [pause, left] = [0, 0]; // after guesses that were all wrong: tokens to make without one, and how many of them are left
     let token = row.next(logits[0]!);
     yield token;
     while (!token.finished) {
       signal?.throwIfAborted();
       text.push(token.id);
       const room = prompt.length + maxTokens - text.length - 1;
-      const ahead = guess(text, Math.min(width, room));
+      const ahead = left > 0 ? [] : guess(text, Math.min(width, room));
       if (ahead.length === 0) {
+        left = Math.max(0, left - 1);
         decoder ??= new Decoder(model, state);
         [token] = [row.next((await decoder.step([token.id]))[0]!)];
         yield token;
@@ -69,6 +72,8 @@ export async function* speculate(model: Model, prompt: readonly number[], option
         if (state !== pass.state) disposeState(pass.state);
       }
       width = right === chunk.length ? Math.min(2 * width, most) : Math.max(right, 2);
+      pause = right > 1 ? 0 : Math.min(2 * pause + 1, 31);
+      left = pause;
     }
   } finally {
     if (decoder) decoder.dispose();

@@ -15,4 +15,5 @@
 #include "rms_norm/rms_norm.h"
 #include "selective_scan/selective_scan.h"
 #include "softmax_attention/softmax_attention.h"
+#include "ssd_scan/ssd_scan.h"
 #include "top_k/top_k.h"

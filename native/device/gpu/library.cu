@@ -29,6 +29,9 @@ template <> constexpr bool kReads16<Unary> = true;
 template <> constexpr bool kReads16<UnaryBackward> = true;
 template <> constexpr bool kReads16<Binary> = true;
 template <> constexpr bool kReads16<Embedding> = true;
+template <> constexpr bool kReads16<SsdScan> = true;
+template <> constexpr bool kReads16<SsdScanBackward> = true;
+template <> constexpr bool kReads16<SsdScanTransposed> = true;
 template <> constexpr bool kReads16<CopyBlocks> = true;
 template <> constexpr bool kReads16<AppendPositions> = true;
 

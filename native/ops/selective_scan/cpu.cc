@@ -314,21 +314,6 @@ static void backwardChunk(const SelectiveScanBackward& s, const ScanChunk& chunk
   }
 }
 
-/// to[i] (+)= Σ_k parts[k·count + i], in order; `to` holds the first summand already when `more`.
-static void addUp(Context& context, const float* parts, int64_t terms, int64_t count, float* to, bool more) {
-  constexpr int64_t kRange = 4096;
-  if (!to || (more && terms == 0)) return;
-  parallel(context, (count + kRange - 1) / kRange, [&](int64_t chunk) {
-    const int64_t end = minimum(count, (chunk + 1) * kRange);
-    for (int64_t i = chunk * kRange; i < end; i += W) {
-      const int lanes = (int)minimum(W, end - i);
-      vf total = more ? loadPart(to + i, lanes) : splat(0);
-      for (int64_t k = 0; k < terms; k++) total = total + loadPart(parts + k * count + i, lanes);
-      storePart(to + i, total, lanes);
-    }
-  });
-}
-
 void selectiveScanBackward(Context& context, const SelectiveScanBackward& s) {
   const ScanParts parts = scanParts("selectiveScanBackward", context, s);
   const int64_t bd = s.batch * s.channels, blgn = s.batch * s.length * s.groups * s.state;

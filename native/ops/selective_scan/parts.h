@@ -93,6 +93,21 @@ HA_INLINE bool allZero(const float* p, int64_t count) {
   return true;
 }
 
+/// to[i] (+)= Σ_k parts[k·count + i], in order; `to` holds the first summand already when `more`.
+HA_INLINE void addUp(Context& context, const float* parts, int64_t terms, int64_t count, float* to, bool more) {
+  constexpr int64_t kRange = 4096;
+  if (!to || (more && terms == 0)) return;
+  parallel(context, (count + kRange - 1) / kRange, [&](int64_t chunk) {
+    const int64_t end = minimum(count, (chunk + 1) * kRange);
+    for (int64_t i = chunk * kRange; i < end; i += W) {
+      const int lanes = (int)minimum(W, end - i);
+      vf total = more ? loadPart(to + i, lanes) : splat(0);
+      for (int64_t k = 0; k < terms; k++) total = total + loadPart(parts + k * count + i, lanes);
+      storePart(to + i, total, lanes);
+    }
+  });
+}
+
 /// Calls body.template operator()<S>(n) for consecutive runs n…n+S−1 of the states: as many at a time as `most` allows.
 constexpr int kStates = W == 16 ? 16 : 8;  // that many states fit in registers
 template <int most = kStates, class F>

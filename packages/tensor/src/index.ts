@@ -18,6 +18,7 @@ export {
   type SelectiveScanInputs,
   type SelectiveScanTransposedInputs,
 } from './ops/selective-scan.js';
+export { ssdScan, ssdScanTransposed, type SsdScanInputs, type SsdScanTransposedInputs } from './ops/ssd-scan.js';
 export { add, divide, multiply, subtract } from './ops/binary.js';
 export { gate } from './ops/gate.js';
 export { rmsNorm, type RmsNormInputs, type RmsNormOptions } from './ops/rms-norm.js';

@@ -7,25 +7,24 @@ import {
   negExp,
   reshape,
   rmsNorm,
-  selectiveScan,
   silu,
   softplus,
   split,
-  type Float,
+  ssdScan,
   type Tensor,
 } from '@hidden-attention/tensor';
 import type { BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
 import type { LayerResult } from '../recompute.js';
 import type { Mamba2Config } from './config.js';
-import { clamp, perChannel, perState } from './heads.js';
+import { clamp } from './heads.js';
 
 /**
  * One Mamba-2 block (Dao and Gu 2024; math.md section 4), line by line: h (b l m) → h + mixer(norm(h)) (b l m), and the state it
- * leaves. The scan is that of Mamba-1: a head's Δ and A, one number each, serve all its channels and states.
+ * leaves. The scan has one Δ and one A a head; it runs in chunks as matrix products.
  */
 export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Config>): LayerResult {
-  const { model, layer, sites, state, spelledOut, parameter, optional } = context;
+  const { model, layer, sites, state, parameter, optional } = context;
   const { lengthsTensor: lengths, startsTensor: starts } = context.batch;
   const { innerSize: d, heads, headSize, groups: g, stateSize: n, convKernel: k, timeStepLimit, normGroups, epsilon } = model.config;
   const name = (site: string): string => `layers.${layer}.${site}`;
@@ -53,31 +52,26 @@ export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Config>): Lay
   const B = site('B', grouped(BFlat)); //                                                           (b l g n)
   const C = site('C', grouped(CFlat)); //                                                           (b l g n)
   const delta = site('delta', clamp(softplus(add(dt, parameter('mixer.dt_bias'))), timeStepLimit)); // (b l heads)
-  const operands = {
-    u,
-    delta: perChannel(delta, headSize), //                                                          (b l d)
-    A: perChannelA(negExp(parameter('mixer.A_log')), headSize, n), //                               (d n)
+  const { y, finalState } = ssdScan({
+    x: reshape(u, [...u.shape.slice(0, 2), heads, headSize]), //                                    (b l h p)
+    delta,
+    A: negExp(parameter('mixer.A_log')), //                                                         (h)
     B,
     C,
-    D: perChannel(parameter('mixer.D'), headSize), //                                               (d)
-    initialState: state.scan,
+    D: parameter('mixer.D'), //                                                                     (h)
+    initialState: reshape(state.scan, [state.scan.shape[0]!, heads, headSize, n]),
     lengths,
     starts,
-  };
-  const fused = !spelledOut && sites.quiet(name('scan'));
-  const { y, finalState } = selectiveScan(fused ? { ...operands, z } : operands);
-  const gatedScan = fused ? y : gate({ x: site('scan', y), z });
+  });
+  const scanned = site('scan', reshape(y, u.shape)); //                                             (b l d)
+  const carried = reshape(finalState, state.scan.shape); //                                         (b d n)
+  const gatedScan = gate({ x: scanned, z });
   const gated = site('gated', rmsNorm({ x: gatedScan, weight: parameter('mixer.norm.weight') }, { epsilon, groups: normGroups }).y);
   const mixer = site('mixer', linear(gated, parameter('mixer.out_proj.weight'), bias('mixer.out_proj')));
   const output = site('output', add(input, mixer));
 
-  sites.pass(name('state'), finalState, { perPosition: false });
+  sites.pass(name('state'), carried, { perPosition: false });
   if (!sites.quiet(name('convState')))
     sites.pass(name('convState'), lastInputs(convolved, state.conv, k, context.batch), { perPosition: false });
-  return { output, state: { scan: finalState, conv } };
-}
-
-/** A (h) → (h·p n): one decay for all channels and states of a head. */
-function perChannelA(A: Tensor, headSize: number, n: number): Tensor<Float> {
-  return perState(perChannel(A, headSize), n);
+  return { output, state: { scan: carried, conv } };
 }

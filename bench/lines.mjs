@@ -61,6 +61,25 @@ async function scan(bench) {
   ];
 }
 
+async function mamba2(bench) {
+  const native = bench.native('mamba2');
+  return (bench.quick ? [256] : [512, 2048]).flatMap((length) => {
+    const of = (name) => native[`${name}${length}`];
+    const row = (ours, peer, who) => ({ work: of(ours).what, ours: of(ours), peer: named(who, of(peer)), value: over(of(peer), of(ours)) });
+    return [
+      row('forward', 'repeated', 'scan of Mamba-1, repeated Δ and A'),
+      { ...row('both', 'repeatedBoth', 'the same'), work: `the same, forward and backward, L=${length}` },
+      {
+        work: 'scan of Mamba-2 / a matrix product of as many multiply-adds',
+        ours: of('forward'),
+        peer: named('product', of('product')),
+        value: of('forward').min / of('product').min,
+      },
+      ...(of('mean') ? [row('mean', 'meanByState', 'a decay for each state')] : []),
+    ];
+  });
+}
+
 async function block(bench) {
   const rows = [];
   for (const [batch, length] of bench.quick
@@ -288,4 +307,4 @@ async function startUp(bench) {
   return rows;
 }
 
-export const lines = { machine, scan, block, prefill, decode, matrices, products, rollout, growth, startUp };
+export const lines = { machine, scan, mamba2, block, prefill, decode, matrices, products, rollout, growth, startUp };

@@ -56,6 +56,7 @@ struct Run {
 
 void limits(Run&);
 void scan(Run&);
+void mamba2(Run&);
 void matrices(Run&);
 void products(Run&);
 

@@ -1,5 +1,5 @@
 // native_bench PART [threads] [repeats] [--quick] [--processor-time]: figures of the kernels, as one JSON object of rows
-// {what, ms: [...]} or {what, value}. PART: limits, scan, matrices, products. With --processor-time the milliseconds are those that
+// {what, ms: [...]} or {what, value}. PART: limits, scan, mamba2, matrices, products. With --processor-time the milliseconds are those that
 // the process spent computing: for one thread on a busy machine.
 #include <ctime>
 #include <chrono>
@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
   const struct {
     const char* name;
     void (*run)(bench::Run&);
-  } parts[] = {{"limits", bench::limits}, {"scan", bench::scan}, {"matrices", bench::matrices}, {"products", bench::products}};
+  } parts[] = {{"limits", bench::limits}, {"scan", bench::scan}, {"mamba2", bench::mamba2}, {"matrices", bench::matrices}, {"products", bench::products}};
   for (const auto& known : parts)
     if (!std::strcmp(known.name, part) && threads > 0 && repeats > 0) {
       const ha::Backend& op = *ha::cpuBackend(std::getenv("HIDDEN_ATTENTION_ISA"));
@@ -80,6 +80,6 @@ int main(int argc, char** argv) {
       std::printf("{\"level\":\"%s\",\"threads\":%d,\"rows\":{\n %s}}\n", op.name, threads, run.output.c_str());
       return 0;
     }
-  std::fprintf(stderr, "native_bench: no part \"%s\"; use: native_bench limits|scan|matrices|products [threads] [repeats] [--quick] [--processor-time]\n", part);
+  std::fprintf(stderr, "native_bench: no part \"%s\"; use: native_bench limits|scan|mamba2|matrices|products [threads] [repeats] [--quick] [--processor-time]\n", part);
   return 2;
 }

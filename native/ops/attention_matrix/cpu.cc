@@ -4,124 +4,30 @@
 //   U_i[n] = C_i[n]·exp(A[n]·(S_i − S_r));   V_j[n] = exp(A[n]·(S_r − S_j))·Δ_j·B_j[n]      both factors in (0, 1]
 // V of W columns stays in registers while the rows go by: one multiply-add for each state of each entry, in every channel.
 // So |α| and max(α, 0) can be taken on the way, and nothing is gained by a matrix product over all channels at once.
-// The triangle on the diagonal is halved down to small ones, where V is carried along the rows.
-#include "../selective_scan/parts.h"
+// The triangle on the diagonal is halved down to small ones, where V is carried along the rows. Where all states of a channel have
+// one decay, C·Bᵀ and the decays come apart (cpu_shared_rate.cc).
+#include "pieces.h"
 
 namespace ha::HA_ISA {
 namespace {
 
 using Reduced = AttentionMatrixReduced;
-constexpr int kRows = 128, kColumns = 256, kTriangle = 32;  // the largest pieces
-constexpr int kSumOf = 64;                                  // positions whose Δ is summed up once for all pieces
-constexpr float kNothing = -150;                            // 2^x = 0 from here on
-
-/// What both ops have in common.
-struct Attention {
-  int64_t batch, length, channels, state, groups, rowStart, rows;
-  const float *delta, *A, *B, *C;  // [b l d], [d n], [b l g n], [b l g n]
-  const int32_t* groupOf;          // [d]
-  float* keys;                     // [b g n keyPitch]: B with the positions last
-  float* sums;                     // [b ⌈l/kSumOf⌉ d]: Δ over kSumOf positions
-  int64_t keyPitch() const { return length + W; }
-  int64_t padded() const { return (state + W - 1) / W * W; }
-  int64_t sumBlocks() const { return (length + kSumOf - 1) / kSumOf; }
-};
-
-/// Rows row…row+rows−1 of columns column…column+columns−1, all before the rows; without columns: the triangle of the rows.
-struct Piece {
-  int64_t row, rows, column, columns;
-};
-
-/// The pieces of a row range; counts them only while there is no list.
-struct Pieces {
-  Piece* list;
-  int64_t count;
-
-  void add(const Piece& piece) {
-    if (list) list[count] = piece;
-    count++;
-  }
-  void addRectangle(int64_t row, int64_t rows, int64_t column, int64_t columns) {
-    const int64_t high = (rows + kRows - 1) / kRows, wide = (columns + kColumns - 1) / kColumns;
-    for (int64_t i = 0; i < high; i++)
-      for (int64_t j = 0; j < wide; j++) {
-        const int64_t top = rows * i / high, left = columns * j / wide;
-        add({row + top, rows * (i + 1) / high - top, column + left, columns * (j + 1) / wide - left});
-      }
-  }
-  void addTriangle(int64_t first, int64_t rows) {
-    if (rows <= kTriangle) return add({first, rows, first, 0});
-    const int64_t half = (rows / 2 + W - 1) / W * W;
-    addRectangle(first + half, rows - half, first, half);
-    addTriangle(first, half);
-    addTriangle(first + half, rows - half);
-  }
-  void addAll(const Attention& a) {
-    count = 0;
-    if (a.rows == 0) return;
-    addRectangle(a.rowStart, a.rows, 0, a.rowStart);
-    addTriangle(a.rowStart, a.rows);
-  }
-};
-
-Pieces cut(Context& context, const Attention& a) {
-  Pieces pieces{nullptr, 0};
-  pieces.addAll(a);
-  pieces.list = (Piece*)context.scratch(pieces.count * sizeof(Piece));
-  pieces.addAll(a);
-  return pieces;
-}
-
-void prepare(Context& context, Attention& a) {
-  a.keys = (float*)context.scratch(a.batch * a.groups * a.state * a.keyPitch() * sizeof(float));
-  a.sums = (float*)context.scratch(a.batch * a.sumBlocks() * a.channels * sizeof(float));
-  parallel(context, a.batch * a.sumBlocks(), [&](int64_t chunk) {
-    const int64_t row = chunk / a.sumBlocks(), block = chunk % a.sumBlocks(), keys = a.groups * a.state;
-    const int64_t first = block * kSumOf, end = minimum(a.length, first + kSumOf);
-    for (int64_t i = first; i < end; i++)
-      for (int64_t k = 0; k < keys; k++) a.keys[(row * keys + k) * a.keyPitch() + i] = a.B[(row * a.length + i) * keys + k];
-    for (int64_t k = 0; end == a.length && k < keys; k++) zero(a.keys + (row * keys + k) * a.keyPitch() + end, W);
-    for (int64_t d = 0; d < a.channels; d += W) {
-      const int lanes = (int)minimum(W, a.channels - d);
-      vf total = splat(0);
-      for (int64_t i = first; i < end; i++) total = total + loadPart(a.delta + (row * a.length + i) * a.channels + d, lanes);
-      storePart(a.sums + chunk * a.channels + d, total, lanes);
-    }
-  });
-}
-
-/// Δ of one position, of the channels from `channel` on; those behind them will be asked for next.
-HA_INLINE vf loadDelta(const Attention& a, int64_t position, int64_t channel, int lanes) {
-  const float* delta = a.delta + position * a.channels + channel;
-  __builtin_prefetch(delta + W);
-  return loadPart(delta, lanes);
-}
-/// Σ Δ over positions first…end−1, of the channels from `channel` on.
-vf sumDelta(const Attention& a, int64_t row, int64_t first, int64_t end, int64_t channel, int lanes) {
-  vf total = splat(0);
-  for (int64_t i = first; i < end;) {
-    const bool whole = i % kSumOf == 0 && i + kSumOf <= end;
-    const float* from = whole ? a.sums + row * a.sumBlocks() * a.channels + i / kSumOf * a.channels : a.delta + (row * a.length + i) * a.channels;
-    total = total + loadPart(from + channel, lanes);
-    i += whole ? kSumOf : 1;
-  }
-  return total;
-}
+constexpr float kNothing = -150;  // 2^x = 0 from here on
 
 /// What one thread works with on one piece.
 struct Workspace {
   float* total;             // [columns/W][rows][W]: the piece
-  float *after, *delta;     // [W][kColumns]: for each channel and column, S_r − S_j and Δ_j
+  float *after, *delta;     // [W][kPieceColumns]: for each channel and column, S_r − S_j and Δ_j
   float* since;             // [rows][W]: S_i − S_r of each channel
   float* factors;           // [rows][padded()]: U or the decays of one channel
   float* logA;              // [padded()]: A·log2(e) of one channel
   float* partial;           // [rows][W]: sum over some of the states
   static int64_t floats(const Attention& a) {
-    return kRows * kColumns + 2 * W * kColumns + 2 * kRows * W + (kRows + 1) * a.padded();
+    return kPieceRows * kPieceColumns + 2 * W * kPieceColumns + 2 * kPieceRows * W + (kPieceRows + 1) * a.padded();
   }
   Workspace(float* memory, const Attention& a) {
-    total = memory, after = total + kRows * kColumns, delta = after + W * kColumns, since = delta + W * kColumns;
-    partial = since + kRows * W, factors = partial + kRows * W, logA = factors + kRows * a.padded();
+    total = memory, after = total + kPieceRows * kPieceColumns, delta = after + W * kPieceColumns, since = delta + W * kPieceColumns;
+    partial = since + kPieceRows * W, factors = partial + kPieceRows * W, logA = factors + kPieceRows * a.padded();
   }
 };
 
@@ -178,7 +84,7 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t c
       local = local + delta[k];
     }
     transposeTile(delta), transposeTile(after);
-    for (int k = 0; k < lanes; k++) store(w.delta + k * kColumns + j, delta[k]), store(w.after + k * kColumns + j, after[k]);
+    for (int k = 0; k < lanes; k++) store(w.delta + k * kPieceColumns + j, delta[k]), store(w.after + k * kPieceColumns + j, after[k]);
   }
   local = splat(0);
   for (int64_t i = 0; i < piece.rows; i++) {
@@ -194,7 +100,7 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t c
     makeFactors(a, channel + k, w.since + k, piece.rows, a.C + (first + piece.row) * stride + group * N, w);
     const float* keys = a.keys + (row * a.groups + group) * N * a.keyPitch() + piece.column;
     for (int64_t j = 0; j < piece.columns; j += W) {
-      const vf delta = load(w.delta + k * kColumns + j), after = load(w.after + k * kColumns + j);
+      const vf delta = load(w.delta + k * kPieceColumns + j), after = load(w.after + k * kPieceColumns + j);
       forStates(states, [&]<int S>(int64_t n) {
         vf V[S];
         for (int s = 0; s < S; s++) V[s] = exp2Flushed(splat(w.logA[n + s]) * after) * delta * load(keys + (n + s) * a.keyPitch() + j);
@@ -270,14 +176,21 @@ void computePiece(const Attention& a, int64_t row, const Piece& piece, int64_t f
   }
 }
 
-void checkRows(const char* op, int64_t rowStart, int64_t rows, int64_t length) {
+void checkPieceRows(const char* op, int64_t rowStart, int64_t rows, int64_t length) {
   if (rowStart + rows > length) fail("%s: rows %d…%d of a sequence of length %d", op, (int)rowStart, (int)(rowStart + rows - 1), (int)length);
+}
+
+/// Whether all states of each channel decay alike, as in Mamba-2.
+bool sharedRate(const Attention& a) {
+  for (int64_t i = 0; i < a.channels * a.state; i++)
+    if (a.A[i] != a.A[i / a.state * a.state]) return false;
+  return true;
 }
 
 }  // namespace
 
 void attentionMatrix(Context& context, const AttentionMatrix& m) {
-  checkRows("attentionMatrix", m.rowStart, m.rows, m.length);
+  checkPieceRows("attentionMatrix", m.rowStart, m.rows, m.length);
   for (int64_t c = 0; c < m.selected; c++)
     if (m.selection[c] < 0 || m.selection[c] >= m.channels)
       fail("attentionMatrix: selection[%d] is %d; there are %d channels", (int)c, (int)m.selection[c], (int)m.channels);
@@ -293,6 +206,7 @@ void attentionMatrix(Context& context, const AttentionMatrix& m) {
   Attention a{m.batch, m.length, m.selected, m.state, m.groups, m.rowStart, m.rows, delta, A, m.B, m.C, groupOf, nullptr, nullptr};
   prepare(context, a);
   const Pieces pieces = cut(context, a);
+  if (sharedRate(a)) return sharedRateMatrices(context, a, pieces, m.out);
   const ScanMemory memory(context, Workspace::floats(a), m.batch * m.selected * pieces.count);
   parallel(context, m.batch * m.selected * pieces.count, [&](int64_t chunk) {
     const int64_t matrix = chunk / pieces.count, channel = matrix % m.selected;
@@ -302,12 +216,13 @@ void attentionMatrix(Context& context, const AttentionMatrix& m) {
 }
 
 void attentionMatrixReduced(Context& context, const AttentionMatrixReduced& m) {
-  checkRows("attentionMatrixReduced", m.rowStart, m.rows, m.length);
+  checkPieceRows("attentionMatrixReduced", m.rowStart, m.rows, m.length);
   int32_t* groupOf = (int32_t*)context.scratch(m.channels * sizeof(int32_t));
   for (int64_t d = 0; d < m.channels; d++) groupOf[d] = (int32_t)(d * m.groups / m.channels);
   Attention a{m.batch, m.length, m.channels, m.state, m.groups, m.rowStart, m.rows, m.delta, m.A, m.B, m.C, groupOf, nullptr, nullptr};
   prepare(context, a);
   const Pieces pieces = cut(context, a);
+  if (sharedRate(a)) return sharedRateMean(context, a, pieces, m.reduce, m.out);
   const ScanMemory memory(context, Workspace::floats(a), m.batch * pieces.count);
   parallel(context, m.batch * pieces.count, [&](int64_t chunk) {
     const int64_t row = chunk / pieces.count;

@@ -110,6 +110,19 @@ TEST(attentionMatrixLong) {
   compare(check, Dynamics(check, 1, length, 20, 17, 1, 0.0001f, 0.01f), length * 10 / 21, length * 3 / 10, 37);
 }
 
+/// One decay for all states of a channel, as in Mamba-2: many channels, several groups, rows that begin inside a piece.
+TEST(attentionMatrixSharedRate) {
+  if (check.played) return;  // a GPU has no other way for it
+  for (const auto& [length, channels, state, groups] :
+       {std::array<int64_t, 4>{40, 3, 8, 1}, {150, 70, 3, 2}, {330, 6, 17, 1}, {300, 6, 40, 3}})
+    for (const auto& [low, high] : {std::pair{0.0005f, 0.02f}, std::pair{0.01f, 3.0f}}) {
+      Dynamics p(check, 1 + length % 3, length, channels, state, groups, low, high);
+      for (size_t i = 0; i < p.A.size(); i++) p.A[i] = p.A[i / state * state];
+      compare(check, p, 0, length, 29);
+      compare(check, p, length / 3, length / 2, 23);
+    }
+}
+
 /// Several tiles of positions, whole and cut, and rows that begin and end inside one; every state count has its own packing.
 TEST(attentionMeanMatrixTiles) {
   for (const auto& [length, channels, state, groups, rowStart, rows] :

@@ -7,8 +7,13 @@ import { addDoctor } from './commands/doctor.js';
 import { addExplain } from './commands/explain.js';
 import { addGenerate } from './commands/generate.js';
 import { addInspect } from './commands/inspect.js';
+import { addKnockout } from './commands/knockout.js';
+import { addLens } from './commands/lens.js';
+import { addPatch } from './commands/patch.js';
 import { addPerplexity } from './commands/perplexity.js';
 import { addTrain } from './commands/train.js';
+import { repeated } from './options.js';
+import { loadPlugins } from './plugins.js';
 import { version } from './version.js';
 
 /** The command line: each command is a file that parses, calls one package and prints. */
@@ -20,12 +25,17 @@ export function createProgram(): Command {
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true })
     .option('--device <NAME>', 'where to compute: cpu, cuda, cuda:1 (default: HIDDEN_ATTENTION_DEVICE, else cpu)')
-    .option('--debug', 'print the stack of an error');
+    .option('--debug', 'print the stack of an error')
+    .addOption(repeated('--plugin <NAME>', 'a package, or a file such as ./mine.js, that registers explainers or families'))
+    .hook('preAction', async (command) => loadPlugins(command.opts<{ plugin?: string[] }>().plugin ?? []));
   program.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hidden-attention: ')) });
   for (const add of [
     addExplain,
     addAttention,
     addCapture,
+    addKnockout,
+    addPatch,
+    addLens,
     addGenerate,
     addTrain,
     addPerplexity,

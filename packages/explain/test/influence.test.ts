@@ -5,7 +5,6 @@ import { testExplainer } from '../src/conformance.js';
 import { explain, getExplainer, type ImageInput } from '../src/index.js';
 import { classifier, randomIds, smallModel } from './models.js';
 
-for (const name of ['x-vmamba', 'decimamba']) testExplainer(getExplainer(name));
 testExplainer(getExplainer('x-vmamba'), { options: { measure: 'jacobian' } });
 
 const ids = randomIds(4, 14);

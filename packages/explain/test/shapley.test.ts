@@ -1,14 +1,10 @@
 // Methods that take inputs away: against their definitions, over all coalitions.
 import { createModel, type Model } from '@hidden-attention/model';
 import { describe, expect, test } from 'vitest';
-import { testExplainer } from '../src/conformance.js';
-import { explain, getExplainer, type AttributionMap, type ImageInput } from '../src/index.js';
+import { explain, type AttributionMap, type ImageInput } from '../src/index.js';
 import { answersWithout } from '../src/without.js';
 import { classifier, randomIds, smallModel } from './models.js';
 
-testExplainer(getExplainer('occlusion'));
-testExplainer(getExplainer('kernelshap'), { options: { samples: 60 } });
-testExplainer(getExplainer('shapley-sampling'), { options: { samples: 2 } });
 
 const language = smallModel();
 const vim = createModel({ model_type: 'vim', img_size: [8, 12], patch_size: 4, embed_dim: 12, depth: 2, num_classes: 3 }, { seed: 6 });

@@ -1,0 +1,108 @@
+import { activationPatching, causalTracing, type PatchingResult, type TracingResult } from '@hidden-attention/explain';
+import { requireTokenizer } from '@hidden-attention/checkpoint';
+import { heatmap } from '@hidden-attention/plot';
+import type { Command } from 'commander';
+import { nameOf, readCases, targetsOf, type Case } from '../cases.js';
+import { UsageError } from '../errors.js';
+import { checkInputFlags, type InputFlags } from '../input.js';
+import { resolveModel } from '../models.js';
+import { addModelAndInput, type ModelFlags } from '../options.js';
+import { checkOutput } from '../output.js';
+import { findPositions, parsePositions } from '../positions.js';
+import { parseNumber, parseRanges } from '../ranges.js';
+import { writeResults } from '../results.js';
+
+interface Flags extends InputFlags, ModelFlags {
+  corrupt?: string;
+  subject?: string;
+  sites: string;
+  layers: string;
+  window: string;
+  samples: string;
+  seed: string;
+  target?: string;
+  json?: boolean;
+  out?: string;
+}
+
+/** `patch`: where in the model an answer is carried, by putting values of one run into another. */
+export function addPatch(program: Command): void {
+  addModelAndInput(program.command('patch'))
+    .description('Put values of the clean run into a run that was corrupted, and see where the answer comes back.')
+    .option('--corrupt <T>', 'another text of as many tokens: activation patching')
+    .option('--subject <LIST>', 'positions whose embeddings get noise: causal tracing; 0,3-5, last, or text:WORDS')
+    .option('--sites <LIST>', 'sites within a layer, separated by commas', 'output')
+    .option('--layers <LIST>', 'layers such as 0,2-3, or all', 'all')
+    .option('--window <N>', 'neighbouring layers that are put back together', '1')
+    .option('--samples <N>', 'draws of the noise', '10')
+    .option('--seed <S>', 'of the noise', '0')
+    .option('--target <T>', "the answer that is watched: an id, a label, or text:… for one token; default: the model's answer")
+    .option('--json', 'print the results as JSON')
+    .option('--out <F>', 'write them: a .json or .svg file')
+    .action(async (flags: Flags) => {
+      checkInputFlags(flags);
+      if (flags.out !== undefined) checkOutput(flags.out, ['.json', '.svg']);
+      if ((flags.corrupt === undefined) === (flags.subject === undefined))
+        throw new UsageError(
+          `${flags.corrupt === undefined ? 'neither --corrupt nor --subject' : '--corrupt and --subject'} given; exactly one is needed`,
+        );
+      const subject = flags.subject === undefined ? undefined : parsePositions('--subject', flags.subject);
+      const layers = parseRanges('--layers', flags.layers);
+      const places = {
+        sites: flags.sites.split(',').map((name) => name.trim()),
+        window: parseNumber('--window', flags.window, { integer: true, minimum: 1 }),
+        ...(layers ? { layers } : {}),
+      };
+      const samples = parseNumber('--samples', flags.samples, { integer: true, minimum: 1 });
+      const seed = parseNumber('--seed', flags.seed, { integer: true });
+      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
+      const { model } = loaded;
+      const cases = await readCases(flags, loaded);
+      const targets = targetsOf(flags.target, loaded, cases.length);
+      const results: Result[] = [];
+      for (const [index, own] of cases.entries()) {
+        const shared = { model, ...places, ...(targets[index] === undefined ? {} : { target: targets[index] }) };
+        const found: PatchingResult | TracingResult = subject
+          ? await causalTracing({ ...shared, input: own.input, subject: findPositions('--subject', subject, own), samples, seed })
+          : await activationPatching({ ...shared, clean: own.input, corrupt: requireTokenizer(loaded).encode(flags.corrupt!).ids });
+        results.push({ index, ...found, target: { id: found.target, label: nameOf(found.target, loaded) } });
+      }
+      await writeResults(
+        flags,
+        results,
+        () => picture(results[0]!, cases[0]!),
+        results.map((result, at) => words(result, cases[at]!)).join(''),
+      );
+    });
+}
+
+type Result = Omit<PatchingResult, 'target'> & { index: number; target: { id: number; label: string } };
+
+function words({ index, target, clean, corrupt, sites }: Result, { labels }: Case): string {
+  const lines = sites.flatMap(({ site, layers }) => {
+    const all = layers.flatMap(({ layer, scores }) => scores.map((score, at) => ({ layer, score, at })));
+    return all
+      .toSorted((a, b) => b.score - a.score)
+      .slice(0, 5)
+      .map(
+        ({ layer, score, at }) =>
+          `  ${`layer ${layer} ${site}`.padEnd(20)}${JSON.stringify(labels[at]!)} (position ${at}): ${score.toFixed(3)}`,
+      );
+  });
+  return `row ${index}: ${target.label}, clean ${clean.toPrecision(4)}, corrupt ${corrupt.toPrecision(4)}; put back, most at\n${lines.join('\n')}\n`;
+}
+
+function picture({ target, sites }: Result, { labels }: Case): string {
+  const [{ site, layers }] = sites as [Result['sites'][number]];
+  return heatmap({
+    values: layers.flatMap(({ scores }) => scores),
+    rows: layers.length,
+    columns: labels.length,
+    signed: true,
+    title: `Where ${target.label} comes back: ${site}`,
+    rowTitle: 'layer',
+    columnTitle: 'position',
+    rowLabels: layers.map(({ layer }) => String(layer)),
+    columnLabels: labels,
+  });
+}

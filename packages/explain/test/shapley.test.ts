@@ -5,7 +5,6 @@ import { explain, type AttributionMap, type ImageInput } from '../src/index.js';
 import { answersWithout } from '../src/without.js';
 import { classifier, randomIds, smallModel } from './models.js';
 
-
 const language = smallModel();
 const vim = createModel({ model_type: 'vim', img_size: [8, 12], patch_size: 4, embed_dim: 12, depth: 2, num_classes: 3 }, { seed: 6 });
 const image: ImageInput = {

@@ -79,14 +79,21 @@ function cubic(distance: number): number {
 
 /** Weights (to from) of a grid's numbers in another grid of the same extent: bicubic, pixel centres aligned, edges repeated. */
 export function bicubic(from: readonly [number, number], to: readonly [number, number]): Float32Array {
-  const along = (size: number, wanted: number): Float64Array[] =>
+  // each place takes its number from four others along an axis
+  const along = (size: number, wanted: number): [place: number, weight: number][][] =>
     Array.from({ length: wanted }, (_, i) => {
       const center = ((i + 0.5) * size) / wanted - 0.5;
-      const weights = new Float64Array(size);
-      for (let k = Math.floor(center) - 1; k <= Math.floor(center) + 2; k++)
-        weights[Math.min(size - 1, Math.max(0, k))]! += cubic(center - k);
-      return weights;
+      const first = Math.floor(center) - 1;
+      return Array.from({ length: 4 }, (_, n) => [Math.min(size - 1, Math.max(0, first + n)), cubic(center - first - n)]);
     });
   const [rows, columns] = [along(from[0], to[0]), along(from[1], to[1])];
-  return Float32Array.from(rows.flatMap((row) => columns.flatMap((column) => [...row].flatMap((a) => Array.from(column, (b) => a * b)))));
+  const each = from[0] * from[1];
+  const weights = new Float32Array(to[0] * to[1] * each);
+  rows.forEach((row, y) =>
+    columns.forEach((column, x) => {
+      const start = (y * to[1] + x) * each;
+      for (const [i, a] of row) for (const [j, b] of column) weights[start + i * from[1] + j]! += a * b;
+    }),
+  );
+  return weights;
 }

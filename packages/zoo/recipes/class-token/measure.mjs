@@ -1,6 +1,7 @@
 // Whether patches near the class token weigh more in the hidden attention of Vision Mamba (Ali, Zimerman, Wolf 2024, figure 2), by where the
-// class token stands:
+// class token stands, and of the same models before they were trained:
 //   node packages/zoo/recipes/class-token/measure.mjs [--models FOLDER] [--data FOLDER] [--images N]
+//   node packages/zoo/recipes/class-token/measure.mjs --excerpt > packages/zoo/recipes/class-token/excerpt.json     the part that a test reruns
 // For every layer: Spearman's rank correlation between how much a patch weighs in the class token's row (mean over channels of |α|, both
 // directions, averaged over test images) and how near it stands; and the share of the row's weight on the nearest quarter of the patches.
 import { readFileSync } from 'node:fs';
@@ -9,10 +10,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { attentionView } from '@hidden-attention/attention';
-import { loadModel, readSafetensors } from '@hidden-attention/checkpoint';
+import { loadModel, readImage, readSafetensors } from '@hidden-attention/checkpoint';
+import { createModel } from '@hidden-attention/model';
 
-/** Where the class token can stand; at either end there are two. */
-export const places = ['first', 'middle', 'last', 'ends'];
+/** Where the class token stands. */
+export const places = ['first', 'middle', 'last'];
 
 /** Ranks from 0, of equals their mean. */
 function ranks(values) {
@@ -79,42 +81,74 @@ export async function classTokenBias(model, pixels, [count, ...shape]) {
   });
 }
 
-/** Grey test images of a data file as a model of the recipe reads them. */
-export async function testImages(path, count, { mean, deviation }) {
+/** Grey images (n h w) of bytes as a model of the recipe reads them. */
+function normalised(grey, [count, height, width], { mean, deviation }) {
+  const size = height * width;
+  const pixels = new Float32Array(count * 3 * size);
+  for (let i = 0; i < count; i++) {
+    const own = Float32Array.from(grey.subarray(i * size, (i + 1) * size), (value) => (value / 255 - mean) / deviation);
+    for (let channel = 0; channel < 3; channel++) pixels.set(own, (3 * i + channel) * size);
+  }
+  return { pixels, shape: [count, 3, height, width] };
+}
+
+/** The first test images of a data file. */
+export async function testImages(path, count, options) {
   const file = await readSafetensors(path);
   const images = file.tensors.get('images');
   const [all, height, width] = images.shape;
   const some = Math.min(all, count);
   const grey = await images.read();
   await file.close();
-  const size = height * width;
-  const pixels = new Float32Array(some * 3 * size);
-  for (let i = 0; i < some; i++) {
-    const own = Float32Array.from(grey.subarray(i * size, (i + 1) * size), (value) => (value / 255 - mean) / deviation);
-    for (let channel = 0; channel < 3; channel++) pixels.set(own, (3 * i + channel) * size);
-  }
-  return { pixels, shape: [some, 3, height, width] };
+  return normalised(grey.subarray(0, some * height * width), [some, height, width], options);
 }
 
-async function main() {
-  const { values } = parseArgs({
-    options: { models: { type: 'string' }, data: { type: 'string' }, images: { type: 'string', default: '1000' } },
-  });
-  const cache = process.env.HIDDEN_ATTENTION_CACHE ?? join(homedir(), '.cache/hidden-attention');
-  const models = values.models ?? fileURLToPath(new URL('models', import.meta.url));
+/** The test images that are kept in `images/excerpt`. */
+export async function excerptImages(options) {
+  const folder = fileURLToPath(new URL('../images/excerpt', import.meta.url));
+  const { images } = JSON.parse(readFileSync(join(folder, 'labels.json'), 'utf8'));
+  const read = await Promise.all(images.map(({ file }) => readImage(join(folder, file))));
+  const [{ width, height }] = read;
+  const grey = Uint8Array.from(read.flatMap(({ data }) => [...data].filter((_, at) => at % 3 === 0)));
+  return normalised(grey, [read.length, height, width], options);
+}
+
+/**
+ * The figures of all places, trained and untrained.
+ * @param models the folder of the trained models
+ * @param imagesFor gives the images, for a recipe's `images`
+ */
+export async function measure(models, imagesFor) {
   const report = {};
   for (const place of places) {
     const recipe = JSON.parse(readFileSync(new URL(`${place}.json`, import.meta.url), 'utf8'));
-    const { pixels, shape } = await testImages(
-      values.data ?? join(cache, 'images/fashion/test.safetensors'),
-      Number(values.images),
-      recipe.images,
-    );
+    const { pixels, shape } = await imagesFor(recipe.images);
     const { model } = await loadModel(join(models, place));
-    const { evaluation } = JSON.parse(readFileSync(join(models, place, 'training.json'), 'utf8'));
-    report[place] = { accuracy: evaluation.accuracy, layers: await classTokenBias(model, pixels, shape) };
+    const untrained = createModel(recipe.model, { seed: recipe.seed });
+    report[place] = {
+      trained: await classTokenBias(model, pixels, shape),
+      untrained: await classTokenBias(untrained, pixels, shape),
+    };
   }
-  console.log(JSON.stringify(report, null, 2));
+  return report;
+}
+
+/** The trained models that are kept here. */
+export const ownModels = fileURLToPath(new URL('models', import.meta.url));
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      models: { type: 'string', default: ownModels },
+      data: { type: 'string' },
+      images: { type: 'string', default: '1000' },
+      excerpt: { type: 'boolean', default: false },
+    },
+  });
+  const cache = process.env.HIDDEN_ATTENTION_CACHE ?? join(homedir(), '.cache/hidden-attention');
+  const path = values.data ?? join(cache, 'images/fashion/test.safetensors');
+  const imagesFor = values.excerpt ? excerptImages : (options) => testImages(path, Number(values.images), options);
+  console.log(JSON.stringify(await measure(values.models, imagesFor), null, 2));
   process.exit(0);
 }
 

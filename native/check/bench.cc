@@ -161,6 +161,35 @@ void scans(Bench& b) {
     }
 }
 
+/// Mamba-2's scan at the shape of mamba2-130m: (4·N + 64)·D operations a position, x and y, and a state a chunk.
+void chunkedScans(Bench& b) {
+  for (const auto& [batch, length] : b.small ? std::vector<std::pair<int64_t, int64_t>>{{1, 40}} : std::vector<std::pair<int64_t, int64_t>>{{8, 2048}, {1, 2048}, {1, 16384}})
+    for (DType dtype : {DType::bf16, DType::f32}) {
+      const SsdShape s{batch, length, b.small ? 2 : 24, 64, b.small ? 16 : 128, 1};
+      SsdScan forward{};
+      static_cast<SsdShape&>(forward) = s;
+      forward.x = b.random(s.valueCount(), dtype), forward.delta = b.random(s.stepCount(), dtype, 0.05f, 0.04f), forward.A = b.random(s.heads, DType::f32, -8, 7);
+      forward.B = b.random(s.keyCount(), dtype), forward.C = b.random(s.keyCount(), dtype), forward.D = b.random(s.heads, DType::f32);
+      forward.y = b.empty(s.valueCount(), dtype);
+      const std::string shape = "B=" + std::to_string(batch) + " L=" + std::to_string(length) + " heads=" + std::to_string(s.heads) + " P=64 N=" +
+                                std::to_string(s.state) + " " + nameOf(dtype);
+      const double operations = static_cast<double>(s.valueCount()) * static_cast<double>(4 * s.state + kSsdChunk);
+      const double bytes = 2 * static_cast<double>(s.valueCount() * bytesOf(dtype)) + 2 * static_cast<double>(ssdChunks(length) * s.stateCount() * 4);
+      const double ms = b.time([&] { b.op.ssdScan(b.context, forward), b.done(); });
+      b.line("chunked scan forward", shape, ms, "ms", std::max(bytes / kBytesPerMs, operations / kBf16PerMs));
+      SsdScanBackward backward{};
+      static_cast<SsdShape&>(backward) = s;
+      forward.checkpoints = b.empty(ssdChunks(length) * s.stateCount(), DType::f32);
+      backward.x = forward.x, backward.delta = forward.delta, backward.A = forward.A, backward.B = forward.B, backward.C = forward.C, backward.D = forward.D;
+      backward.checkpoints = forward.checkpoints, backward.dy = b.random(s.valueCount(), dtype), backward.dx = b.empty(s.valueCount(), dtype);
+      backward.ddelta = b.empty(s.stepCount(), dtype), backward.dA = b.empty(s.heads, DType::f32), backward.dD = b.empty(s.heads, DType::f32);
+      backward.dB = b.empty(s.keyCount(), dtype), backward.dC = b.empty(s.keyCount(), dtype);
+      b.op.ssdScan(b.context, forward), b.done();
+      b.line("chunked scan backward", shape, b.time([&] { b.op.ssdScanBackward(b.context, backward), b.done(); }), "ms", 3 * ms);
+      b.clear();
+    }
+}
+
 void matrices(Bench& b) {
   const int64_t length = b.small ? 48 : 4096, channels = b.small ? 8 : 1536, state = 16;
   AttentionMatrixReduced m{};
@@ -324,6 +353,7 @@ int main(int argc, char** argv) {
   Bench b(*hardware, argc > 1 && !std::strcmp(argv[1], "--small"));
   hardware->begin();
   part(b, "scans", [&] { scans(b); });
+  part(b, "chunked scans", [&] { chunkedScans(b); });
   part(b, "matrices", [&] { matrices(b); });
   part(b, "decode 130m", [&] { b.small ? decode(b, "small", 2, 32) : decode(b, "130m", 24, 768); });
   if (!b.small) part(b, "decode 2.8b", [&] { decode(b, "2.8b", 64, 2560); });

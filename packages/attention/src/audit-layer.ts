@@ -15,6 +15,7 @@ import {
   type Float,
 } from '@hidden-attention/tensor';
 import { gatedScan } from './block.js';
+import { gatedOfSplit } from './contributions.js';
 import { attentionLayer, type AttentionLayer } from './layer.js';
 import { oneHot } from './positions.js';
 import { scanOperator } from './scan.js';
@@ -32,7 +33,7 @@ export const auditedSites: Readonly<Record<LayerKind, readonly string[]>> = {
 export type Distance = { apart: Tensor<Float>; size: Tensor<Float> };
 
 /** What a `LayerAudit` is made of: the worst of each list counts. */
-export type Distances = Record<'scan' | 'row' | 'block' | 'unified', Distance[]>;
+export type Distances = Record<'scan' | 'row' | 'block' | 'unified' | 'latim', Distance[]>;
 
 function distance(actual: Tensor, said: Tensor): Distance {
   const squares = (x: Tensor): Tensor<Float> => sumLast(x.view([1, x.size]), 'squares');
@@ -65,6 +66,7 @@ export function distances(
     row: [row],
     block: [distance(parts.gated, add(layer.block().apply(parts.x), rest))],
     unified: [distance(parts.gated, layer.unified().apply(parts.x))],
+    latim: [distance(parts.gated, gatedOfSplit(parts))],
   };
 }
 
@@ -86,7 +88,13 @@ function softmaxDistances(
   const whole = (): Distance => distance(attended, plus(block.apply(v), carried));
   const read = readAtLast(block, v); //                                                                (b h·p)
   const row = distance(weightedSum(attended, last), plus(read, carried && weightedSum(carried, last)));
-  return { scan: [whole()], row: [row], block: [distance(parts.attended, plus(block.apply(v), carried))], unified: [whole()] };
+  return {
+    scan: [whole()],
+    row: [row],
+    block: [distance(parts.attended, plus(block.apply(v), carried))],
+    unified: [whole()],
+    latim: [whole()],
+  };
 }
 
 /** The row of each row's last position times v, in every channel: (b l d) → (b d). */
@@ -146,5 +154,6 @@ function twoWayDistances(
     row: [there.row, back.row],
     block: [distance(forward.gated, add(layer.block().apply(forward.x), rest))],
     unified: [distance(forward.gated, layer.unified().apply(forward.x))],
+    latim: [distance(forward.gated, add(gatedOfSplit(forward), reverse(gatedOfSplit(backward), 1)))],
   };
 }

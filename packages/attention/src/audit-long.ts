@@ -22,6 +22,7 @@ export async function auditLong(model: Model, text: ArrayLike<number>, options: 
     row: Math.max(a.row, b.row),
     block: Math.max(a.block, b.block),
     unified: Math.max(a.unified, b.unified),
+    latim: Math.max(a.latim, b.latim),
   });
   return audits.reduce((sofar, next) => ({
     layers: sofar.layers.map((layer, at) => worstOf(layer, next.layers[at]!)),

@@ -14,6 +14,8 @@ export interface LayerAudit {
   block: number;
   /** the same against the published `unified` form, which leaves D and biases out: its gap, not an error of ours */
   unified: number;
+  /** the same against the published split of LaTIM, SiLU of each tap of the convolution by itself: its gap, not an error of ours */
+  latim: number;
 }
 
 /** The certificate of a view. */
@@ -40,7 +42,14 @@ export async function audit(view: AttentionView): Promise<Audit> {
   });
   const worst = async (all: readonly Distance[]): Promise<number> => Math.max(...(await Promise.all(all.map(share))));
   const layers: LayerAudit[] = [];
-  for (const [layer, { scan, row, block, unified }] of compared.entries())
-    layers.push({ layer, scan: await worst(scan), row: await worst(row), block: await worst(block), unified: await worst(unified) });
+  for (const [layer, { scan, row, block, unified, latim }] of compared.entries())
+    layers.push({
+      layer,
+      scan: await worst(scan),
+      row: await worst(row),
+      block: await worst(block),
+      unified: await worst(unified),
+      latim: await worst(latim),
+    });
   return { layers, worst: Math.max(...layers.flatMap(({ scan, row, block }) => [scan, row, block])) };
 }

@@ -20,9 +20,13 @@ import {
 } from '@hidden-attention/tensor';
 import { pickRows, sumKinds, type Reduce } from './channels.js';
 import type { TriangularOperator } from './layer.js';
+import { scaledReduced } from './scaled-scan.js';
 import { scanDiagonal } from './scan.js';
-import type { RowRange } from './positions.js';
+import { onDiagonal, type RowRange } from './positions.js';
 import { causalConv1dTransposed } from './transposed.js';
+
+/** What of the block around the scan can be left out, to see what it does: the convolution, the gate, SiLU's ratio σ(c). */
+export type Around = 'conv' | 'gate' | 'activation';
 
 /** Numbers that a piece of the block's matrices may hold on the way. */
 const pieceSize = 2 ** 21;
@@ -30,17 +34,21 @@ const pieceSize = 2 ** 21;
 /**
  * The whole block between in_proj and out_proj as attention, exact at this input (math.md section 4):
  * diag(SiLU z)·(α + D·I)·diag(σ(c))·M. It acts on x, the input of the convolution. Without `skip` it is the published
- * "unified" form (Zimerman, Ali, Wolf, ICLR 2025), which leaves out D, and so is not exact.
+ * "unified" form (Zimerman, Ali, Wolf, ICLR 2025), which leaves out D, and so is not exact. `without` takes factors out (ablations).
  */
 export function blockOperator(
   name: string,
   parts: BlockParts,
   lengths: readonly number[],
-  { skip }: { skip: boolean },
+  { skip, without = [] }: { skip: boolean; without?: readonly Around[] | undefined },
 ): TriangularOperator {
-  const { delta, A, B, C, starts, convWeight } = parts;
+  const { delta, A, B, C, starts } = parts;
   const D = skip ? parts.D : undefined;
-  const gate = (): Tensor => (skip ? sharedGate(parts) : parts.gate);
+  const ones = (): Tensor => Tensor.full(delta.shape, 1, delta.device);
+  const gate = (): Tensor => (without.includes('gate') ? onesWithin(lengths, delta) : skip ? sharedGate(parts) : parts.gate);
+  const ratio = (): Tensor => (without.includes('activation') ? ones() : sigmoid(parts.conv));
+  const taps = without.includes('conv') ? 1 : parts.convWeight.shape[1]!;
+  const convWeight = (): Tensor => (without.includes('conv') ? identityTaps(parts.convWeight) : parts.convWeight);
   const dynamics = { delta, A, B, C, starts };
   const shape = delta.shape as unknown as [number, number, number];
   const [batch, length, channels] = shape;
@@ -60,8 +68,8 @@ export function blockOperator(
       const gates = slice(ofChannels(own(gate())), 1, start, end); //                        (c rows)
       const gated = multiply(matrix.view([count, rows, length]), gates.view([count, rows, 1])); //  (c rows l)
       const last = transpose(gated.view([count, rows * length])).view([rows, length, count]); //    (rows l c)
-      const ratio = transpose(ofChannels(sigmoid(own(parts.conv)))); //                             (l c)
-      return causalConv1dTransposed(multiply(last, ratio), pickRows(convWeight, numbers));
+      const held = transpose(ofChannels(own(ratio()))); //                             (l c)
+      return causalConv1dTransposed(multiply(last, held), pickRows(convWeight(), numbers));
     });
 
   const matrixOf = (numbers: readonly number[], range: RowRange): Tensor<Float> =>
@@ -78,8 +86,31 @@ export function blockOperator(
       ).view([batch, numbers.length, rows, length]);
     });
 
+  /** The mean is that of the taps' matrices, each moved to where the tap reads: (b rows l). */
+  const mean = (range: RowRange): Tensor<Float> =>
+    scope(() => {
+      const [open, held, weights] = [gate(), ratio(), convWeight()];
+      const ofTap = (back: number): Tensor =>
+        scope(() => {
+          const at = weights.shape[1]! - 1 - back;
+          const tap = reshape(slice(weights, 1, at, at + 1), [channels]);
+          const columns = multiply(held, tap);
+          const scanned = scaledReduced(dynamics, { rows: open, columns }, 'mean', range);
+          const skipped = D && sumLast(multiply(multiply(open, columns), D), 'sum', 1 / channels); //    (b l)
+          const matrix = skipped ? add(scanned, onDiagonal(skipped, range)) : scanned;
+          if (back === 0 || back >= length) return back === 0 ? matrix : affine(matrix, 0);
+          const none = Tensor.full([batch, range.end - range.start, back], 0, delta.device);
+          return concat([slice(matrix, 2, back, length), none], 2);
+        });
+      return Array.from({ length: taps }, (_, back) => back).reduce<Tensor<Float>>(
+        (sum, back) => scope(() => add(sum, ofTap(back))),
+        Tensor.full([batch, range.end - range.start, length], 0, delta.device),
+      );
+    });
+
   const matrixReduced = (reduce: Reduce, { start, end }: RowRange): Tensor<Float> =>
     scope(() => {
+      if (reduce === 'mean') return mean({ start, end });
       const all = Array.from({ length: channels }, (_, channel) => channel);
       const most = Math.max(1, Math.floor(pieceSize / (length * Math.min(channels, 16))));
       const bands = Array.from({ length: Math.ceil((end - start) / most) }, (_, i) => ({
@@ -106,12 +137,16 @@ export function blockOperator(
     shape,
     lengths,
     device: delta.device,
-    apply: (v) => scope(() => gatedScan({ ...parts, gate: gate(), share: 1 }, D, causalConv1d({ x: v, weight: convWeight, starts }).y)),
+    apply: (v) =>
+      scope(() => {
+        const { y } = causalConv1d({ x: v, weight: convWeight(), starts });
+        return multiply(selectiveScan({ u: multiply(y, ratio()), ...dynamics, D }).y, gate());
+      }),
     applyTransposed: (g) =>
       scope(() =>
         causalConv1dTransposed(
-          multiply(selectiveScanTransposed({ ...dynamics, D, g: multiply(g, gate()) }), sigmoid(parts.conv)),
-          convWeight,
+          multiply(selectiveScanTransposed({ ...dynamics, D, g: multiply(g, gate()) }), ratio()),
+          convWeight(),
           starts,
         ),
       ),
@@ -120,8 +155,9 @@ export function blockOperator(
     diagonal: () =>
       scope(() => {
         const scan = D ? add(scanDiagonal(dynamics), D) : scanDiagonal(dynamics);
-        const own = reshape(slice(convWeight, 1, convWeight.shape[1]! - 1, convWeight.shape[1]!), [channels]); // the tap on the position itself
-        return multiply(multiply(multiply(scan, sigmoid(parts.conv)), own), gate());
+        const weights = convWeight();
+        const own = reshape(slice(weights, 1, weights.shape[1]! - 1, weights.shape[1]!), [channels]); // the tap on the position itself
+        return multiply(multiply(multiply(scan, ratio()), own), gate());
       }),
   };
 }
@@ -136,6 +172,23 @@ export function gatedScan(parts: BlockParts, D: Tensor | undefined, value: Tenso
 
 /** What multiplies a scan's output: the gate, of one of two scans the share that counts. The published form leaves the share out. */
 const sharedGate = ({ gate, share = 1 }: BlockParts): Tensor => (share === 1 ? gate : affine(gate, share));
+
+/** 1 at every row's own positions, 0 past its end: (b l d), as `like`. */
+function onesWithin(lengths: readonly number[], like: Tensor): Tensor {
+  const [rows, length] = like.shape as [number, number, number];
+  const mask = Float32Array.from({ length: rows * length }, (_, at) => (at % length < lengths[Math.floor(at / length)]! ? 1 : 0));
+  return multiply(Tensor.full(like.shape, 1, like.device), Tensor.from(mask, [rows, length, 1], like.device));
+}
+
+/** Taps (d k) of a convolution that changes nothing. */
+function identityTaps({ shape, device }: Tensor): Tensor {
+  const [channels, width] = shape as [number, number];
+  return Tensor.from(
+    Float32Array.from({ length: channels * width }, (_, at) => (at % width === width - 1 ? 1 : 0)),
+    shape,
+    device,
+  );
+}
 
 /** Rows start…start+rows−1 of the identity, flat: (1 rows·l). */
 function diagonal(start: number, rows: number, length: number, like: Tensor): Tensor<Float> {

@@ -1,4 +1,4 @@
-import { multiply, Tensor, type Device, type Float } from '@hidden-attention/tensor';
+import { concat, multiply, slice, Tensor, type Device, type Float } from '@hidden-attention/tensor';
 
 /** A position: a whole number (negative: from each row's own end), or each row's own last. */
 export type Position = number | 'last';
@@ -40,4 +40,15 @@ export function inEveryChannel(
   device: Device,
 ): Tensor<Float> {
   return multiply(Tensor.full([rows, length, channels], 1, device), Tensor.from(weights, [rows, length, 1], device));
+}
+
+/** Rows of the matrices with these diagonals (b l): (b rows l). */
+export function onDiagonal(values: Tensor, { start, end }: RowRange): Tensor<Float> {
+  const [batch, length] = values.shape as [number, number];
+  const ones = new Float32Array((end - start) * length);
+  for (let row = start; row < end; row++) ones[(row - start) * length + row] = 1;
+  const identity = Tensor.from(ones, [1, end - start, length], values.device);
+  const rows = slice(values, 1, start, end).view([batch, end - start, 1]);
+  const all = concat(new Array<Tensor>(batch).fill(identity), 0);
+  return multiply(all, rows);
 }

@@ -4,12 +4,12 @@ import { RolloutGuard, type RolloutReport } from './guard.js';
 import type { AttentionLayer } from './layer.js';
 import { checkFits } from './memory.js';
 import { oneHot, resolvePositions, type Position } from './positions.js';
-import type { AttentionView, Part } from './view.js';
+import type { AttentionView, Part, PartOptions } from './view.js';
 
 /** How layers are multiplied: α^λ = I + m of each layer, as it is ('none'), or with each row divided by its sum ('rows'). */
 export type Normalize = 'none' | 'rows';
 
-export interface RolloutOptions extends Omit<EdgeOptions, 'columns'> {
+export interface RolloutOptions extends Omit<EdgeOptions, 'columns'>, PartOptions {
   /** what of each layer; default 'scan' */
   of?: Part;
   /** the first layer that counts; default 0 */
@@ -38,14 +38,14 @@ export async function rollout(
   view: AttentionView,
   options: RolloutOptions & { position?: Position; start?: ArrayLike<number> } = {},
 ): Promise<Rollout> {
-  const { of = 'scan', startLayer = 0, normalize = 'none', columns, position = 'last', start, ...kind } = options;
+  const { of = 'scan', without = [], startLayer = 0, normalize = 'none', columns, position = 'last', start, ...kind } = options;
   const { lengths } = view.batch;
   const length = Math.max(...lengths);
   const guard = new RolloutGuard();
   const layers: (Float64Array | undefined)[] = Array.from({ length: view.layers }, () => undefined);
   let v = Float64Array.from(start ?? oneHot(resolvePositions(lengths, position), length));
   for (let index = view.layers - 1; index >= checkedStart(view, startLayer); index--) {
-    const layer = view.layer(index).of(of);
+    const layer = view.layer(index).of(of, { without });
     const edge = { ...kind, columns: columns?.[index] };
     if (normalize === 'rows') v = guard.divide(v, await edgeSums(layer, edge));
     const read = await throughEdges(layer, v, edge);
@@ -65,9 +65,9 @@ export async function rolloutMatrix(
   view: AttentionView,
   options: RolloutOptions = {},
 ): Promise<{ matrix: Tensor<Float>; exponent: number }> {
-  const { of = 'scan', startLayer = 0, normalize = 'none', columns, ...kind } = options;
+  const { of = 'scan', without = [], startLayer = 0, normalize = 'none', columns, ...kind } = options;
   const first = checkedStart(view, startLayer);
-  const layerOf = (index: number): AttentionLayer => view.layer(index).of(of);
+  const layerOf = (index: number): AttentionLayer => view.layer(index).of(of, { without });
   const [batch, length] = layerOf(first).shape;
   checkFits(
     view.model.device,

@@ -1,20 +1,7 @@
-import {
-  abs,
-  add,
-  concat,
-  multiply,
-  positive,
-  reverse,
-  scope,
-  slice,
-  subtract,
-  sumLast,
-  Tensor,
-  type Float,
-} from '@hidden-attention/tensor';
+import { abs, add, multiply, positive, reverse, scope, subtract, sumLast, Tensor, type Float } from '@hidden-attention/tensor';
 import { sumKinds, type Reduce } from './channels.js';
 import type { Operator, TriangularOperator } from './layer.js';
-import type { RowRange } from './positions.js';
+import { onDiagonal, type RowRange } from './positions.js';
 
 /** An operator over the positions in the order from last to first, seen in the order of the tokens: flipped on both axes. */
 export function reversed(operator: TriangularOperator): TriangularOperator {
@@ -63,15 +50,4 @@ function meeting(forward: TriangularOperator, backward: TriangularOperator, redu
   const f = kinds[reduce];
   const [a, b] = [forward.diagonal(), backward.diagonal()];
   return sumLast(subtract(f(add(a, b)), add(f(a), f(b))), sumKinds.mean, 1 / forward.shape[2]);
-}
-
-/** Rows of the matrices with these diagonals (b l): (b rows l). */
-function onDiagonal(values: Tensor, { start, end }: RowRange): Tensor<Float> {
-  const [batch, length] = values.shape as [number, number];
-  const ones = new Float32Array((end - start) * length);
-  for (let row = start; row < end; row++) ones[(row - start) * length + row] = 1;
-  const identity = Tensor.from(ones, [1, end - start, length], values.device);
-  const rows = slice(values, 1, start, end).view([batch, end - start, 1]);
-  const all = concat(new Array<Tensor>(batch).fill(identity), 0);
-  return multiply(all, rows);
 }

@@ -15,7 +15,7 @@ import {
   type VisionConfig,
 } from '@hidden-attention/model';
 import { scope, Tensor } from '@hidden-attention/tensor';
-import { blockOperator } from './block.js';
+import { blockOperator, type Around } from './block.js';
 import { attentionLayer, type AttentionLayer, type Operator, type TriangularOperator } from './layer.js';
 import { checkFits } from './memory.js';
 import { literalOperator, scanOperator } from './scan.js';
@@ -30,14 +30,20 @@ import { withinTexts } from './within-texts.js';
  */
 export type Part = 'scan' | 'block' | 'unified' | 'literal';
 
+/** How a part is seen. */
+export interface PartOptions {
+  /** of `block` and `unified`: factors around the scan to leave out */
+  without?: readonly Around[];
+}
+
 /** One layer of a view: the bare scan's attention, and the other ways to see the layer. */
 export interface LayerView extends AttentionLayer {
   readonly index: number;
   readonly kind: LayerKind;
-  of(part: Part): AttentionLayer;
+  of(part: Part, options?: PartOptions): AttentionLayer;
   scan(): AttentionLayer;
-  block(): AttentionLayer;
-  unified(): AttentionLayer;
+  block(options?: PartOptions): AttentionLayer;
+  unified(options?: PartOptions): AttentionLayer;
   /**
    * Of a layer that reads both ways (Vision Mamba) one direction, in the order of the tokens; by itself the layer is the sum of both.
    * @throws RangeError for a layer that reads one way
@@ -82,10 +88,10 @@ export class AttentionView {
       );
     const name = `layer ${found}`;
     const parts = (): LayerParts => this.#allParts()[found]!;
-    const inDirection = (direction?: Direction): ((part: Part) => AttentionLayer) => {
+    const inDirection = (direction?: Direction): ((part: Part, options?: PartOptions) => AttentionLayer) => {
       const operator = operatorOf(name, dynamics, parts, this.batch, direction);
       const scan = attentionLayer(operator('scan'));
-      return (part) => (part === 'scan' ? scan : attentionLayer(operator(part)));
+      return (part, options) => (part === 'scan' ? scan : attentionLayer(operator(part, options)));
     };
     const of = inDirection();
     const direction = (which: Direction): AttentionLayer & Pick<LayerView, 'of'> => {
@@ -98,8 +104,8 @@ export class AttentionView {
       kind: kindOf(dynamics),
       of,
       scan: () => of('scan'),
-      block: () => of('block'),
-      unified: () => of('unified'),
+      block: (options) => of('block', options),
+      unified: (options) => of('unified', options),
       direction,
       dynamics,
       parts,
@@ -155,29 +161,29 @@ function operatorOf(
   parts: () => LayerParts,
   batch: Batch,
   direction: Direction | undefined,
-): (part: Part) => Operator {
+): (part: Part, options?: PartOptions) => Operator {
   const { lengths } = batch;
   if (isTwoWay(dynamics)) {
-    return (part) => {
+    return (part, options) => {
       const of = (which: Direction): TriangularOperator =>
-        scanPart(name, dynamics[which], () => (parts() as TwoWay<BlockParts>)[which], lengths, part);
+        scanPart(name, dynamics[which], () => (parts() as TwoWay<BlockParts>)[which], lengths, part, options);
       if (direction === 'forward') return of('forward');
       return direction === 'backward' ? reversed(of('backward')) : twoWay(of('forward'), reversed(of('backward')));
     };
   }
   if (direction) throw new RangeError(`${name} reads one way; it has no direction '${direction}'`);
   if (isSoftmax(dynamics)) {
-    return (part) => {
+    return (part, options) => {
       if (part === 'literal')
         throw new RangeError(`${name} is softmax attention; rows as the released code computes them ('literal') are those of a scan`);
       return (part === 'scan' ? softmaxOperator : softmaxBlockOperator)(name, dynamics, lengths);
     };
   }
   const texts = isImages(batch) ? undefined : batch.texts;
-  return (part) => {
+  return (part, options) => {
     if (texts && part === 'literal')
       throw new RangeError(`rows as the released code computes them ('literal') are those of one text; give each text a row of its own`);
-    const operator = scanPart(name, dynamics, () => parts() as BlockParts, lengths, part);
+    const operator = scanPart(name, dynamics, () => parts() as BlockParts, lengths, part, options);
     return texts ? withinTexts(operator, texts) : operator;
   };
 }
@@ -189,6 +195,7 @@ function scanPart(
   parts: () => BlockParts,
   lengths: readonly number[],
   part: Part,
+  { without }: PartOptions = {},
 ): TriangularOperator {
   switch (part) {
     case 'scan':
@@ -197,7 +204,7 @@ function scanPart(
       return literalOperator(name, dynamics, lengths);
     case 'block':
     case 'unified':
-      return blockOperator(name, parts(), lengths, { skip: part === 'block' });
+      return blockOperator(name, parts(), lengths, { skip: part === 'block', without });
     default:
       throw new RangeError(`a layer has no part '${String(part)}'; it has scan, block, unified, literal`);
   }

@@ -2,7 +2,7 @@ import { scope, selectiveScan, Tensor } from '@hidden-attention/tensor';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { BlockParts } from '@hidden-attention/model';
-import { attentionView, LiveAttention, rolloutLongRow, type AttentionLayer, type Reduce } from '../src/index.js';
+import { attentionView, LiveAttention, rolloutLongRow, scaledLayer, type AttentionLayer, type Reduce, type Scales } from '../src/index.js';
 import { dense, distance, numbers, parts, randomIds, randomNumbers, smallModel } from './support.js';
 
 const close = 2e-6; // f32, sums of up to a few hundred numbers
@@ -17,8 +17,20 @@ afterAll(() => {
   softmaxView.dispose();
 });
 
+/** Random factors of a layer's rows and columns. */
+function scalesFor({ shape }: AttentionLayer): Scales {
+  const random = (seed: number): Tensor => Tensor.from(randomNumbers(seed, shape[0] * shape[1] * shape[2]), shape);
+  return { rows: random(3), columns: random(4) };
+}
+
 const layers: [name: string, layer: AttentionLayer][] = [
   ...parts.map((part): [string, AttentionLayer] => [part, view.layer(1).of(part)]),
+  ...(['conv', 'gate', 'activation'] as const).map((factor): [string, AttentionLayer] => [
+    `block without ${factor}`,
+    view.layer(1).block({ without: [factor] }),
+  ]),
+  ['scan with rows and columns scaled', scaledLayer(view.layer(1), scalesFor(view.layer(1)))],
+  ['softmax with rows and columns scaled', scaledLayer(softmaxView.layer(1), scalesFor(softmaxView.layer(1).block()))],
   ['softmax, a channel a head', softmaxView.layer(1)],
   ['softmax, block', softmaxView.layer(1).block()],
 ];
@@ -78,7 +90,7 @@ describe.each(layers)('layer.of(%s)', (_, layer) => {
     const matrix = await dense(layer);
     for (let b = 0; b < batch; b++)
       for (let i = 0; i < length; i++)
-        for (let j = 0; j < length; j++) if (j > i || i >= layer.lengths[b]!) expect(matrix(b, 0, i, j)).toBe(0);
+        for (let j = 0; j < length; j++) if (j > i || i >= layer.lengths[b]!) expect(matrix(b, 0, i, j) + 0).toBe(0); // −0 is 0
   });
 
   test('v ↦ m·v and g ↦ mᵀ·g are products with the matrix, and adjoint', async () => {

@@ -1,10 +1,13 @@
 import { nearestNames } from '@hidden-attention/model';
 import { ExplainError, UnknownNameError } from './errors.js';
 import { fullName, type Explainer } from './explainer.js';
+import { unified, unifiedReleased, wholeBlock } from './methods/block-attention.js';
 import { decimamba } from './methods/decimamba.js';
 import { decomposition } from './methods/decomposition.js';
+import { edgeAttribution } from './methods/edge-attribution.js';
 import { gradientTimesInput } from './methods/gradient-x-input.js';
 import { integratedGradients } from './methods/integrated-gradients.js';
+import { latim } from './methods/latim.js';
 import { mambaLrp } from './methods/mambalrp.js';
 import { saliency } from './methods/saliency.js';
 import { smoothGrad } from './methods/smoothgrad.js';
@@ -68,6 +71,11 @@ for (const each of [
   occlusion,
   kernelShap,
   shapleySampling,
+  wholeBlock,
+  unified,
+  unifiedReleased,
+  edgeAttribution,
+  latim,
 ] as Explainer[]) {
   registerExplainer(each);
 }

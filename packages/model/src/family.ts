@@ -133,6 +133,8 @@ export interface BlockParts extends ScanDynamics {
   /** depthwise taps (d k) and their bias (d) */
   convWeight: Tensor;
   convBias: Tensor | undefined;
+  /** out_proj (m d), where the family says so: for what positions contribute as vectors */
+  outWeight?: Tensor | undefined;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { AttentionLayer } from '@hidden-attention/attention';
 import { layerKindsOf, type Model } from '@hidden-attention/model';
 import { sumLast, type Tensor, type Float } from '@hidden-attention/tensor';
 import { ExplainError } from '../errors.js';
+import type { Relevance } from '../explainer.js';
 import type { Question } from '../question.js';
 import type { GradientAt, Row } from './paper-options.js';
 
@@ -37,4 +38,10 @@ export async function meanGradient(question: Question, layer: number, at: Gradie
   const result = await mean.read();
   mean.dispose();
   return result;
+}
+
+/** The mean of layers' maps; layers before the first count as 0. */
+export function meanOfLayers(maps: readonly Float64Array[], startLayer: number, length: number): Relevance {
+  const scores = new Float64Array(length).map((_, at) => maps.reduce((sum, map) => sum + map[at]!, 0) / maps.length);
+  return { scores, layers: [...Array.from({ length: startLayer }, () => new Float64Array(length)), ...maps] };
 }

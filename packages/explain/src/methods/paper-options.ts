@@ -25,16 +25,26 @@ export interface AttributionOptions extends MatrixOptions {
 export type ReleasedOptions = Pick<MatrixOptions, 'startLayer' | 'row'>;
 export type ReleasedAttributionOptions = ReleasedOptions & Pick<AttributionOptions, 'gradientAt'>;
 
-const startLayer = z.coerce.number().int().min(0).default(0);
+/** `startLayer`: the first layer that counts. */
+export const startLayerOption: z.ZodDefault<z.ZodCoercedNumber> = z.coerce.number().int().min(0).default(0);
 const rows = z.enum(['exact', 'literal']);
 const clamps = z.enum(['none', 'positive', 'absolute']);
 const gradientAt = z.enum(['output', 'input']).default('output');
 const matrix = {
-  startLayer,
+  startLayer: startLayerOption,
   row: rows.default('exact'),
   normalize: z.enum(['none', 'rows']).default('none'),
   aggregate: z.enum(['mean', 'meanAbs', 'meanPositive']).default('mean'),
 };
+
+/** All of these options one by one, for methods that have some of them; `clamp` is without a default. */
+export const attributionFields: {
+  startLayer: typeof startLayerOption;
+  normalize: z.ZodType<Normalize>;
+  aggregate: z.ZodType<Reduce>;
+  clamp: z.ZodType<Clamp>;
+  gradientAt: z.ZodType<GradientAt>;
+} = { startLayer: startLayerOption, normalize: matrix.normalize, aggregate: matrix.aggregate, clamp: clamps, gradientAt };
 
 export const matrixOptions: z.ZodType<MatrixOptions> = z.strictObject({ ...matrix, clamp: clamps.default('none') });
 export const attributionOptions: z.ZodType<AttributionOptions> = z.strictObject({
@@ -42,9 +52,9 @@ export const attributionOptions: z.ZodType<AttributionOptions> = z.strictObject(
   clamp: clamps.default('positive'),
   gradientAt,
 });
-export const releasedOptions: z.ZodType<ReleasedOptions> = z.strictObject({ startLayer, row: rows.default('literal') });
+export const releasedOptions: z.ZodType<ReleasedOptions> = z.strictObject({ startLayer: startLayerOption, row: rows.default('literal') });
 export const releasedAttributionOptions: z.ZodType<ReleasedAttributionOptions> = z.strictObject({
-  startLayer,
+  startLayer: startLayerOption,
   row: rows.default('literal'),
   gradientAt,
 });

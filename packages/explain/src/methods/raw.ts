@@ -1,16 +1,10 @@
 import { edgeSums, throughEdges } from '@hidden-attention/attention';
-import { defineExplainer, type Explainer, type Relevance } from '../explainer.js';
-import { layerOf, layersFrom, onlyScans } from './layers.js';
+import { defineExplainer, type Explainer } from '../explainer.js';
+import { layerOf, layersFrom, meanOfLayers, onlyScans } from './layers.js';
 import { canBeNegative, matrixOptions, releasedOptions, type MatrixOptions, type ReleasedOptions } from './paper-options.js';
 import { minMax, releasedRow, shownAsReleased } from './released.js';
 
 const cite = 'Ali, Zimerman, Wolf: The Hidden Attention of Mamba Models. ACL 2025, arXiv 2403.01590';
-
-/** The mean of layers' maps; layers before the first count as 0. */
-function meanOfLayers(maps: readonly Float64Array[], startLayer: number, length: number): Relevance {
-  const scores = new Float64Array(length).map((_, at) => maps.reduce((sum, map) => sum + map[at]!, 0) / maps.length);
-  return { scores, layers: [...Array.from({ length: startLayer }, () => new Float64Array(length)), ...maps] };
-}
 
 /** Raw hidden attention: the mean over layers and channels of row t of α (math.md section 5). */
 export const raw: Explainer<MatrixOptions> = defineExplainer({

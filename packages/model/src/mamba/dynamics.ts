@@ -39,5 +39,6 @@ export function mambaParts(parameter: FindParameter, captured: Record<string, Te
     gated: site('gated'),
     convWeight: taps.view([taps.shape[0]!, taps.shape.at(-1)!]),
     convBias: parameter('mixer.conv1d.bias')?.view(),
+    outWeight: parameter('mixer.out_proj.weight')?.view(),
   };
 }

@@ -60,6 +60,7 @@ function blockParts(model: Model<Mamba2Config>, captured: Record<string, Tensor>
     gated: site('gated'),
     convWeight: scope(() => slice(taps.view([taps.shape[0]!, k]), 0, 0, d)),
     convBias: convBias && scope(() => slice(convBias, 0, 0, d)),
+    outWeight: parameter('out_proj.weight').view(),
   };
 }
 

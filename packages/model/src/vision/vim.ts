@@ -90,6 +90,7 @@ function partsIn(direction: Direction, model: Model<VimConfig>, captured: Record
     gated: direction === 'backward' ? reverse(gated, 1) : gated.view(),
     convWeight: find('conv1d.weight')!.view([d, k]),
     convBias: find('conv1d.bias')?.view(),
+    outWeight: model.parameter(`${names.layer(layer)}mixer.out_proj.weight`).view(),
   };
 }
 

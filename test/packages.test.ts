@@ -1,6 +1,6 @@
 // The packages as a user gets them: packed, checked, installed in an empty folder outside the workspace, and run.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +9,8 @@ const root = join(import.meta.dirname, '..');
 const folders = ['native', ...readdirSync(join(root, 'packages')).map((name) => `packages/${name}`)];
 const manifest = (folder: string): { name: string } =>
   JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as { name: string };
+const cuda = existsSync(join(root, 'native/npm/linux-x64-cuda/hidden_attention_cuda.so'));
+if (!cuda) console.log('skipped: the package of the CUDA library; nvcc was not there when the addon was built');
 const tool = (name: string): string => join(root, 'node_modules/.bin', name);
 
 describe.each(folders)('%s', (folder) => {
@@ -35,7 +37,7 @@ describe('installed from tarballs in an empty folder', () => {
   beforeAll(() => {
     work = mkdtempSync(join(tmpdir(), 'hidden-attention-'));
     const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { packageManager: string }).packageManager;
-    for (const folder of [...folders, 'native/npm/linux-x64']) {
+    for (const folder of [...folders, 'native/npm/linux-x64', ...(cuda ? ['native/npm/linux-x64-cuda'] : [])]) {
       execFileSync('npx', ['--yes', version, 'pack', '--pack-destination', work], { cwd: join(root, folder), stdio: 'ignore' });
     }
     const tarballs = readdirSync(work).filter((file) => file.endsWith('.tgz'));
@@ -74,5 +76,17 @@ describe('installed from tarballs in an empty folder', () => {
     );
     const map = JSON.parse(readFileSync(out, 'utf8')) as { results: { tokens: unknown[]; maps: { scores: number[] }[] }[] };
     expect(map.results[0]!.maps[0]!.scores).toHaveLength(map.results[0]!.tokens.length);
+  });
+
+  test.runIf(cuda)('the CUDA library is found beside the addon, and doctor says which GPUs there are or why none', () => {
+    const command = join(work, 'node_modules/.bin/hidden-attention');
+    // without a driver too: what is missing then is a module of Node in it, not one of its own libraries
+    const library = JSON.stringify(join(work, 'node_modules/@hidden-attention/native-linux-x64-cuda/hidden_attention_cuda.so'));
+    expect(spawnSync(process.execPath, ['-e', `process.dlopen({ exports: {} }, ${library})`], { encoding: 'utf8' }).stderr).toMatch(
+      /self-register/,
+    );
+    const found = execFileSync(command, ['doctor'], { cwd: work, encoding: 'utf8' });
+    expect(found).toMatch(/^.*\bcuda\b.*(compute capability|libcuda\.so\.1|no CUDA device|driver).*$/m);
+    expect(found).not.toMatch(/hidden_attention_cuda\.so.*not found/);
   });
 });

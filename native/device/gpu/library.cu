@@ -21,7 +21,10 @@ namespace {
 template <class Arguments> constexpr bool kReads16 = false;
 template <> constexpr bool kReads16<Cast> = true;
 template <> constexpr bool kReads16<SelectiveScan> = true;
+template <> constexpr bool kReads16<SelectiveScanBackward> = true;
 template <> constexpr bool kReads16<SelectiveScanTransposed> = true;
+template <> constexpr bool kReads16<CausalConv1d> = true;
+template <> constexpr bool kReads16<CausalConv1dBackward> = true;
 template <> constexpr bool kReads16<Matmul> = true;
 template <> constexpr bool kReads16<RmsNorm> = true;
 template <> constexpr bool kReads16<RmsNormBackward> = true;

@@ -30,6 +30,18 @@ template <class... Operands> bool allOf(DType dtype, const Operands&... operands
   return ((!operands.data || operands.dtype == dtype) && ...);
 }
 
+/// Number i of an operand of any type: for small ones (weights of a filter, carried states), which need no instance a type.
+__device__ __forceinline__ float numberOf(const In& x, int64_t i) {
+  if (x.dtype == DType::bf16) return toFloat(static_cast<const bf16*>(x.data)[i]);
+  if (x.dtype == DType::f16) return toFloat(static_cast<const f16*>(x.data)[i]);
+  return static_cast<const float*>(x.data)[i];
+}
+__device__ __forceinline__ void putNumber(const Out& y, int64_t i, float x) {
+  if (y.dtype == DType::bf16) static_cast<bf16*>(y.data)[i] = fromFloat<bf16>(x);
+  else if (y.dtype == DType::f16) static_cast<f16*>(y.data)[i] = fromFloat<f16>(x);
+  else static_cast<float*>(y.data)[i] = x;
+}
+
 /// N consecutive T, moved as one word of the machine where they are aligned to it.
 template <class T, int N> struct alignas(sizeof(T) * N) Pack {
   T at[N];

@@ -35,7 +35,7 @@ struct alignas(16) uint4 { uint32_t x, y, z, w; };
 inline float2 make_float2(float x, float y) { return {x, y}; }
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
-// --- the machine (simt.cc) ---
+// --- the machine (simt_machine.h) ---
 namespace simt {
 using Site = std::source_location;
 enum class Order { forward, reverse, shuffle };

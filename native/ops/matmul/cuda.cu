@@ -1,15 +1,16 @@
-// Matrix products: the card's own library where it is installed, else tiles of 64×64 with 4×4 numbers a thread.
-#include "../../device/gpu/numbers.h"
+// Matrix products: few rows read the weight as it is (cuda_rows.cu); else the card's own library where it is installed; else tensor
+// cores for 16 bits (cuda_tensor_cores.cu) and, for f32, tiles of 64×64 with 4×4 numbers a thread.
+#include <type_traits>
+#include "cuda_parts.h"
 
 namespace ha::gpu {
 namespace {
 
 constexpr int kTile = 64, kDepth = 16, kThreads = 256, kOwn = 4;
 
-/// T: type of a and b, C: of c. The k loop runs in one order: the same bits whatever the grid.
-template <class T, class C>
-__global__ __launch_bounds__(kThreads) void matmulKernel(int64_t m, int64_t n, int64_t k, bool transposeA, bool transposeB, bool accumulate, const T* a,
-                                                         const T* b, const float* bias, C* c) {
+/// The k loop runs in one order: the same bits whatever the grid.
+__global__ __launch_bounds__(kThreads) void matmulKernel(int64_t m, int64_t n, int64_t k, bool transposeA, bool transposeB, const float* a, const float* b,
+                                                         MatmulResult<float> result) {
   SHARED(left, float[kDepth][kTile + 4]);
   SHARED(right, float[kDepth][kTile + 4]);
   const int thread = static_cast<int>(threadIdx.x), row = thread / 16 * kOwn, column = thread % 16 * kOwn;
@@ -22,10 +23,10 @@ __global__ __launch_bounds__(kThreads) void matmulKernel(int64_t m, int64_t n, i
         // neighbours in memory go to neighbouring threads
         const int ai = transposeA ? at % kTile : at / kDepth, ak = transposeA ? at / kTile : at % kDepth;
         const int64_t i = i0 + ai, ka = k0 + ak;
-        left[ak][ai] = i < m && ka < k ? toFloat(transposeA ? a[ka * m + i] : a[i * k + ka]) : 0.f;
+        left[ak][ai] = i < m && ka < k ? (transposeA ? a[ka * m + i] : a[i * k + ka]) : 0.f;
         const int bj = transposeB ? at / kDepth : at % kTile, bk = transposeB ? at % kDepth : at / kTile;
         const int64_t j = j0 + bj, kb = k0 + bk;
-        right[bk][bj] = j < n && kb < k ? toFloat(transposeB ? b[j * k + kb] : b[kb * n + j]) : 0.f;
+        right[bk][bj] = j < n && kb < k ? (transposeB ? b[j * k + kb] : b[kb * n + j]) : 0.f;
       }
       __syncthreads();
 #pragma unroll
@@ -45,11 +46,7 @@ __global__ __launch_bounds__(kThreads) void matmulKernel(int64_t m, int64_t n, i
 #pragma unroll
       for (int f = 0; f < kOwn; f++) {
         const int64_t i = i0 + row + e, j = j0 + column + f;
-        if (i >= m || j >= n) continue;
-        float v = sum[e][f];
-        if (bias) v += bias[j];
-        if (accumulate) v += toFloat(c[i * n + j]);
-        c[i * n + j] = fromFloat<C>(v);
+        if (i < m && j < n) result.put(i, j, sum[e][f]);
       }
   }
 }
@@ -62,24 +59,20 @@ template <class C> __global__ void addBiasKernel(int64_t count, int64_t n, const
 
 void matmul(Gpu& gpu, const Matmul& o) {
   if (!o.m || !o.n) return;
+  if (matmulFewRows(gpu, o)) return;
   if (o.a.dtype != o.b.dtype || (o.c.dtype != o.a.dtype && o.c.dtype != DType::f32) || !allOf(DType::f32, o.bias)) return inF32(gpu, matmul, o);
-  const bool done = gpu.libraryMatmul(o);
-  if (done && !o.bias.data) return;
-  withType(o.c.dtype, [&](auto zero) {
-    using C = decltype(zero);
-    if (done) {
-      LAUNCH((addBiasKernel<C>), gridX(least(divideUp(o.m * o.n, kThreads), gpu.multiprocessors * 32)), kThreads, 0, gpu.stream, o.m * o.n, o.n, as<float>(o.bias),
-             as<C>(o.c));
-      return;
-    }
-    const auto run = [&](auto number) {
-      using T = decltype(number);
-      LAUNCH((matmulKernel<T, C>), gridX(divideUp(o.m, kTile) * divideUp(o.n, kTile)), kThreads, 0, gpu.stream, o.m, o.n, o.k, o.transposeA, o.transposeB,
-             o.accumulate, as<T>(o.a), as<T>(o.b), as<float>(o.bias), as<C>(o.c));
-    };
-    if (o.c.dtype == DType::f32) withType(o.a.dtype, run);
-    else run(zero);
-  });
+  if (gpu.libraryMatmul(o)) {
+    if (o.bias.data)
+      withType(o.c.dtype, [&](auto zero) {
+        using C = decltype(zero);
+        LAUNCH((addBiasKernel<C>), gridX(least(divideUp(o.m * o.n, kThreads), gpu.multiprocessors * 32)), kThreads, 0, gpu.stream, o.m * o.n, o.n, as<float>(o.bias),
+               as<C>(o.c));
+      });
+    return;
+  }
+  if (matmulTensorCores(gpu, o)) return;
+  LAUNCH(matmulKernel, gridX(divideUp(o.m, kTile) * divideUp(o.n, kTile)), kThreads, 0, gpu.stream, o.m, o.n, o.k, o.transposeA, o.transposeB, as<float>(o.a),
+         as<float>(o.b), MatmulResult<float>{o.n, o.accumulate, as<float>(o.bias), as<float>(o.c)});
 }
 
 }  // namespace ha::gpu

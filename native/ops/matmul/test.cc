@@ -91,4 +91,37 @@ TEST(matmulOf16Bits) {
     }
 }
 
+/// Both factors in 16 bits, all ways they can lie, against the product of their rounded numbers in double precision.
+TEST(matmulBothOf16Bits) {
+  const struct { int64_t m, n, k; } shapes[] = {{130, 70, 48}, {20, 133, 50}, {9, 5, 7}, {4, 40, 96}, {1, 3, 33}};
+  for (auto [m, n, k] : shapes)
+    for (int options = 0; options < 16; options++) {
+      const bool transposeA = options & 1, transposeB = options & 2, accumulate = options & 4;
+      const DType dtype = options & 8 ? DType::f16 : DType::bf16;
+      check.label = std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (transposeA ? " aT" : "") + (transposeB ? " bT" : "") +
+                    (accumulate ? " accumulate" : "") + " " + nameOf(dtype);
+      Floats a = check.normal(m * k), b = check.normal(n * k), bias = check.normal(n), c = check.normal(m * n);
+      std::vector<uint16_t> narrowA(a.size()), narrowB(b.size()), narrowC(c.size());
+      const auto rounded = [&](Floats& x, std::vector<uint16_t>& bits) {
+        const int64_t count = static_cast<int64_t>(x.size());
+        check.op.cast(check.context, {count, x.data(), {bits.data(), dtype}});
+        check.op.cast(check.context, {count, {bits.data(), dtype}, x.data()});
+      };
+      rounded(a, narrowA), rounded(b, narrowB), rounded(c, narrowC);
+      Doubles want(m * n);
+      for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+          double total = bias[j] + (accumulate ? c[i * n + j] : 0);
+          for (int64_t p = 0; p < k; p++) total += static_cast<double>(a[transposeA ? p * m + i : i * k + p]) * b[transposeB ? j * k + p : p * n + j];
+          want[i * n + j] = total;
+        }
+      const In left(narrowA.data(), dtype), right(narrowB.data(), dtype);
+      check.op.matmul(check.context, {m, n, k, transposeA, transposeB, accumulate, left, right, bias.data(), {narrowC.data(), dtype}});
+      check.op.matmul(check.context, {m, n, k, transposeA, transposeB, accumulate, left, right, bias.data(), c.data()});
+      check.close("c", c, want, 2e-6);
+      check.op.cast(check.context, {m * n, {narrowC.data(), dtype}, c.data()});
+      check.close("c in 16 bits", c, want, dtype == DType::bf16 ? 5e-3 : 6e-4);
+    }
+}
+
 }  // namespace

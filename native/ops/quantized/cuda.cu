@@ -1,4 +1,4 @@
-// Few rows of a: a warp a row of the weight, which is read once, as it is stored. Many: the weight in f32, then the matrix product.
+// Up to 64 rows of a: a warp a row of the weight, read as it is stored, once for 8 rows. More: the weight in f32, then the matrix product.
 #include <cstdio>
 #include "../../device/gpu/numbers.h"
 #include "../../device/gpu/sums.h"
@@ -8,10 +8,12 @@ namespace {
 
 constexpr int kThreads = 256, kRows = 8, kPack = 16;  // numbers of the weight that a lane reads at a time: half a group
 
-/// c of up to kRows rows of a, from `row` on.
+/// c of up to kRows rows of a: those of the block's y.
 __global__ __launch_bounds__(kThreads) void matmulInt8Kernel(int64_t rows, int64_t n, int64_t k, const float* a, const int8_t* q, const float* scales,
                                                              const float* bias, float* c) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warps = kThreads / 32;
+  const int64_t first = blockIdx.y * int64_t{kRows};
+  a += first * k, c += first * n, rows = rows - first < kRows ? rows - first : kRows;
   for (int64_t j = blockIdx.x * int64_t{warps} + threadIdx.x / 32; j < n; j += int64_t{gridDim.x} * warps) {
     float sum[kRows] = {};
     for (int64_t p = lane * kPack; p < k; p += 32 * kPack) {
@@ -79,12 +81,12 @@ __global__ void quantizeInt8Kernel(int64_t groups, const float* x, int8_t* q, fl
 
 void matmulInt8(Gpu& gpu, const MatmulInt8& o) {
   if (!o.m || !o.n) return;
-  if (o.m > kRows) {
+  if (o.m > 8 * kRows) {
     float* wide = scratch<float>(gpu, o.n * o.k);
     embeddingInt8(gpu, {o.n, o.n, o.k, nullptr, o.q, o.scales, wide});
     return matmul(gpu, {o.m, o.n, o.k, false, true, false, o.a, wide, o.bias, o.c});
   }
-  LAUNCH(matmulInt8Kernel, gridX(divideUp(o.n, kThreads / 32)), kThreads, 0, gpu.stream, o.m, o.n, o.k, as<float>(o.a), o.q, as<float>(o.scales),
+  LAUNCH(matmulInt8Kernel, dim3(gridX(divideUp(o.n, kThreads / 32)), gridY(divideUp(o.m, kRows))), kThreads, 0, gpu.stream, o.m, o.n, o.k, as<float>(o.a), o.q, as<float>(o.scales),
          as<float>(o.bias), as<float>(o.c));
 }
 

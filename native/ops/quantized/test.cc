@@ -55,6 +55,7 @@ TEST(matmulInt8Shapes) {
   testProduct(check, 0, 4, 32);
   testProduct(check, 1, 700, 768);
   testProduct(check, 20, 300, 512);
+  testProduct(check, 70, 40, 64);
 }
 
 TEST(matmulInt8RowsAreTheSameAlone) {

@@ -1,18 +1,9 @@
-// The scan forward: a few positions at a time are read ahead, so that loads and exponentials of one position do not wait for the
-// state of the position before.
-#include "cuda_parts.h"
+// The scan forward, for any shape: a few positions at a time are read ahead, so that loads and exponentials of one position do not
+// wait for the state of the position before. What most models are has faster ways: 16 states (cuda_duo.cu), one position (cuda_step.cu).
+#include "cuda_forward.h"
 
 namespace ha::gpu {
 namespace {
-
-template <class T> struct ForwardArguments {
-  ScanShape shape;
-  bool softplus;
-  const T *u, *delta, *B, *C, *z;
-  const float *A, *D, *deltaBias, *initialState;
-  T* y;
-  float *finalState, *checkpoints;
-};
 
 template <class T, int S> __global__ __launch_bounds__(kScanThreads, 2) void scanKernel(ForwardArguments<T> o) {
   constexpr int kAhead = S == 1 ? 8 : S == 2 ? 4 : S == 4 ? 2 : 1;
@@ -96,6 +87,7 @@ void selectiveScan(Gpu& gpu, const SelectiveScan& a) {
     const ForwardArguments<T> o{shape,           a.softplus,  as<T>(a.u),     as<T>(a.delta),          as<T>(a.B),            as<T>(a.C),
                                 as<T>(a.z),      as<float>(a.A), as<float>(a.D), as<float>(a.deltaBias), as<float>(a.initialState), as<T>(a.y),
                                 as<float>(a.finalState), as<float>(a.checkpoints)};
+    if (scanStep(gpu, o) || scanDuo(gpu, o)) return;
     withStates(shape, [&](auto states) { LAUNCH((scanKernel<T, decltype(states)::value>), shape.grid(), kScanThreads, 0, gpu.stream, o); });
   });
 }

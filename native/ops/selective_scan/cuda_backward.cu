@@ -1,20 +1,12 @@
-// All gradients of the scan: tiles from the last to the first, the states of a tile again from the one saved on entering it.
-// The gradients of B and C are summed over a block's channels at once, over the blocks afterwards, always in the same order.
-#include "cuda_parts.h"
+// All gradients of the scan, for any shape, in f32: tiles from the last to the first, the states of a tile again from the one saved on
+// entering it. The gradients of B and C are summed over a block's channels at once, over the blocks afterwards, always in the same
+// order. 16 states, in f32 or 16 bits, have a faster way (cuda_backward_16.cu).
+#include "cuda_backward.h"
 
 namespace ha::gpu {
 namespace {
 
 constexpr int kWarps = kScanThreads / 32, kTile = static_cast<int>(kScanTile);
-
-struct BackwardArguments {
-  ScanShape shape;
-  bool softplus;
-  const float *u, *delta, *A, *B, *C, *D, *deltaBias, *z, *checkpoints, *dy, *dFinalState;
-  float *du, *ddelta, *dz, *dInitialState;
-  float *dA, *dD, *dBias;  // [b d n], [b d], [b d]: a batch row's part
-  float *dB, *dC;          // [block of a group][b l g n]: a block's part
-};
 
 /// Σ over the channels of a warp, state by state: the lanes below G hold it.
 __device__ __forceinline__ float warpChannels(float x, int lanes) {
@@ -22,7 +14,7 @@ __device__ __forceinline__ float warpChannels(float x, int lanes) {
   return x;
 }
 
-template <int S> __global__ __launch_bounds__(kScanThreads, 2) void backwardKernel(BackwardArguments o) {
+template <int S> __global__ __launch_bounds__(kScanThreads, 2) void backwardKernel(BackwardArguments<float> o) {
   // each thread its own states before each position of the tile
   SHARED_DYNAMIC(float, before);
   SHARED(sums, float[2][2][kWarps][32 * S]);
@@ -133,47 +125,65 @@ template <int S> __global__ __launch_bounds__(kScanThreads, 2) void backwardKern
 }
 
 /// to[i] = Σ_k parts[k·count + i], in order.
-__global__ void addPartsKernel(const float* parts, int64_t terms, int64_t count, float* to) {
+template <class T> __global__ void addPartsKernel(const float* parts, int64_t terms, int64_t count, T* to) {
   for (int64_t i = blockIdx.x * int64_t{kScanThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kScanThreads) {
     float total = 0;
     for (int64_t k = 0; k < terms; k++) total += parts[k * count + i];
-    to[i] = total;
+    to[i] = fromFloat<T>(total);
   }
 }
+template <class T> void addParts(Gpu& gpu, const float* parts, int64_t terms, int64_t count, T* to) {
+  if (!to || !count) return;
+  LAUNCH((addPartsKernel<T>), gridX(least(divideUp(count, kScanThreads), gpu.multiprocessors * 32)), kScanThreads, 0, gpu.stream, parts, terms, count, to);
+}
 
-}  // namespace
-
-void selectiveScanBackward(Gpu& gpu, const SelectiveScanBackward& a) {
-  const ScanShape shape = ScanShape::of(a);
-  if (shape.empty()) return;
-  checkLengths(gpu, a, HA_EXPLAIN_LENGTHS("selectiveScanBackward"));
-  const int64_t bd = a.batch * a.channels, blgn = a.batch * a.length * a.groups * a.state;
-  float *dA = scratch<float>(gpu, bd * a.state), *dD = scratch<float>(gpu, bd), *dBias = scratch<float>(gpu, bd);
-  const bool alone = shape.blocksOfGroup == 1;  // its part is the sum
-  float* dB = alone ? as<float>(a.dB) : scratch<float>(gpu, shape.blocksOfGroup * blgn);
-  float* dC = alone ? as<float>(a.dC) : scratch<float>(gpu, shape.blocksOfGroup * blgn);
-  const BackwardArguments o{shape, a.softplus, a.u,  a.delta,  a.A,  a.B,             a.C, a.D, a.deltaBias, a.z, a.checkpoints,
-                            a.dy,  a.dFinalState, a.du, a.ddelta, a.dz, a.dInitialState, dA,  dD,  dBias,       dB,  dC};
-  withStates(shape, [&](auto states) {
+void anyShape(Gpu& gpu, const BackwardArguments<float>& o) {
+  withStates(o.shape, [&](auto states) {
     constexpr int S = decltype(states)::value;
     const int64_t bytes = int64_t{kTile} * S * kScanThreads * 4;
     if constexpr (S <= 8) {
       if (bytes + 2 * 2 * kWarps * 32 * S * 4 > gpu.sharedPerBlock) throw std::runtime_error("selectiveScanBackward: too many states for this card's shared memory");
       allowShared(backwardKernel<S>, bytes);
-      LAUNCH((backwardKernel<S>), shape.grid(), kScanThreads, static_cast<size_t>(bytes), gpu.stream, o);
+      LAUNCH((backwardKernel<S>), o.shape.grid(), kScanThreads, static_cast<size_t>(bytes), gpu.stream, o);
     } else {
-      throw std::runtime_error("selectiveScanBackward: " + std::to_string(shape.state) + " states; a GPU takes up to 256");
+      throw std::runtime_error("selectiveScanBackward: " + std::to_string(o.shape.state) + " states; a GPU takes up to 256");
     }
   });
-  const auto add = [&](const float* parts, int64_t terms, int64_t count, float* to) {
-    if (to && count) LAUNCH(addPartsKernel, gridX(least(divideUp(count, kScanThreads), gpu.multiprocessors * 32)), kScanThreads, 0, gpu.stream, parts, terms, count, to);
-  };
-  add(dA, a.batch, a.channels * a.state, a.dA);
-  add(dD, a.batch, a.channels, a.dD);
-  add(dBias, a.batch, a.channels, a.ddeltaBias);
+}
+
+template <class T> void run(Gpu& gpu, const SelectiveScanBackward& a, ScanShape shape, bool fast) {
+  checkLengths(gpu, a, HA_EXPLAIN_LENGTHS("selectiveScanBackward"));
+  const int64_t bd = a.batch * a.channels, blgn = a.batch * a.length * a.groups * a.state, blocks = shape.blocksOfGroup;
+  BackwardArguments<T> o{shape,      a.softplus, as<T>(a.u), as<T>(a.delta), as<T>(a.B), as<T>(a.C), as<T>(a.z), as<T>(a.dy), a.A, a.D, a.deltaBias, a.checkpoints, a.dFinalState,
+                         as<T>(a.du), as<T>(a.ddelta), as<T>(a.dz), a.dInitialState};
+  o.dA = scratch<float>(gpu, bd * a.state), o.dD = scratch<float>(gpu, bd), o.dBias = scratch<float>(gpu, bd);
+  const bool alone = blocks == 1 && a.dB.dtype == DType::f32;  // its part is the sum
+  o.dB = alone ? as<float>(a.dB) : scratch<float>(gpu, blocks * blgn);
+  o.dC = alone ? as<float>(a.dC) : scratch<float>(gpu, blocks * blgn);
+  if (fast) scanBackward(gpu, o);
+  else if constexpr (std::is_same_v<T, float>) anyShape(gpu, o);
+  addParts(gpu, o.dA, a.batch, a.channels * a.state, as<float>(a.dA));
+  addParts(gpu, o.dD, a.batch, a.channels, as<float>(a.dD));
+  addParts(gpu, o.dBias, a.batch, a.channels, as<float>(a.ddeltaBias));
   if (alone) return;
-  add(dB, shape.blocksOfGroup, blgn, a.dB);
-  add(dC, shape.blocksOfGroup, blgn, a.dC);
+  addParts(gpu, o.dB, blocks, blgn, as<T>(a.dB));
+  addParts(gpu, o.dC, blocks, blgn, as<T>(a.dC));
+}
+
+}  // namespace
+
+void selectiveScanBackward(Gpu& gpu, const SelectiveScanBackward& a) {
+  ScanShape shape = ScanShape::of(a);
+  if (shape.empty()) return;
+  const bool oneType = allOf(a.u.dtype, a.delta, a.B, a.C, a.z, a.dy, a.du, a.ddelta, a.dB, a.dC, a.dz) &&
+                       allOf(DType::f32, a.A, a.D, a.deltaBias, a.checkpoints, a.dFinalState, a.dA, a.dD, a.ddeltaBias, a.dInitialState);
+  withType(a.u.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const int64_t blocks = oneType ? scanBackwardBlocks<T>(shape, a) : 0;
+    if (blocks) shape.blocksOfGroup = blocks;
+    if (blocks || (oneType && std::is_same_v<T, float>)) run<T>(gpu, a, shape, blocks > 0);
+    else inF32(gpu, selectiveScanBackward, a);
+  });
 }
 
 }  // namespace ha::gpu

@@ -56,6 +56,24 @@ __device__ __forceinline__ float channelSum(float x, int lanes) {
   return x;
 }
 
+/// Σ over a team of G neighbouring lanes of each of G numbers, with G − 1 exchanges: lane g of the team gets that of x[g].
+template <int w, int G> __device__ __forceinline__ void halve(float (&x)[G], int lane) {
+  const bool upper = lane & w;
+#pragma unroll
+  for (int j = 0; j < w; j++) {
+    const float sent = upper ? x[j] : x[j + w], kept = upper ? x[j + w] : x[j];
+    x[j] = kept + __shfl_xor_sync(~0u, sent, w);
+  }
+  if constexpr (w > 1) halve<w / 2>(x, lane);
+}
+template <int G> __device__ __forceinline__ float reduceScatter(float (&x)[G], int lane) {
+  if constexpr (G > 1) halve<G / 2>(x, lane);
+  return x[0];
+}
+
+/// In place of delta' where a decay is to be 0: exp(delta'·A) is, for any A of a model.
+constexpr float kForgetAll = 1e30f;
+
 /// Reports a row whose length does not fit; such a row is cut to what does.
 static __global__ void checkLengthsKernel(int64_t batch, int64_t length, const int32_t* lengths, Fault* fault) {
   for (int64_t b = threadIdx.x; b < batch; b += blockDim.x)

@@ -107,7 +107,8 @@ struct Shape {
 };
 const Shape kShapes[] = {{1, 1, 1, 1, 1},   {2, 1, 33, 16, 1},  {1, 2, 3, 3, 1},   {1, 15, 17, 8, 1}, {3, 16, 5, 17, 5},
                          {1, 17, 100, 16, 1}, {2, 33, 33, 16, 2}, {1, 50, 7, 64, 3}, {2, 37, 48, 5, 4}, {1, 70, 40, 16, 8},
-                         {2, 3, 2, 4, 5},   {1, 40, 3, 250, 1}, {1, 100, 200, 16, 1}, {1, 40, 3, 300, 1}};
+                         {2, 3, 2, 4, 5},   {1, 40, 3, 250, 1}, {1, 100, 200, 16, 1}, {1, 40, 3, 300, 1},
+                         {2, 70, 96, 16, 1}, {1, 45, 48, 16, 1}, {2, 33, 16, 16, 2}};  // whole blocks of channels, as a GPU takes them
 /// A GPU takes up to 256 states.
 bool fits(const Check& check, const Shape& shape) { return shape.state <= 256 || check.slack == 1; }
 
@@ -227,6 +228,49 @@ TEST(selectiveScanBackward) {
       check.close("ddeltaBias", got.bias, want.bias, 4e-6), check.equal("ddeltaBias again", again.bias, got.bias);
       check.close("dz", got.z, want.z, 4e-6), check.equal("dz again", again.z, got.z);
       check.close("dInitialState", got.initial, want.initial, 4e-6), check.equal("dInitialState again", again.initial, got.initial);
+    }
+}
+
+/// Operands of 16 bits give what their numbers in f32 give, but for the rounding of results; in place of copies, GPUs read them as they are.
+TEST(selectiveScanOf16Bits) {
+  for (const Shape& shape : {Shape{2, 37, 32, 16, 1}, Shape{1, 18, 48, 16, 3}, Shape{1, 5, 7, 3, 1}, Shape{2, 1, 20, 16, 1}})
+    for (DType dtype : {DType::bf16, DType::f16}) {
+      Problem<float> p = problem(check, shape, 31);
+      check.label += std::string(" ") + nameOf(dtype);
+      std::vector<std::vector<uint16_t>> memory;
+      const auto narrow = [&](Floats& x) {  // x itself is rounded as well
+        memory.emplace_back(x.size());
+        const In in(memory.back().data(), dtype);
+        check.op.cast(check.context, {(int64_t)x.size(), x.data(), {memory.back().data(), dtype}});
+        check.op.cast(check.context, {(int64_t)x.size(), in, x.data()});
+        return in;
+      };
+      const auto room = [&](int64_t count) {
+        memory.emplace_back(count);
+        return Out(memory.back().data(), dtype);
+      };
+      const auto close = [&](const char* what, const Out& got, const Floats& want) {
+        Floats wide(want.size());
+        check.op.cast(check.context, {(int64_t)want.size(), got, wide.data()});
+        check.close(what, wide, Doubles(want.begin(), want.end()), dtype == DType::bf16 ? 5e-3 : 6e-4);
+      };
+      Floats dy = check.normal(p.bld());
+      const In u = narrow(p.u), delta = narrow(p.delta), B = narrow(p.B), C = narrow(p.C), z = narrow(p.z), given = narrow(dy);
+      const Result want = run(check, p);
+      const Out y = room(p.bld());
+      Floats final(p.bdn(), NAN), checkpoints(p.batch * scanTiles(p.length) * p.channels * p.state);
+      check.op.selectiveScan(check.context, {p.batch, p.length, p.channels, p.state, p.groups, p.softplus, u, delta, p.A.data(), B, C, data(p.D), data(p.bias), z,
+                                             data(p.initial), nullptr, nullptr, y, final.data(), checkpoints.data()});
+      close("y", y, want.y);
+      check.close("finalState", final, Doubles(want.final.begin(), want.final.end()), 2e-6);
+      const GradientResult wanted = runBackward(check, p, dy, {});
+      const Out du = room(p.bld()), ddelta = room(p.bld()), dB = room(p.blgn()), dC = room(p.blgn()), dz = room(p.bld());
+      Floats dA(p.channels * p.state, NAN), dD(p.channels, NAN), dBias(p.channels, NAN), dInitial(p.bdn(), NAN);
+      check.op.selectiveScanBackward(check.context, {p.batch, p.length, p.channels, p.state, p.groups, p.softplus, u, delta, p.A.data(), B, C, data(p.D), data(p.bias), z, nullptr,
+                                                     nullptr, checkpoints.data(), given, {}, du, ddelta, dA.data(), dB, dC, dD.data(), dBias.data(), dz, dInitial.data()});
+      close("du", du, wanted.u), close("ddelta", ddelta, wanted.delta), close("dB", dB, wanted.B), close("dC", dC, wanted.C), close("dz", dz, wanted.z);
+      const auto same = [&](const char* what, const Floats& got, const Floats& x) { check.close(what, got, Doubles(x.begin(), x.end()), 4e-6); };
+      same("dA", dA, wanted.A), same("dD", dD, wanted.D), same("ddeltaBias", dBias, wanted.bias), same("dInitialState", dInitial, wanted.initial);
     }
 }
 

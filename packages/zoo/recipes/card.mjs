@@ -1,36 +1,49 @@
-// Writes the model card of a trained model: node packages/zoo/recipes/card.mjs mail|prose|(fashion|scenes)-(vim|vit) TRAINED_FOLDER HELD_OUT_JSON COMMIT
+// Writes the model card of a trained model: node packages/zoo/recipes/card.mjs NAME TRAINED_FOLDER HELD_OUT_JSON COMMIT [MORE]
 // Copies config.json, model.safetensors and training.json into packages/zoo/models/NAME beside it. HELD_OUT_JSON is what evaluate.mjs printed.
+// MORE: of a model of images that was trained twice, the folder of the first training; of long sequences, what evaluate.mjs printed of the
+// transformer, and the folder where that was trained.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sequenceCard } from './card-sequences.mjs';
 
-const [name, trained, heldOutText, commit] = process.argv.slice(2);
+const [name, trained, heldOutText, commit, ...more] = process.argv.slice(2);
 const folder = new URL(`../models/${name}/`, import.meta.url).pathname;
 const read = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const training = read(join(trained, 'training.json'));
 const heldOut = JSON.parse(heldOutText);
 const percent = (share) => `${(100 * share).toFixed(2)} %`;
 mkdirSync(folder, { recursive: true });
-for (const file of ['config.json', 'model.safetensors', 'training.json', 'curve.svg', 'preprocessor_config.json'])
+for (const file of ['config.json', 'model.safetensors', 'training.json', 'curve.svg', 'preprocessor_config.json', 'tokenizer.json'])
   if (existsSync(join(trained, file))) copyFileSync(join(trained, file), join(folder, file));
 
 const { config: recipe, seconds, tokens, parameters, steps } = training;
 const images = /^(fashion|scenes)-(vim|vit)$/.exec(name);
-const sizes = images
-  ? ''
-  : `${recipe.model.num_hidden_layers} layers, hidden size ${recipe.model.hidden_size}, state size ${recipe.model.state_size}, ${parameters.toLocaleString('en')} parameters`;
-const how = images
-  ? ''
-  : `Trained with this library by [\`recipe.json\`](../../recipes/${name}/recipe.json): ${steps.toLocaleString('en')} steps of ${recipe.batchSize} × ${recipe.length} bytes at most, ${tokens.toLocaleString('en')} bytes in all, ${seconds.toLocaleString('en')} s on two shared cores (other work ran beside it), at commit ${commit}. The loss: [\`curve.svg\`](curve.svg); the recipe with its defaults and the figures during training: [\`training.json\`](training.json).`;
+const sequences = /^(pixels|listops)-mamba$/.exec(name);
+const sizes =
+  images || sequences
+    ? ''
+    : `${recipe.model.num_hidden_layers} layers, hidden size ${recipe.model.hidden_size}, state size ${recipe.model.state_size}, ${parameters.toLocaleString('en')} parameters`;
+const how =
+  images || sequences
+    ? ''
+    : `Trained with this library by [\`recipe.json\`](../../recipes/${name}/recipe.json): ${steps.toLocaleString('en')} steps of ${recipe.batchSize} × ${recipe.length} bytes at most, ${tokens.toLocaleString('en')} bytes in all, ${seconds.toLocaleString('en')} s on two shared cores (other work ran beside it), at commit ${commit}. The loss: [\`curve.svg\`](curve.svg); the recipe with its defaults and the figures during training: [\`training.json\`](training.json).`;
 /** The card of a classifier of images. */
 function imageCard() {
   const [, data, kind] = images;
-  const { model, epochs, batchSize } = recipe;
+  const { epochs, batchSize } = recipe;
+  const model = read(join(trained, 'config.json'));
   const what =
     kind === 'vim'
       ? `Vision Mamba, ${model.depth} blocks, width ${model.embed_dim}, state size ${model.d_state}, the class token in the middle`
       : `ViT, ${model.depth} blocks, width ${model.embed_dim}, ${model.num_heads} heads, the class token in front`;
   const grid = model.img_size / model.patch_size;
-  const trained = `Trained with this library by [\`recipe.json\`](../../recipes/${name}/recipe.json): ${steps.toLocaleString('en')} steps of ${batchSize} images, ${epochs} passes over the training images less the 5 % that chose the weights, ${seconds.toLocaleString('en')} s on two shared cores (other work ran beside it), at commit ${commit}. The loss: [\`curve.svg\`](curve.svg); the recipe with its defaults and the figures during training: [\`training.json\`](training.json).`;
+  const [earlier] = more;
+  const first = earlier && read(join(earlier, 'training.json'));
+  const passes = epochs ? `, ${epochs} passes over` : ' out of';
+  const begun = first
+    ? `first by [\`recipe.json\`](../../recipes/${name}/recipe.json), ${first.steps.toLocaleString('en')} steps in ${first.seconds.toLocaleString('en')} s, then on from there by [\`continue.json\`](../../recipes/${name}/continue.json)`
+    : `by [\`recipe.json\`](../../recipes/${name}/recipe.json)`;
+  const story = `Trained with this library ${begun}: ${steps.toLocaleString('en')} steps of ${batchSize} images${passes} the training images less the 5 % that chose the weights, ${seconds.toLocaleString('en')} s on one thread of two shared cores (other work ran beside it), at commit ${commit}. The loss: [\`curve.svg\`](curve.svg); the recipe with its defaults and the figures during training: [\`training.json\`](training.json).`;
   const about = {
     fashion: {
       does: 'Says which of ten garments a grey picture of 28 × 28 pixels shows.',
@@ -48,7 +61,7 @@ function imageCard() {
 
 ${about.does} ${what}, ${parameters.toLocaleString('en')} parameters; patches of ${model.patch_size} × ${model.patch_size} pixels, a grid of ${grid} × ${grid}.
 
-${trained}
+${story}
 
 **Data.** ${about.data}; \`node packages/zoo/recipes/images/prepare.mjs\`.
 
@@ -108,5 +121,6 @@ The model does not learn on the held-out text; the context models do. 2 % of the
 Figures: ${'`'}node packages/zoo/recipes/evaluate.mjs prose packages/zoo/models/prose${'`'} and ${'`'}node packages/zoo/recipes/prose/baselines.mjs${'`'}.
 `,
 };
-writeFileSync(join(folder, 'README.md'), images ? imageCard() : cards[name]());
+const card = images ? imageCard() : sequences ? sequenceCard({ name, training, heldOut, commit, more, folder: trained }) : cards[name]();
+writeFileSync(join(folder, 'README.md'), card);
 console.log(join(folder, 'README.md'));

@@ -3,6 +3,10 @@
 //   node packages/zoo/recipes/evaluate.mjs prose MODEL_FOLDER [--data FOLDER]    bits per byte, the state carried through
 //   node packages/zoo/recipes/evaluate.mjs fashion-vim|fashion-vit|scenes-vim|scenes-vit MODEL_FOLDER [--data FOLDER]
 //                                                                                accuracy on the test images, of all and of each class
+//   node packages/zoo/recipes/evaluate.mjs pixels-mamba|pixels-transformer MODEL_FOLDER [--images N] [--enlarge 2]
+//                                                                                the same; enlarged by 2, images are four times as long
+//   node packages/zoo/recipes/evaluate.mjs listops-mamba|listops-transformer MODEL_FOLDER
+//                                                                                accuracy by length, also far beyond those trained on
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -10,18 +14,27 @@ import { parseArgs } from 'node:util';
 import { loadModel, readSafetensors } from '@hidden-attention/checkpoint';
 import { createRequire } from 'node:module';
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { data: { type: 'string' } } });
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { data: { type: 'string' }, images: { type: 'string' }, enlarge: { type: 'string' } },
+});
 const [name, folder] = positionals;
-const images = /^(fashion|scenes)-(vim|vit)$/.exec(name ?? '');
-if ((!images && !['mail', 'prose'].includes(name)) || !folder) {
-  console.error('usage: node packages/zoo/recipes/evaluate.mjs mail|prose|(fashion|scenes)-(vim|vit) MODEL_FOLDER [--data FOLDER]');
+const images = /^(?:(fashion|scenes)-(?:vim|vit)|pixels-(?:mamba|transformer))$/.exec(name ?? '');
+const lists = /^listops-(?:mamba|transformer)$/.test(name ?? '');
+if ((!images && !lists && !['mail', 'prose'].includes(name)) || !folder) {
+  console.error(
+    'usage: node packages/zoo/recipes/evaluate.mjs mail|prose|(fashion|scenes)-(vim|vit)|(pixels|listops)-(mamba|transformer) MODEL_FOLDER [--data FOLDER]',
+  );
   process.exit(2);
 }
 const data =
   values.data ??
-  join(process.env.HIDDEN_ATTENTION_CACHE ?? join(homedir(), '.cache/hidden-attention'), ...(images ? ['images', images[1]] : [name]));
+  join(
+    process.env.HIDDEN_ATTENTION_CACHE ?? join(homedir(), '.cache/hidden-attention'),
+    ...(images ? ['images', images[1] ?? 'fashion'] : [lists ? 'listops' : name]),
+  );
 const recipe = JSON.parse(readFileSync(new URL(`./${name}/recipe.json`, import.meta.url), 'utf8'));
-const { model } = await loadModel(folder);
+const { model, tokenizer } = await loadModel(folder);
 const require = createRequire(new URL('../../model/package.json', import.meta.url));
 const { crossEntropy, reshape, scope, Tensor } = await import(require.resolve('@hidden-attention/tensor'));
 
@@ -29,22 +42,32 @@ if (images) {
   const { mean, deviation } = recipe.images;
   const file = await readSafetensors(join(data, 'test.safetensors'));
   const [pixels, labels] = await Promise.all(['images', 'labels'].map((tensor) => file.tensors.get(tensor).read()));
-  const [count, height, width] = file.tensors.get('images').shape;
+  const [all, height, width] = file.tensors.get('images').shape;
+  const count = Math.min(all, Number(values.images ?? all));
   const size = height * width;
+  const times = Number(values.enlarge ?? 1);
+  /** Each pixel `times` times across and down. */
+  const enlarged = (image) =>
+    Float32Array.from(
+      { length: size * times ** 2 },
+      (_, at) => image[Math.floor(at / (width * times * times)) * width + Math.floor((at % (width * times)) / times)],
+    );
   const { labels: names } = model.config.head;
   const right = names.map(() => 0);
   const of = names.map(() => 0);
-  for (let start = 0; start < count; start += 100) {
-    const rows = Math.min(100, count - start);
-    const batch = new Float32Array(rows * 3 * size);
+  const piece = times > 1 ? 10 : 100;
+  for (let start = 0; start < count; start += piece) {
+    const rows = Math.min(piece, count - start);
+    const area = size * times ** 2;
+    const batch = new Float32Array(rows * 3 * area);
     for (let row = 0; row < rows; row++) {
       const own = Float32Array.from(
         pixels.subarray((start + row) * size, (start + row + 1) * size),
         (value) => (value / 255 - mean) / deviation,
       );
-      for (let channel = 0; channel < 3; channel++) batch.set(own, (3 * row + channel) * size);
+      for (let channel = 0; channel < 3; channel++) batch.set(enlarged(own), (3 * row + channel) * area);
     }
-    const logits = await scope(() => model.forward(model.images(batch, [rows, 3, height, width])).logits).read();
+    const logits = await scope(() => model.forward(model.images(batch, [rows, 3, height * times, width * times])).logits).read();
     for (let row = 0; row < rows; row++) {
       const own = logits.subarray(row * names.length, (row + 1) * names.length);
       const label = labels[start + row];
@@ -55,6 +78,34 @@ if (images) {
   const accuracy = right.reduce((sum, value) => sum + value, 0) / count;
   const byClass = Object.fromEntries(names.map((label, id) => [label, right[id] / of[id]]));
   console.log(JSON.stringify({ model: name, heldout: count, accuracy, byClass }));
+} else if (lists) {
+  const report = { model: name };
+  for (const part of ['test', 'long']) {
+    const examples = readFileSync(join(data, `${part}.jsonl`), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const rows = examples.map(({ text, label }) => ({ ids: tokenizer.encode(text).ids, label: Number(label) }));
+    rows.sort((a, b) => a.ids.length - b.ids.length);
+    const byLength = new Map();
+    for (let i = 0; i < rows.length; i += 20) {
+      const own = rows.slice(i, i + 20);
+      const logits = await scope(() => model.forward(model.batch(own.map(({ ids }) => ids))).logits).read();
+      own.forEach(({ ids, label }, r) => {
+        const ten = logits.subarray(10 * r, 10 * r + 10);
+        const range = [20, 100, 500, 2000].find((most) => ids.length <= most);
+        for (const key of [`up to ${range}`, part]) {
+          const [right, of] = byLength.get(key) ?? [0, 0];
+          byLength.set(key, [right + (ten.indexOf(Math.max(...ten)) === label ? 1 : 0), of + 1]);
+        }
+      });
+    }
+    report[part] = {
+      examples: rows.length,
+      ...Object.fromEntries([...byLength].map(([key, [right, of]]) => [key === part ? 'accuracy' : key, right / of])),
+    };
+  }
+  console.log(JSON.stringify(report));
 } else if (name === 'mail') {
   const { labels } = model.config.head;
   const examples = readFileSync(join(data, 'heldout.jsonl'), 'utf8')

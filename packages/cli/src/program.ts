@@ -4,6 +4,7 @@ import { addBench } from './commands/bench.js';
 import { addCapture } from './commands/capture.js';
 import { addConvert } from './commands/convert.js';
 import { addDoctor } from './commands/doctor.js';
+import { addEvaluate } from './commands/evaluate.js';
 import { addExplain } from './commands/explain.js';
 import { addGenerate } from './commands/generate.js';
 import { addInspect } from './commands/inspect.js';
@@ -12,6 +13,7 @@ import { addLens } from './commands/lens.js';
 import { addPatch } from './commands/patch.js';
 import { addPerplexity } from './commands/perplexity.js';
 import { addTrain } from './commands/train.js';
+import { addWorker } from './commands/worker.js';
 import { repeated } from './options.js';
 import { loadPlugins } from './plugins.js';
 import { version } from './version.js';
@@ -43,6 +45,8 @@ export function createProgram(): Command {
     addConvert,
     addDoctor,
     addBench,
+    addEvaluate,
+    addWorker,
   ])
     add(program);
   return program;

@@ -27,3 +27,37 @@ export function progressBar(what: string): Progress {
     },
   };
 }
+
+/** hours, minutes and seconds: 01:02:03 */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return parts.map((part) => String(part).padStart(2, '0')).join(':');
+}
+
+/** A bar in a terminal; elsewhere a line every twenty seconds. */
+export function linesOfProgress<T>(textOf: (progress: T) => { done: number; total: number; text: string }): {
+  update(progress: T): void;
+  stop(): void;
+} {
+  let bar: SingleBar | undefined;
+  let last = Date.now();
+  return {
+    update(progress) {
+      const { done, total, text } = textOf(progress);
+      if (process.stderr.isTTY) {
+        if (!bar) {
+          bar = new SingleBar({ stream: process.stderr, format: '{bar} {text}', hideCursor: true }, Presets.shades_classic);
+          bar.start(total, done, { text });
+        }
+        bar.update(done, { text });
+      } else if (Date.now() - last > 20_000) {
+        last = Date.now();
+        process.stderr.write(`${text}\n`);
+      }
+    },
+    stop() {
+      bar?.stop();
+    },
+  };
+}

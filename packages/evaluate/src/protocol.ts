@@ -32,6 +32,8 @@ export interface Protocol<Options extends object = object> {
   figures: readonly Figure[];
   /** options as a zod object with defaults; default: none */
   options?: z.ZodType<Options>;
+  /** whether it draws at random: then it is run with every seed of a sweep */
+  draws?: boolean;
   /** whether an oracle (the known answer as a map) says anything here */
   oracle: boolean;
   /** true, or why this example cannot be measured so */

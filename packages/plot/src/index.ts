@@ -19,3 +19,14 @@ export { explanationReport } from './report/html.js';
 export { explanationSvg } from './report/svg.js';
 export { verdict, type Outcome, type Verdict } from './report/verdict.js';
 export type { Certificate, Check, Removal, Report, ReportMap, ReportResult, ReportSpan } from './report/types.js';
+export { evaluationReport } from './evaluation/report.js';
+export { leaderboardPage, standings, type Standing } from './evaluation/leaderboard.js';
+export { figureText } from './evaluation/figures.js';
+export type {
+  EvaluationCell,
+  EvaluationCost,
+  EvaluationExample,
+  EvaluationReport,
+  EvaluationRow,
+  EvaluationTable,
+} from './evaluation/types.js';

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { resolveModel } from '../models.js';
 import { repeated } from '../options.js';
+import { duration } from '../progress.js';
 import { parseNumber } from '../ranges.js';
 
 interface Flags {
@@ -116,10 +117,4 @@ function trainingScreen(): { update(progress: Report): void; stop(): void } {
       bars?.stop();
     },
   };
-}
-
-function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return parts.map((part) => String(part).padStart(2, '0')).join(':');
 }

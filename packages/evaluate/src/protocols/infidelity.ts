@@ -29,6 +29,7 @@ export const infidelity: Protocol<Options> = defineProtocol({
     { name: 'infidelity', better: 'lower', summary: 'mean squared error of the scores as they are' },
   ],
   options: z.strictObject({ explain: explained, fill, samples: z.coerce.number().int().min(2).max(10_000).default(50) }),
+  draws: true,
   oracle: false,
   supports: (example, _, { fill: given }) => allOf(fillFits(example, given, 'cut')),
   async measure(item, { explain, fill: given, samples }) {

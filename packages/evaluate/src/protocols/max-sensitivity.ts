@@ -38,6 +38,7 @@ export const maxSensitivity: Protocol<Options> = defineProtocol({
     radius: z.coerce.number().positive().default(0.02),
     samples: z.coerce.number().int().min(1).max(1000).default(5),
   }),
+  draws: true,
   oracle: true,
   supports: () => true,
   async measure(item, { explain, radius, samples }) {

@@ -23,6 +23,7 @@ export const repeatability: Protocol<Options> = defineProtocol({
     return metricFigures('higher', 'with a second run');
   },
   options: z.strictObject({ explain: explained, models: z.array(z.string().min(1)).default([]) }),
+  draws: true,
   oracle: true,
   supports: () => true,
   async measure(item, { explain, models }) {

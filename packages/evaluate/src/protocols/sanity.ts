@@ -56,6 +56,7 @@ export const sanityCascading: Protocol<Options> = defineProtocol({
     return [...metricFigures('lower', 'with all weights randomised'), headFigure];
   },
   options,
+  draws: true,
   oracle: true,
   supports: () => true,
   async measure(item, { explain }) {
@@ -77,6 +78,7 @@ export const sanityIndependent: Protocol<Options> = defineProtocol({
     return [...metricFigures('lower', 'with one part randomised, mean over parts'), headFigure];
   },
   options,
+  draws: true,
   oracle: true,
   supports: () => true,
   async measure(item, { explain }) {

@@ -1,0 +1,62 @@
+// `evaluate` and `worker` from outside: files, exit status, messages.
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cli, fixtures, workFolder } from './run.js';
+
+let work: string;
+beforeAll(() => {
+  work = workFolder();
+});
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+const sweep = (change: object = {}): string => {
+  const path = join(work, `sweep-${Math.random().toString(36).slice(2)}.json`);
+  const content = {
+    name: 'mails',
+    data: [{ name: 'mails', kind: 'labelled-text', options: { path: join(fixtures, 'mail-sample.jsonl'), count: 2, length: 96 } }],
+    models: ['zoo:mail'],
+    explainers: ['gradient-x-input', 'raw'],
+    protocols: ['morf-lerf', 'completeness'],
+    seeds: [1],
+    ...change,
+  };
+  writeFileSync(path, JSON.stringify(content));
+  return path;
+};
+
+describe('evaluate', () => {
+  test('runs a sweep, writes results and pages, and has nothing to do the second time', () => {
+    const [file, out] = [sweep(), join(work, 'out')];
+    const first = cli('evaluate', file, '--out', out);
+    expect(first.stderr).toBe('');
+    expect(first.status).toBe(0);
+    expect(first.stdout).toContain(`5 rows; the report is ${join(out, 'report.html')}`);
+    const results = readFileSync(join(out, 'results.jsonl'), 'utf8');
+    for (const name of ['report.html', 'leaderboard.html', 'summary.json']) expect(existsSync(join(out, name))).toBe(true);
+    expect(cli('evaluate', file, '--out', out).status).toBe(0);
+    expect(readFileSync(join(out, 'results.jsonl'), 'utf8')).toBe(results);
+    const other = cli('evaluate', sweep({ seeds: [2] }), '--out', out);
+    expect([other.status, other.stderr]).toEqual([1, expect.stringContaining('holds results of another sweep of the name "mails"')]);
+  });
+  test.each([
+    [[], 2, 'SWEEP and --out DIR are needed'],
+    [['--status'], 2, '--status needs --queue <URL>'],
+    [['none.json', '--out', 'x'], 1, 'none.json: ENOENT'],
+  ])('%j is refused', (args, status, message) => {
+    const found = cli('evaluate', ...args);
+    expect([found.status, found.stderr]).toEqual([status, expect.stringContaining(message)]);
+  });
+  test('a sweep that does not fit says where, before anything is written', () => {
+    const out = join(work, 'none');
+    const found = cli('evaluate', sweep({ models: ['zoo:nail'] }), '--out', out);
+    expect([found.status, found.stderr]).toEqual([1, expect.stringContaining('no model "zoo:nail"')]);
+    expect(cli('evaluate', sweep({ seeds: 'one' }), '--out', out).stderr).toContain('seeds is "one"');
+    expect(existsSync(out)).toBe(false);
+  });
+  test('Redis that is away is said, and so is an address that is none', () => {
+    const away = cli('evaluate', sweep(), '--out', join(work, 'none'), '--queue', 'redis://127.0.0.1:1');
+    expect([away.status, away.stderr]).toEqual([1, expect.stringContaining('ECONNREFUSED')]);
+    expect(cli('worker', '--queue', 'mongodb://x').stderr).toContain('is no address of Redis');
+    expect(cli('worker').status).toBe(2);
+  });
+});

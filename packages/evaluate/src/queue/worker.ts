@@ -1,0 +1,165 @@
+import { hostname } from 'node:os';
+import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Device } from '@hidden-attention/tensor';
+import { EvaluateError } from '../errors.js';
+import { measurePiece } from '../sweep/piece.js';
+import { Plan } from '../sweep/plan.js';
+import { failed, type Row } from '../sweep/rows.js';
+import { version as ownVersion } from '../version.js';
+import { connect, prefix } from './connection.js';
+import { checkProbe } from './probe.js';
+import { queueName, registrations, sign, signOff, type JobData, type Registration } from './registration.js';
+
+export interface WorkerOptions {
+  /** address of Redis */
+  queue: string;
+  /** where relative paths of sweeps start; default: the coordinator's folder */
+  folder?: string;
+  device?: Device;
+  signal?: AbortSignal;
+  /** end after so long without a sweep; default: never */
+  idleSeconds?: number;
+  onMessage?: (message: string) => void;
+  /** what it calls itself; default: machine and process */
+  name?: string;
+  version?: string;
+  /** after how many milliseconds without a sign of life of a worker its piece goes to another; default 30,000 */
+  lockMs?: number;
+}
+
+/** A sweep that a worker helps with. */
+interface Helping {
+  worker: Worker<JobData, Row[]>;
+  plan: Promise<Plan>;
+  mark: string;
+}
+
+/**
+ * Works on the pieces of whatever sweeps are on a queue, until `signal`. A piece that this process does not finish is taken over by
+ * another worker.
+ * @throws EvaluateError where Redis cannot be used, or a sweep is of another version than this worker
+ */
+export async function runWorker(options: WorkerOptions): Promise<void> {
+  const {
+    signal,
+    onMessage = () => undefined,
+    name = `${hostname()}:${process.pid}`,
+    version = ownVersion,
+    idleSeconds = Infinity,
+  } = options;
+  const redis = await connect(options.queue);
+  const helping = new Map<string, Helping>();
+  const aborted = abortOf(signal);
+  let state = 'waiting for a sweep';
+  let busy = Date.now();
+  let away = false;
+  redis.on('close', () => {
+    if (!away) onMessage('Redis is away; waiting for it');
+    away = true;
+  });
+  redis.on('ready', () => {
+    if (away) onMessage('Redis is back');
+    away = false;
+  });
+  try {
+    while (!signal?.aborted && Date.now() - busy < 1000 * idleSeconds) {
+      const wanted = await Promise.race([registrations(redis), aborted]);
+      if (!wanted) break;
+      for (const registration of wanted) {
+        const { sweep, mark } = registration;
+        if (registration.version !== version) state = 'refused';
+        await refuseVersion(redis, registration, name, version);
+        if (helping.get(sweep.name)?.mark === mark) continue;
+        await stop(helping, sweep.name);
+        onMessage(`helping with the sweep "${sweep.name}"`);
+        helping.set(
+          sweep.name,
+          help(options, registration, redis, (now) => {
+            state = now;
+            busy = Date.now();
+          }),
+        );
+      }
+      for (const known of helping.keys()) if (!wanted.some(({ sweep }) => sweep.name === known)) await stop(helping, known);
+      if (helping.size === 0) state = 'waiting for a sweep';
+      else busy = Date.now();
+      await Promise.race([sign(redis, { name, version, at: Date.now(), state }), aborted]);
+      await Promise.race([new Promise((resolve) => setTimeout(resolve, 500)), aborted]);
+    }
+  } finally {
+    for (const known of helping.keys()) await stop(helping, known);
+    // one that was refused stays to be seen, until its sign is old
+    if (redis.status === 'ready' && state !== 'refused') await signOff(redis, name).catch(() => undefined);
+    redis.disconnect();
+  }
+}
+
+async function refuseVersion(redis: Redis, { sweep, version: needed }: Registration, name: string, version: string): Promise<void> {
+  if (needed === version) return;
+  const refused = `worker ${name} is of version ${version}, and the sweep "${sweep.name}" of version ${needed}: install that version there`;
+  await sign(redis, { name, version, at: Date.now(), state: 'refused', refused: sweep.name });
+  throw new EvaluateError(refused);
+}
+
+function help(options: WorkerOptions, registration: Registration, redis: Redis, now: (state: string) => void): Helping {
+  const { sweep, mark, folder, probes } = registration;
+  const plan = Plan.open(sweep, options.folder ?? folder, options.device);
+  plan.catch(() => undefined); // each job reports it
+  const probed = new Set<string>();
+  const { lockMs = 30_000 } = options;
+  const worker = new Worker<JobData, Row[]>(
+    queueName(sweep.name),
+    async (job) => {
+      if (job.data.mark !== mark) throw new UnrecoverableError('it belongs to an earlier sweep of this name');
+      return measured(await plan, job, probes, probed, now);
+    },
+    {
+      connection: redis,
+      prefix,
+      concurrency: 1,
+      lockDuration: lockMs,
+      stalledInterval: lockMs,
+      maxStalledCount: 10,
+      drainDelay: 1,
+    },
+  );
+  worker.on('error', (error) => options.onMessage?.(`"${sweep.name}": ${error.message}`));
+  return { worker, plan, mark };
+}
+
+/** The rows of a job's piece. A row that fails fails the job, so that it is tried again, until the last attempt: then its error is the row. */
+async function measured(
+  plan: Plan,
+  job: Job<JobData, Row[]>,
+  probes: Registration['probes'],
+  probed: Set<string>,
+  now: (state: string) => void,
+): Promise<Row[]> {
+  const { piece } = job.data;
+  now(`${piece.data}, ${piece.model}, ${piece.explainer}, seed ${piece.seed}, part ${piece.shard}`);
+  const key = `${piece.data}|${piece.model}`;
+  if (!probed.has(key)) {
+    await checkProbe(await plan.task(piece.data, piece.model), probes[key]);
+    probed.add(key);
+  }
+  const rows = await measurePiece(plan, piece);
+  const bad = rows.find(failed);
+  if (bad && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw new Error(bad.error);
+  return rows;
+}
+
+async function stop(helping: Map<string, Helping>, name: string): Promise<void> {
+  const own = helping.get(name);
+  if (!own) return;
+  helping.delete(name);
+  await own.worker.close();
+  await own.plan.then((plan) => plan.close()).catch(() => undefined);
+}
+
+/** Resolves, with undefined, when the signal comes. */
+const abortOf = (signal: AbortSignal | undefined): Promise<undefined> =>
+  new Promise((resolve) => {
+    if (signal?.aborted) resolve(undefined);
+    signal?.addEventListener('abort', () => resolve(undefined), { once: true });
+  });

@@ -1,0 +1,26 @@
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { evaluationReport, leaderboardPage, type EvaluationReport } from '@hidden-attention/plot';
+import type { Plan } from '../sweep/plan.js';
+import type { Row } from '../sweep/rows.js';
+import type { Sweep } from '../sweep/schema.js';
+import { examplesOf } from './examples.js';
+import { summarizeSweep } from './summary.js';
+
+/** Writes what a sweep found: report.html, leaderboard.html and summary.json. Figures of rows that are missing are left out. */
+export async function writeReport(sweep: Sweep, plan: Plan, rows: readonly Row[], folder: string): Promise<EvaluationReport> {
+  const summary = summarizeSweep(sweep, plan, rows);
+  const report = { ...summary, examples: await examplesOf(plan, summary.tables) };
+  await plan.close();
+  const { examples: _, ...figures } = report;
+  for (const [name, content] of [
+    ['report.html', evaluationReport(report)],
+    ['leaderboard.html', leaderboardPage(report)],
+    ['summary.json', `${JSON.stringify(figures, null, 1)}\n`],
+  ] as const) {
+    const path = join(folder, name);
+    await writeFile(`${path}.part`, content);
+    await rename(`${path}.part`, path);
+  }
+  return report;
+}

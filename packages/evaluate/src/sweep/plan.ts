@@ -1,0 +1,214 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import type { LoadedModel } from '@hidden-attention/checkpoint';
+import { fullName, getExplainer, listExplainers, optionsFor, type Explainer } from '@hidden-attention/explain';
+import { openDevice, type Device } from '@hidden-attention/tensor';
+import { getData } from '../data/registry.js';
+import { EvaluateError } from '../errors.js';
+import type { DataSet } from '../example.js';
+import { findModel, resolveModel } from '../models.js';
+import type { Protocol } from '../protocol.js';
+import { baselines, rankerOf, type Ranker } from '../ranker.js';
+import { getProtocol } from '../registry.js';
+import { keyOf, type Place } from './rows.js';
+import type { DataEntry, Entry, ModelEntry, Sweep } from './schema.js';
+
+/** A protocol with its options. */
+export interface ChosenProtocol {
+  as: string;
+  protocol: Protocol;
+  options: object;
+}
+
+/** A data set on a model: what is open while its pieces are worked on. */
+export interface Task {
+  data: DataSet;
+  model: ModelEntry;
+  loaded: LoadedModel;
+  rankers: readonly Ranker[];
+}
+
+/** One piece of work: a method on a piece of a data set, and the protocols that are to be measured there. */
+export interface Piece extends Omit<Place, 'protocol'> {
+  protocols: string[];
+}
+
+export interface LeftOut {
+  data: string;
+  model: string;
+  what: string;
+  reason: string;
+}
+
+/** Everything that a sweep names, found and checked; and what it comes to in pieces of work. */
+export class Plan {
+  readonly pieces: Piece[] = [];
+  /** what does not go together, and why */
+  readonly leftOut: LeftOut[] = [];
+  readonly #tasks = new Map<string, Task>();
+
+  private constructor(
+    readonly sweep: Sweep,
+    readonly folder: string,
+    readonly device: Device,
+    readonly protocols: readonly ChosenProtocol[],
+    readonly explainers: readonly { as: string; explainer: Explainer; options: object; seeded: boolean }[],
+  ) {}
+
+  /**
+   * Finds all that a sweep names; nothing is measured yet.
+   * @param folder relative paths in the sweep start here
+   * @throws EvaluateError for an unknown method, protocol or kind of data, a model or file that is missing, options that do not fit
+   */
+  static async open(sweep: Sweep, folder: string, device: Device = openDevice()): Promise<Plan> {
+    for (const name of sweep.packages) await importPackage(name, folder);
+    const missing = sweep.models.filter(({ path }) => findModel(resolvePath(path, folder)) === undefined && findModel(path) === undefined);
+    if (missing.length > 0) await resolveModel(missing[0]!.path); // says what there is
+    const protocols = sweep.protocols.map((entry, at) => ({ as: entry.as, ...chosenProtocol(entry, at) }));
+    const explainers = sweep.explainers.flatMap((entry, at) => chosenExplainers(entry, at));
+    const plan = new Plan(sweep, folder, device, protocols, explainers);
+    for (const data of sweep.data)
+      for (const model of sweep.models) {
+        if (data.models && !data.models.includes(model.name)) continue;
+        const task = await plan.#openTask(data, model);
+        plan.#addPieces(data, task);
+      }
+    if (plan.pieces.length === 0)
+      throw new EvaluateError(
+        `the sweep has nothing to do: ${plan.leftOut.map(({ what, reason }) => `${what}: ${reason}`).join('; ') || 'no data set goes with a model'}`,
+      );
+    await plan.close();
+    return plan;
+  }
+
+  /** Keys of all rows. */
+  get keys(): string[] {
+    return this.pieces.flatMap((piece) => piece.protocols.map((protocol) => keyOf({ ...piece, protocol })));
+  }
+
+  /** Only a part of the pieces: to run a sample of a sweep. */
+  only(chosen: (piece: Piece, at: number) => boolean): void {
+    const kept = this.pieces.filter(chosen);
+    this.pieces.splice(0, this.pieces.length, ...kept);
+  }
+
+  /** A data set on a model, open. The one before is closed, unless it has the same model. */
+  async task(dataName: string, modelName: string): Promise<Task> {
+    const key = `${dataName}|${modelName}`;
+    const known = this.#tasks.get(key);
+    if (known) return known;
+    await this.close();
+    const data = this.sweep.data.find(({ name }) => name === dataName)!;
+    const model = this.sweep.models.find(({ name }) => name === modelName)!;
+    return this.#openTask(data, model);
+  }
+
+  async close(): Promise<void> {
+    for (const { loaded } of this.#tasks.values()) loaded.model.dispose();
+    this.#tasks.clear();
+  }
+
+  async #openTask(data: DataEntry, model: ModelEntry): Promise<Task> {
+    const kind = getData(data.kind);
+    const options = kind.options.safeParse(data.options);
+    if (!options.success) throw new EvaluateError(`the data set "${data.name}": ${describe(options.error.issues, data.options)}`);
+    const path = resolvePath(model.path, this.folder);
+    const loaded = await resolveModel(findModel(path) === 'path' ? path : model.path, { device: this.device });
+    try {
+      const opened = await kind.open(options.data, loaded, { name: data.name, resolve: (own) => resolvePath(own, this.folder) });
+      const supported = this.explainers.flatMap((own) => {
+        const answer = own.explainer.supports(loaded.model);
+        if (answer === true) return [rankerOf(own.explainer, own.options, own.as)];
+        this.leftOut.push({ data: data.name, model: model.name, what: own.as, reason: answer });
+        return [];
+      });
+      const task = { data: opened, model, loaded, rankers: [...supported, ...baselines] };
+      this.#tasks.set(`${data.name}|${model.name}`, task);
+      return task;
+    } catch (error) {
+      loaded.model.dispose();
+      throw error;
+    }
+  }
+
+  #addPieces(entry: DataEntry, { data, model, loaded, rankers }: Task): void {
+    const first = data.examples[0]!;
+    const truth = first.mask !== undefined || first.rationale !== undefined || first.queries !== undefined;
+    const usable = this.protocols.filter(({ as, protocol, options }) => {
+      if (entry.protocols && !entry.protocols.includes(as)) return false;
+      const answer = protocol.supports(first, loaded.model, options);
+      if (answer !== true) this.leftOut.push({ data: data.name, model: model.name, what: as, reason: answer });
+      return answer === true;
+    });
+    const seededNames = new Set(this.explainers.filter(({ seeded }) => seeded).map(({ as }) => as));
+    const wanted = rankers.filter(({ name, explainer }) => !explainer || !entry.explainers || entry.explainers.includes(name));
+    const { seeds, shard: size } = this.sweep;
+    for (let shard = 0; shard * size < data.examples.length; shard++)
+      for (const ranker of wanted)
+        for (const [at, seed] of seeds.entries()) {
+          const draws = ranker.name === 'random' || seededNames.has(ranker.name);
+          const protocols = usable
+            .filter(({ protocol }) => (draws || protocol.draws || at === 0) && (ranker.name !== 'oracle' || (truth && protocol.oracle)))
+            .map(({ as }) => as);
+          if (protocols.length > 0)
+            this.pieces.push({ data: data.name, model: model.name, explainer: ranker.name, seed, shard, protocols });
+        }
+  }
+}
+
+/** The path that a sweep's path means: `cache:` starts in the folder of prepared data, `~` at home, others where the sweep lies. */
+export function resolvePath(path: string, folder: string): string {
+  const cache = process.env['HIDDEN_ATTENTION_CACHE'] ?? join(homedir(), '.cache/hidden-attention');
+  if (path.startsWith('cache:')) return join(cache, path.slice('cache:'.length));
+  if (path.startsWith('~/')) return join(homedir(), path.slice(2));
+  return isAbsolute(path) ? path : join(folder, path);
+}
+
+async function importPackage(name: string, folder: string): Promise<void> {
+  const file = resolvePath(name, folder);
+  try {
+    const found = existsSync(file) ? file : createRequire(join(folder, 'sweep.json')).resolve(name);
+    await import(pathToFileURL(found).href);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const missing = code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND';
+    throw new EvaluateError(
+      `the package "${name}" of the sweep ${missing ? 'is not installed beside it; install it there, or give a path' : `cannot be loaded: ${message}`}`,
+      { cause: error },
+    );
+  }
+}
+
+function chosenProtocol({ name, options: given }: Entry, at: number): { protocol: Protocol; options: object } {
+  const protocol = getProtocol(name);
+  if (!protocol.options) {
+    if (Object.keys(given).length > 0) throw new EvaluateError(`protocols.${at}: "${name}" has no options`);
+    return { protocol, options: {} };
+  }
+  const parsed = protocol.options.safeParse(given);
+  if (!parsed.success) throw new EvaluateError(`protocols.${at}, options of "${name}": ${describe(parsed.error.issues, given)}`);
+  return { protocol, options: parsed.data };
+}
+
+function chosenExplainers(entry: Entry, at: number): { as: string; explainer: Explainer; options: object; seeded: boolean }[] {
+  try {
+    const explainers = entry.name === 'all' ? listExplainers() : [getExplainer(entry.name)];
+    return explainers.map((explainer) => {
+      const name = fullName(explainer);
+      const options = optionsFor([explainer], Object.keys(entry.options).length > 0 ? { [name]: entry.options } : {})[0]!;
+      const as = entry.name === 'all' ? name : entry.as;
+      return { as, explainer, options, seeded: 'seed' in options && !('seed' in entry.options) };
+    });
+  } catch (error) {
+    throw new EvaluateError(`explainers.${at}: ${(error as Error).message}`);
+  }
+}
+
+function describe(issues: readonly { path: readonly PropertyKey[]; message: string }[], given: Record<string, unknown>): string {
+  return issues
+    .map(({ path, message }) => `${path.join('.') || 'options'} is ${JSON.stringify(given[String(path[0])]) ?? 'missing'}: ${message}`)
+    .join('; ');
+}

@@ -1,0 +1,37 @@
+import { Named } from '../named.js';
+
+/** Where an answer comes from. */
+export interface Sources {
+  sure: readonly number[];
+  /** what may be taken for the source as well */
+  possible?: readonly number[];
+}
+
+/** One text of a task: what the model reads, what it must write, and for each written character the places it comes from. */
+export interface TaskText {
+  prompt: string;
+  /** one character for each entry of `sources` */
+  completion: string;
+  /** places in the prompt that decide a character */
+  sources: readonly Sources[];
+  /** places in the prompt whose next character is an answer as well */
+  earlier?: readonly (Sources & { position: number })[];
+}
+
+/** A task whose answers come from known places, in texts that are drawn. */
+export interface Task {
+  /** lower case, hyphens */
+  name: string;
+  title: string;
+  /** one sentence: what is asked, and where its answer lies */
+  summary: string;
+  cite: string;
+  /** longest text: prompt and completion */
+  length: number;
+  draw(random: () => number): TaskText;
+}
+
+export const letters = 'abcdefghijklmnopqrstuvwxyz';
+export const digits = '0123456789';
+
+export const tasks: Named<Task> = new Named<Task>('task');

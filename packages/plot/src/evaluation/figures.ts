@@ -1,0 +1,34 @@
+import { element, escapeText } from '../markup.js';
+import type { EvaluationCell, EvaluationRow, EvaluationTable } from './types.js';
+
+/** A figure in as many digits as say something. */
+export function figureText(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1);
+  return value.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3);
+}
+
+/** The best value of a column among methods; undefined where no way is better. */
+export function bestOf({ rows, figures }: EvaluationTable, column: number): number | undefined {
+  const { better } = figures[column]!;
+  if (better === 'neither') return undefined;
+  const values = rows.filter(({ baseline }) => !baseline).flatMap(({ cells }) => cells[column]?.value ?? []);
+  return values.length === 0 ? undefined : better === 'higher' ? Math.max(...values) : Math.min(...values);
+}
+
+export function cellHtml(cell: EvaluationCell | null, best: boolean): string {
+  if (!cell) return '–';
+  const value = element('span', { class: best ? 'best' : undefined }, figureText(cell.value));
+  const interval = element('span', { class: 'interval' }, `${figureText(cell.low)} to ${figureText(cell.high)}`);
+  return `${value} ${interval}`;
+}
+
+/** Methods by place, then baselines. */
+export const inOrder = (rows: readonly EvaluationRow[]): EvaluationRow[] =>
+  rows.toSorted((a, b) => Number(a.baseline) - Number(b.baseline) || (a.place ?? Infinity) - (b.place ?? Infinity));
+
+export const arrow = { higher: ' ↑', lower: ' ↓', neither: '' } as const;
+
+/** The head of a figure's column: its name, which way is better, and in words as a tooltip. */
+export const figureHead = ({ name, better, summary }: EvaluationTable['figures'][number]): string =>
+  element('span', { title: summary }, escapeText(name) + arrow[better]);

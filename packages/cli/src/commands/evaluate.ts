@@ -1,15 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import {
-  coordinate,
-  parseSweep,
-  queueStatus,
-  runSweep,
-  writeReport,
-  type Sweep,
-  type SweepOptions,
-  type SweepProgress,
-} from '@hidden-attention/evaluate';
+import type { Sweep, SweepOptions, SweepProgress } from '@hidden-attention/evaluate';
 import { openDevice } from '@hidden-attention/native';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
@@ -39,6 +30,7 @@ export function addEvaluate(program: Command): void {
       }
       if (file === undefined || flags.out === undefined)
         throw new UsageError('SWEEP and --out DIR are needed: hidden-attention evaluate sweep.json --out results');
+      const { coordinate, runSweep, writeReport } = await import('@hidden-attention/evaluate');
       const sweep = await readSweep(file);
       const interrupt = new AbortController();
       const onInterrupt = (): void => {
@@ -85,6 +77,7 @@ async function readSweep(path: string): Promise<Sweep> {
   } catch (error) {
     throw new Error(`${path}: ${(error as Error).message}`);
   }
+  const { parseSweep } = await import('@hidden-attention/evaluate');
   return parseSweep(json);
 }
 
@@ -95,6 +88,7 @@ const textOf = ({ done, total, failed, secondsLeft, at, note }: SweepProgress): 
 });
 
 async function printStatus(url: string): Promise<void> {
+  const { queueStatus } = await import('@hidden-attention/evaluate');
   const { sweeps, workers } = await queueStatus(url);
   if (sweeps.length === 0) process.stdout.write('no sweep is running\n');
   for (const { name, standing, waiting, active, delayed } of sweeps) {

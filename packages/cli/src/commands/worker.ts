@@ -1,4 +1,3 @@
-import { runWorker } from '@hidden-attention/evaluate';
 import { openDevice } from '@hidden-attention/native';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
@@ -21,6 +20,7 @@ export function addWorker(program: Command): void {
     .option('--lock-seconds <SECONDS>', 'after how long without a sign of life its piece goes to another worker', '30')
     .action(async ({ queue, root, idle, lockSeconds }: Flags) => {
       const [idleSeconds, lock] = [seconds('--idle', idle), seconds('--lock-seconds', lockSeconds)];
+      const { runWorker } = await import('@hidden-attention/evaluate');
       const stop = new AbortController();
       const onSignal = (): void => {
         if (stop.signal.aborted) process.exit(130);

@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { EvaluateError } from '../errors.js';
 
 /** What all keys in Redis begin with. */
@@ -16,7 +16,9 @@ export async function connect(url: string): Promise<Redis> {
   const shown = shownUrl(url);
   let lastError: Error | undefined;
   let connected = false;
-  const redis = new Redis(url, {
+  // loaded with the first queue: who measures in one process needs neither this nor BullMQ
+  const { Redis: Client } = await import('ioredis');
+  const redis = new Client(url, {
     lazyConnect: true,
     maxRetriesPerRequest: null,
     connectTimeout: 5000,

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { Queue, type Job } from 'bullmq';
+import type { Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { EvaluateError } from '../errors.js';
 import { Plan, type Piece } from '../sweep/plan.js';
@@ -49,7 +49,9 @@ export async function coordinate(sweep: Sweep, options: QueueOptions): Promise<S
     const plan = await Plan.open(sweep, folder, options.device);
     const results = await Results.open(options.out, sweep, { ...(options.retry ? { retry: true } : {}) });
     try {
-      return await new Coordinator(redis, plan, results, options, owner).run();
+      const { Queue: BullQueue } = await import('bullmq');
+      const queue = new BullQueue<JobData, Row[]>(queueName(sweep.name), { connection: redis, prefix });
+      return await new Coordinator(redis, plan, results, options, owner, queue).run();
     } finally {
       await results.close();
       await plan.close();
@@ -73,9 +75,10 @@ class Coordinator {
     readonly results: Results,
     readonly options: QueueOptions,
     readonly owner: string,
+    queue: Queue<JobData, Row[]>,
   ) {
     this.#mark = markOf(plan.sweep);
-    this.#queue = new Queue(queueName(plan.sweep.name), { connection: redis, prefix });
+    this.#queue = queue;
     this.#queue.on('error', () => undefined); // the connection tells
     this.#progress = progressOf(plan, results);
     let away = false;

@@ -1,4 +1,3 @@
-import { Queue } from 'bullmq';
 import { connect, prefix } from './connection.js';
 import { queueName, registrations, standingOf, workersAlive, type Standing, type WorkerSign } from './registration.js';
 
@@ -10,6 +9,7 @@ export interface QueueStatus {
 
 /** The sweeps on a queue, how far they are, and the workers that are there. @throws EvaluateError where Redis cannot be used */
 export async function queueStatus(url: string): Promise<QueueStatus> {
+  const { Queue } = await import('bullmq');
   const redis = await connect(url);
   try {
     const sweeps: QueueStatus['sweeps'] = [];

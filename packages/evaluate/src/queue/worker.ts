@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import type { Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Device } from '@hidden-attention/tensor';
 import { EvaluateError } from '../errors.js';
@@ -75,7 +75,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
         onMessage(`helping with the sweep "${sweep.name}"`);
         helping.set(
           sweep.name,
-          help(options, registration, redis, (now) => {
+          await help(options, registration, redis, (now) => {
             state = now;
             busy = Date.now();
           }),
@@ -102,13 +102,14 @@ async function refuseVersion(redis: Redis, { sweep, version: needed }: Registrat
   throw new EvaluateError(refused);
 }
 
-function help(options: WorkerOptions, registration: Registration, redis: Redis, now: (state: string) => void): Helping {
+async function help(options: WorkerOptions, registration: Registration, redis: Redis, now: (state: string) => void): Promise<Helping> {
+  const { UnrecoverableError, Worker: BullWorker } = await import('bullmq');
   const { sweep, mark, folder, probes } = registration;
   const plan = Plan.open(sweep, options.folder ?? folder, options.device);
   plan.catch(() => undefined); // each job reports it
   const probed = new Set<string>();
   const { lockMs = 30_000 } = options;
-  const worker = new Worker<JobData, Row[]>(
+  const worker = new BullWorker<JobData, Row[]>(
     queueName(sweep.name),
     async (job) => {
       if (job.data.mark !== mark) throw new UnrecoverableError('it belongs to an earlier sweep of this name');

@@ -18,5 +18,7 @@ table out of the registry; with \`--pictures\` it draws, too.
 | method | title | variants | what the map means |
 | ------ | ----- | -------- | ------------------ |
 ${rows.join('\n')}
+
+Whatever the method, a map comes with [a certificate](../certificates.md).
 `;
 }

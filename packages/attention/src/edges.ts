@@ -34,6 +34,7 @@ export function edges(layer: AttentionLayer, options: EdgeOptions = {}, rows: Ro
         [length],
         layer.device,
       );
+    if (batch === 1) return clamps[clamp](multiply(matrix, factors(0)));
     return clamps[clamp](
       concat(
         Array.from({ length: batch }, (_, row) => multiply(slice(matrix, 0, row, row + 1), factors(row))),

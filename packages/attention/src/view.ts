@@ -67,10 +67,11 @@ export class AttentionView {
     /** the state the input was run from, if any */
     readonly state: ModelState | undefined,
     ownsBatch: boolean,
+    captured?: Readonly<Record<string, Tensor>>,
   ) {
     this.#ownsBatch = ownsBatch;
     const { family } = model;
-    this.#dynamics = this.#capture((layer) => family.dynamicsSites(layer, model.config), family.dynamics);
+    this.#dynamics = this.#capture((layer) => family.dynamicsSites(layer, model.config), family.dynamics, captured);
   }
 
   /** Number of layers. */
@@ -136,11 +137,13 @@ export class AttentionView {
   #capture<T extends object>(
     sites: (layer: number) => string[],
     read: (model: Model, captured: Record<string, Tensor>, layer: number) => T,
+    known?: Readonly<Record<string, Tensor>>,
   ): T[] {
     const { model, batch, state } = this;
     const layers = Array.from({ length: model.config.layers }, (_, layer) => layer);
     const held = scope(() => {
-      const { captured } = model.forward(batch, { capture: layers.flatMap(sites), logits: 'none', ...(state ? { state } : {}) });
+      const captured =
+        known ?? model.forward(batch, { capture: layers.flatMap(sites), logits: 'none', ...(state ? { state } : {}) }).captured;
       return layers.map((layer) => ({
         ...read(model, captured, layer),
         ...(batch.startsTensor ? { starts: batch.startsTensor.view() } : {}), // texts of one row do not read of one another
@@ -233,12 +236,13 @@ const longInput = 4096;
  * Runs the model once over a batch, or over rows of ids, and keeps what its layers' attention is made of. Free it with
  * `dispose` or `using`.
  * @param options.state the state to start from; the attention is then that among the new positions
+ * @param options.captured of a pass over this very input what stands at all `dynamicsSites`: in place of a pass of the view's own
  * @throws RangeError when the view would not fit in memory, with its size and what to do instead
  */
 export async function attentionView(
   model: Model,
   input: Batch | readonly ArrayLike<number>[],
-  options: { state?: ModelState } = {},
+  options: { state?: ModelState; captured?: Readonly<Record<string, Tensor>> } = {},
 ): Promise<AttentionView> {
   const rows = Array.isArray(input);
   const batch = rows ? model.batch(input as readonly ArrayLike<number>[]) : (input as Batch);
@@ -253,7 +257,7 @@ export async function attentionView(
         'Ask for a rollout in pieces (rolloutLongRow), or for a shorter input',
       );
     }
-    const view = new AttentionView(model, batch, options.state, rows);
+    const view = new AttentionView(model, batch, options.state, rows, options.captured);
     await model.device.finish();
     return view;
   } catch (error) {

@@ -1,5 +1,5 @@
 import { attentionView, audit, auditLong, bytesPerPosition, checkFits, type AttentionView, type Audit } from '@hidden-attention/attention';
-import { disposeBatch, disposeState, isImages, type Batch, type LogitsOption, type Model } from '@hidden-attention/model';
+import { disposeBatch, disposeState, isImages, type Batch, type LogitsOption, type Model, type ModelState } from '@hidden-attention/model';
 import { firstNotFinite, record, type Float, type RuleSet, type Tape, type Tensor } from '@hidden-attention/tensor';
 import { answers, imageAnswers, largestOf } from './answer.js';
 import { batchOfImages, type ImageInput } from './image.js';
@@ -19,6 +19,9 @@ interface Recorded {
   tape: Tape;
   logits: Tensor<Float>;
   stream: readonly Tensor[];
+  /** all values captured: the stream, and what the layers' attention is made of */
+  captured: Readonly<Record<string, Tensor>>;
+  state: ModelState;
 }
 
 /** Texts longer than this are audited in pieces, and have their memory estimated before a tape is recorded. */
@@ -135,7 +138,9 @@ export class Question {
 
   /** The model's layers as attention. */
   async attention(): Promise<AttentionView> {
-    return (this.#view ??= attentionView(this.model, this.#rows()));
+    // a recorded pass has seen what the view would run the model for
+    const known = this.#recorded ? { captured: this.#recorded.captured } : {};
+    return (this.#view ??= attentionView(this.model, this.#rows(), known));
   }
 
   /** How far the layers are from what their attention says. */
@@ -261,7 +266,8 @@ export class Question {
     for (const { stream, biases } of this.#gradients.values()) for (const tensor of [...stream, ...biases.values()]) tensor.dispose();
     if (this.#recorded) {
       this.#recorded.tape.dispose();
-      for (const tensor of [this.#recorded.logits, ...this.#recorded.stream]) tensor.dispose();
+      for (const tensor of [this.#recorded.logits, ...Object.values(this.#recorded.captured)]) tensor.dispose();
+      disposeState(this.#recorded.state); // keys and values may be both captured and part of the state
     }
     if (this.#batch) disposeBatch(this.#batch);
   }
@@ -292,10 +298,12 @@ export class Question {
       );
     }
     const names = ['embeddings', ...Array.from({ length: model.config.layers }, (_, layer) => `layers.${layer}.output`)];
+    const { family, config } = model;
+    const dynamics = Array.from({ length: config.layers }, (_, layer) => family.dynamicsSites(layer, config)).flat();
     const { value, tape } = record(model.parameters.values(), () =>
-      model.forward(this.#rows(), { capture: names, spelledOut: true, logits: this.#reads() }),
+      model.forward(this.#rows(), { capture: [...names, ...dynamics], spelledOut: true, logits: this.#reads() }),
     );
-    disposeState(value.state);
-    return (this.#recorded = { tape, logits: value.logits!, stream: names.map((name) => value.captured[name]!) });
+    const { captured, state } = value;
+    return (this.#recorded = { tape, logits: value.logits!, stream: names.map((name) => captured[name]!), captured, state });
   }
 }

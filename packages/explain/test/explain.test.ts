@@ -101,7 +101,8 @@ test('a position of a language model: negative from the end of each row, and not
 
 test('one token: all leaves out what the released code divides 0 by 0 for, and says so; asked by name it is an error', async () => {
   const [result] = await explain({ model: language, input: [[5]] });
-  expect(result!.skipped!.map(({ method }) => method)).toEqual(['raw:released', 'mamba-attribution:released']);
+  const divided = result!.skipped!.filter(({ method }) => method.endsWith(':released')).map(({ method }) => method);
+  expect(divided).toEqual(['raw:released', 'mamba-attribution:released', 'unified:released']);
   expect(result!.skipped![0]!.reason).toContain('0/0');
   expect(result!.maps.every(({ certificate }) => certificate.check === undefined)).toBe(true);
   await expect(explain({ model: language, input: [[5]], methods: ['raw:released'] })).rejects.toThrow('use the paper variant');

@@ -1,5 +1,6 @@
-// The transposed scan: from the last position to the first, dynamics held.
-#include "cuda_parts.h"
+// The transposed scan, for any shape: from the last position to the first, dynamics held. 16 states go the way of the forward scan
+// (cuda_duo.cu).
+#include "cuda_forward.h"
 
 namespace ha::gpu {
 namespace {
@@ -88,6 +89,9 @@ void selectiveScanTransposed(Gpu& gpu, const SelectiveScanTransposed& a) {
     using T = decltype(zero);
     const TransposedArguments<T> o{shape,          a.position,     as<T>(a.delta),           as<T>(a.B),   as<T>(a.C),
                                    as<T>(a.g),     as<float>(a.A), as<float>(a.D), as<float>(a.dFinalState), as<T>(a.out), as<float>(a.dInitialState)};
+    const ForwardArguments<T> turned{shape,  false,   as<T>(a.g), as<T>(a.delta), as<T>(a.C), as<T>(a.B), nullptr, as<float>(a.A), as<float>(a.D),
+                                     nullptr, as<float>(a.dFinalState), as<T>(a.out), as<float>(a.dInitialState), nullptr, a.position};
+    if (scanDuoBack(gpu, turned)) return;
     withStates(shape, [&](auto states) { LAUNCH((transposedKernel<T, decltype(states)::value>), shape.grid(), kScanThreads, 0, gpu.stream, o); });
   });
 }

@@ -1,6 +1,9 @@
 // Matrix products of the sizes of mamba-130m's layers: prompts (many rows), decoding (one row, eight rows) from weights that come
 // from memory, and the gradients' forms. Weights in f32, bf16 and int8.
+#include <cstdlib>
+#include <new>
 #include "../device/backend.h"
+#include "../device/blocks.h"
 #include "../device/pool.h"
 #include "bench.h"
 
@@ -9,6 +12,18 @@ namespace {
 
 using Floats = std::vector<float>;
 using Bits = std::vector<uint16_t>;
+
+/// Memory as a device allocates it.
+template <class T> struct DeviceMemory {
+  using value_type = T;
+  T* allocate(size_t count) {
+    if (void* block = ha::allocateBlock(count * sizeof(T))) return static_cast<T*>(block);
+    throw std::bad_alloc();
+  }
+  void deallocate(T* block, size_t) { std::free(block); }
+  bool operator==(const DeviceMemory&) const { return true; }
+};
+template <class T> using OnDevice = std::vector<T, DeviceMemory<T>>;
 
 Bits halves(const Floats& x) {
   Bits bits(x.size());
@@ -19,15 +34,17 @@ Bits halves(const Floats& x) {
 /// Weights of some layers [n k], so many that they come from memory where `layers` is large.
 struct Weights {
   int64_t n, k, layers;
-  Floats wide;
-  Bits narrow;
-  std::vector<int8_t> whole;
+  OnDevice<float> wide;
+  OnDevice<uint16_t> narrow;
+  OnDevice<int8_t> whole;
   Floats scales;
   Weights(int64_t n, int64_t k, int64_t layers)
       : n(n), k(k), layers(layers), wide(n * k * layers), whole(n * k * layers), scales(n * k * layers / 32, 0.01f) {
     const Floats some = normal(65536);
     for (size_t i = 0; i < wide.size(); i++) wide[i] = some[i * 7919 % 65536], whole[i] = static_cast<int8_t>(i * 37 % 255 - 127);
-    narrow = halves(wide);
+    const Bits bits = halves(some);
+    narrow.resize(wide.size());
+    for (size_t i = 0; i < narrow.size(); i++) narrow[i] = bits[i * 7919 % 65536];
   }
 };
 

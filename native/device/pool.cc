@@ -1,4 +1,5 @@
 #include "pool.h"
+#include "blocks.h"
 
 #include <cstdlib>
 #include <new>
@@ -10,7 +11,7 @@ namespace ha {
 namespace {
 
 constexpr int kSpins = 2000;       // pauses before a thread without work goes to sleep
-constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
+constexpr size_t kSpare = size_t{128} << 20;  // bytes of scratch memory kept between ops: the system hands out pages slowly
 
 void pause() {
 #if defined(__x86_64__)
@@ -20,8 +21,8 @@ void pause() {
 #endif
 }
 
-void* aligned(size_t bytes) {
-  void* p = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment + kAlignment);
+void* block(size_t bytes) {
+  void* p = allocateBlock(bytes + 64);
   if (!p) throw std::bad_alloc();
   return p;
 }
@@ -58,6 +59,7 @@ ThreadPool::~ThreadPool() {
   wake_.notify_all();
   for (auto& worker : workers_) worker.join();
   reset();
+  freeSpare();
 }
 
 /// Claims and runs one chunk of job `generation`; false when none is left.
@@ -123,23 +125,41 @@ void ThreadPool::work(int) {
 }
 
 void* ThreadPool::scratch(size_t bytes) {
-  blocks_.push_back(aligned(bytes));
-  return blocks_.back();
+  // the smallest spare block that is large enough, but for one that is far too large
+  size_t best = spare_.size();
+  for (size_t i = 0; i < spare_.size(); i++)
+    if (spare_[i].bytes >= bytes && spare_[i].bytes / 4 <= bytes && (best == spare_.size() || spare_[i].bytes < spare_[best].bytes)) best = i;
+  if (best < spare_.size()) {
+    blocks_.push_back(spare_[best]);
+    spare_.erase(spare_.begin() + static_cast<std::ptrdiff_t>(best));
+  } else {
+    blocks_.reserve(blocks_.size() + 1);
+    blocks_.push_back({block(bytes), bytes});
+  }
+  return blocks_.back().memory;
 }
 
 void* ThreadPool::chunkScratch(size_t bytes) {
   if (bytes > kChunkScratch) throw std::bad_alloc();
   if (bytes > chunkBlock.bytes) {
     std::free(chunkBlock.memory);
-    chunkBlock.memory = aligned(bytes);
+    chunkBlock.memory = block(bytes);
     chunkBlock.bytes = bytes;
   }
   return chunkBlock.memory;
 }
 
 void ThreadPool::reset() {
-  for (void* block : blocks_) std::free(block);
+  spare_.insert(spare_.end(), blocks_.begin(), blocks_.end());
   blocks_.clear();
+  size_t kept = 0;
+  for (const Block& own : spare_) kept += own.bytes;
+  if (kept > kSpare) freeSpare();
+}
+
+void ThreadPool::freeSpare() {
+  for (const Block& own : spare_) std::free(own.memory);
+  spare_.clear();
 }
 
 }  // namespace ha

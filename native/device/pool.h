@@ -20,7 +20,7 @@ class ThreadPool final : public Context {
   void run(int64_t chunks, void (*body)(void*, int64_t), void* data) override;
   void* scratch(size_t bytes) override;
   void* chunkScratch(size_t bytes) override;
-  /// Frees what `scratch` gave out; called after each op.
+  /// Takes back what `scratch` gave out, for later ops; called after each op.
   void reset();
 
  private:
@@ -37,7 +37,12 @@ class ThreadPool final : public Context {
   std::atomic<int> sleeping_{0};
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::vector<void*> blocks_;
+  struct Block {
+    void* memory;
+    size_t bytes;
+  };
+  void freeSpare();
+  std::vector<Block> blocks_, spare_;  // given out, and kept for the next op
 };
 
 }  // namespace ha

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include "blocks.h"
 #include "pool.h"
 
 namespace ha {
@@ -14,7 +15,7 @@ class Processor final : public Hardware {
   Processor(const Backend& backend, int threads) : backend_(backend), pool_(threads) {}
   const Backend& backend() const override { return backend_; }
   Context& context() override { return pool_; }
-  void* allocate(size_t bytes) override { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
+  void* allocate(size_t bytes) override { return allocateBlock(bytes); }
   void free(void* block) override { std::free(block); }
   size_t memoryLimit() const override {
     return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE)) / 100 * 95;

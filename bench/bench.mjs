@@ -6,7 +6,7 @@ import { root } from './models.mjs';
 import { merged } from './measure.mjs';
 import { Worker } from './worker.mjs';
 
-const nativeBench = join(root, 'native/build/RelWithDebInfo/native_bench');
+const nativeBench = process.env.HIDDEN_ATTENTION_NATIVE_BENCH ?? join(root, 'native/build/RelWithDebInfo/native_bench');
 const python = ['python3', '/usr/bin/python3'].find((command) => spawnSync(command, ['-c', 'import torch']).status === 0);
 function hasLlama() {
   try {
@@ -32,10 +32,12 @@ export class Bench {
     if (!this.#workers.has(key)) this.#workers.set(key, make());
     return this.#workers.get(key);
   }
-  /** This library with some threads. */
-  ours(task, threads = this.threads) {
+  /** This library with some threads; under a name of its own in a process that has done nothing else. */
+  ours(task, threads = this.threads, name = '') {
     const env = { HIDDEN_ATTENTION_THREADS: String(threads) };
-    return this.#worker(`ours ${threads}`, () => new Worker(process.execPath, [join(root, 'bench/workers/ours.mjs')], env)).ask(task);
+    return this.#worker(`ours ${threads} ${name}`, () => new Worker(process.execPath, [join(root, 'bench/workers/ours.mjs')], env)).ask(
+      task,
+    );
   }
   /** Asks node-llama-cpp; undefined where it is not installed. */
   get llama() {

@@ -239,7 +239,8 @@ async function rollout(bench) {
   const rows = [];
   const [width, layers, lengths] = bench.quick ? [128, 2, [1024, 2048]] : [768, 24, [32768, 65536]];
   const runs = [];
-  for (const length of lengths) runs.push({ length, ...(await bench.ours({ task: 'rollout', width, layers, length })) });
+  for (const length of lengths)
+    runs.push({ length, ...(await bench.ours({ task: 'rollout', width, layers, length }, bench.threads, 'rollout')) });
   const text = (run) => `${run.length.toLocaleString('en')} positions: ${(run.ms / 1e3).toFixed(1)} s`;
   rows.push({
     work: `rollout of the last row through ${layers} layers, ${runs.map(text).join('; ')}`,

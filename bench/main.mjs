@@ -1,6 +1,7 @@
 // Every figure that the project claims about the processor, for this library and for the peers that are here, in one run, taking turns:
 //   npm run bench -- [--quick] [--only scan,prefill] [--peers llama,torch|none] [--threads N] [--out FOLDER]
-// Writes FOLDER/results.json and FOLDER/results.md (default: docs/benchmarks; with --quick or --only nowhere) and prints the table.
+// Writes FOLDER/results.json and FOLDER/results.md (default: docs/benchmarks; with --quick or --only nowhere) and prints the table; a whole run
+// also writes three ratios into the README.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, type } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -8,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { Bench } from './bench.mjs';
 import { lines } from './lines.mjs';
 import { root } from './models.mjs';
+import { writeReadme } from './readme.mjs';
 import { markdown } from './report.mjs';
 
 const { values: options } = parseArgs({
@@ -69,5 +71,11 @@ if (out) {
   writeFileSync(join(out, 'results.json'), `${JSON.stringify(result, null, 2)}\n`);
   writeFileSync(join(out, 'results.md'), `# Results\n\n${table}`);
   console.error(`written: ${join(out, 'results.md')}, results.json`);
+  if (!options.out)
+    try {
+      writeReadme(result);
+    } catch (error) {
+      console.error(`README.md stays as it is: ${error.message}`);
+    }
 }
 process.exit(Object.values(sections).some((rows) => rows.error) ? 1 : 0);

@@ -14,7 +14,7 @@ __global__ __launch_bounds__(kSsdThreads, 8) void stepKernel(SsdCall<T> o, const
   if (channel >= s.batch * s.heads * s.width) return;
   const int64_t head = channel / s.width % s.heads, b = channel / s.width / s.heads;
   const bool there = !o.lengths || o.lengths[b] > 0;
-  const float delta = toFloat(o.delta[b * s.heads + head]), decay = there ? exp2_approx(delta * o.A[head] * kLog2e) : 1.f;
+  const float delta = o.step(b * s.heads + head), decay = there ? exp2_approx(delta * o.A[head] * kLog2e) : 1.f;
   const float value = there ? toFloat(x[channel]) : 0.f;
   const T *keys = B + (b * s.groups + head * s.groups / s.heads) * s.state, *queries = C + (keys - B);
   float sum = 0;
@@ -31,7 +31,7 @@ __global__ __launch_bounds__(kSsdThreads, 8) void stepKernel(SsdCall<T> o, const
 }  // namespace
 
 void ssdScan(Gpu& gpu, const SsdScan& a) {
-  if (!allOf(a.x.dtype, a.delta, a.B, a.C, a.y) || !allOf(DType::f32, a.A, a.D, a.initialState, a.finalState, a.checkpoints)) return inF32(gpu, ssdScan, a);
+  if (!ssdTypes(a.x.dtype, a.delta, a.B, a.C, a.y) || !allOf(DType::f32, a.A, a.D, a.initialState, a.finalState, a.checkpoints)) return inF32(gpu, ssdScan, a);
   if (!a.stateCount()) return;
   HA_CHECK_SSD_LENGTHS("ssdScan", gpu, a);
   withType(a.x.dtype, [&](auto zero) {
@@ -49,7 +49,7 @@ void ssdScan(Gpu& gpu, const SsdScan& a) {
 }
 
 void ssdScanTransposed(Gpu& gpu, const SsdScanTransposed& a) {
-  if (!allOf(a.g.dtype, a.delta, a.B, a.C, a.out) || !allOf(DType::f32, a.A, a.D, a.dFinalState, a.dInitialState)) return inF32(gpu, ssdScanTransposed, a);
+  if (!ssdTypes(a.g.dtype, a.delta, a.B, a.C, a.out) || !allOf(DType::f32, a.A, a.D, a.dFinalState, a.dInitialState)) return inF32(gpu, ssdScanTransposed, a);
   if (!a.stateCount()) return;
   HA_CHECK_SSD_LENGTHS("ssdScanTransposed", gpu, a);
   withType(a.g.dtype, [&](auto zero) {

@@ -10,7 +10,7 @@ template <class T> struct StepsArguments {
   const T *x, *B, *C, *dy;
   const float *states, *gradients;              // [b chunk h p n]: before each chunk, of after it
   const float *ofDelta, *entered, *left;        // [b l h]: x·(dx before delta), and what passes from and to the states
-  T* ddelta;
+  void* ddelta;  // of delta's type
   float *dA, *dD;                               // [b chunk h]
 };
 
@@ -27,7 +27,7 @@ template <class T> __global__ __launch_bounds__(kSsdThreads, 2) void stepsKernel
   const ChunkPlace at(s, o.call.lengths, blockIdx.x);
   const Rows<T> x = headRows(o.x, s, at), dy = headRows(o.dy, s, at), B = groupRows(o.B, s, at), C = groupRows(o.C, s, at);
   const int thread = static_cast<int>(threadIdx.x);
-  decays.read(s, at, o.call.delta, o.call.A, o.call.starts);
+  decays.read(o.call, at);
   Sums scores = {}, pairs = {};
   const auto multiply = [&](Sums& sums, const Rows<T>& left, const Rows<T>& right) {
     for (int k0 = 0; k0 < left.width; k0 += kSlice) {
@@ -69,15 +69,19 @@ template <class T> __global__ __launch_bounds__(kSsdThreads, 2) void stepsKernel
     flow[1][thread] = thread < at.count ? o.left[step] * decays.delta[thread] : 0.f;
   }
   __syncthreads();
+  const auto give = [&](int64_t i, float x) {
+    if (o.call.wideSteps) static_cast<float*>(o.ddelta)[i] = x;
+    else static_cast<T*>(o.ddelta)[i] = fromFloat<T>(x);
+  };
   float dA = 0;
   if (thread < at.count) {
     float passed = through;
     for (int i = kRows - 1; i >= thread; i--) passed += flow[0][i] + (thread > 0 ? memory.pairs[i][thread - 1] : 0.f);
     for (int j = 0; j < thread; j++) passed += flow[1][j];
     dA = decays.delta[thread] * passed;
-    o.ddelta[step] = fromFloat<T>(o.call.A[at.head] * passed + o.ofDelta[step]);
+    give(step, o.call.A[at.head] * passed + o.ofDelta[step]);
   } else if (thread < kRows && at.first + thread < s.length) {
-    o.ddelta[step] = fromFloat<T>(0.f);
+    give(step, 0.f);
   }
   dA = blockSum(dA);
   if (thread == 0) o.dA[at.number] = dA, o.dD[at.number] = dD;
@@ -105,7 +109,7 @@ __global__ __launch_bounds__(32, 8) void sumChunksKernel(int64_t terms, int64_t 
 }  // namespace
 
 void ssdScanBackward(Gpu& gpu, const SsdScanBackward& a) {
-  if (!allOf(a.x.dtype, a.delta, a.B, a.C, a.dy, a.dx, a.ddelta, a.dB, a.dC) ||
+  if (!ssdTypes(a.x.dtype, a.delta, a.B, a.C, a.dy, a.dx, a.dB, a.dC) || a.ddelta.dtype != a.delta.dtype ||
       !allOf(DType::f32, a.A, a.D, a.checkpoints, a.dFinalState, a.dA, a.dD, a.dInitialState))
     return inF32(gpu, ssdScanBackward, a);
   if (!a.stateCount()) return;
@@ -130,7 +134,7 @@ void ssdScanBackward(Gpu& gpu, const SsdScanBackward& a) {
       ssdProduct<true, true>(gpu, SsdProduct<T, float>{call, x, dy, C, gradients, nullptr, perHead, B, left});
       sumHeads(as<T>(a.dB));
       LAUNCH((stepsKernel<T>), gridX(blocks), kSsdThreads, 0, gpu.stream,
-             StepsArguments<T>{call, x, B, C, dy, states, gradients, ofDelta, entered, left, as<T>(a.ddelta), dA, dD});
+             StepsArguments<T>{call, x, B, C, dy, states, gradients, ofDelta, entered, left, a.ddelta.data, dA, dD});
     }
     const int64_t terms = a.batch * ssdChunks(a.length);
     LAUNCH(sumChunksKernel, gridX(a.heads), 32, 0, gpu.stream, terms, a.heads, dA, as<float>(a.dA));

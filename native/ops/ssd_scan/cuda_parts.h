@@ -154,6 +154,20 @@ template <class T> __device__ __forceinline__ Rows<T> groupRows(const T* data, c
   return {data + (at.position(s) * s.groups + at.group) * s.state, s.groups * s.state, static_cast<int>(s.state)};
 }
 
+/// What the kernels know of a call.
+template <class T> struct SsdCall {
+  SsdShape shape;
+  const int32_t *lengths, *starts;
+  const void* delta;
+  bool wideSteps;  // delta is f32, as it is where its bias is, whatever T
+  const float* A;
+  template <class Arguments> static SsdCall of(const Arguments& a) {
+    return {a, a.lengths, a.starts, a.delta.data, a.delta.dtype == DType::f32, as<float>(a.A)};
+  }
+  __device__ float step(int64_t i) const { return wideSteps ? static_cast<const float*>(delta)[i] : toFloat(static_cast<const T*>(delta)[i]); }
+  int64_t blocks() const { return shape.batch * ssdChunks(shape.length) * shape.heads; }
+};
+
 /// The decays of a chunk, as on the processor (parts.h): S in powers of 2 as two f32.
 struct ChunkDecays {
   float high[kRows], low[kRows], delta[kRows], entering[kRows], leaving[kRows];
@@ -161,19 +175,20 @@ struct ChunkDecays {
   float total;
 
   /// By the first warp; the others wait behind a barrier.
-  template <class T> __device__ void read(const SsdShape& s, const ChunkPlace& at, const T* steps, const float* A, const int32_t* starts) {
+  template <class T> __device__ void read(const SsdCall<T>& o, const ChunkPlace& at) {
     if (threadIdx.x >= 32) return;
+    const SsdShape& s = o.shape;
     const int lane = static_cast<int>(threadIdx.x);
-    const double rate = static_cast<double>(A[at.head]) * 1.4426950408889634;
+    const double rate = static_cast<double>(o.A[at.head]) * 1.4426950408889634;
     double own[2];
     int first[2];
 #pragma unroll
     for (int e = 0; e < 2; e++) {
       const int i = 2 * lane + e;
       const bool there = i < at.count;
-      const int64_t start = there && starts ? starts[at.position(s) + i] : 0;
+      const int64_t start = there && o.starts ? o.starts[at.position(s) + i] : 0;
       first[e] = start > 0 && start >= at.first ? static_cast<int>(start - at.first) : -1;
-      delta[i] = there ? toFloat(steps[(at.position(s) + i) * s.heads + at.head]) : 0.f;
+      delta[i] = there ? o.step((at.position(s) + i) * s.heads + at.head) : 0.f;
       begin[i] = !there ? kRows : first[e] > 0 ? first[e] : 0;
       own[e] = first[e] == i ? 0 : rate * delta[i];
     }
@@ -203,15 +218,10 @@ struct ChunkDecays {
   }
 };
 
-/// What the kernels know of a call.
-template <class T> struct SsdCall {
-  SsdShape shape;
-  const int32_t *lengths, *starts;
-  const T* delta;
-  const float* A;
-  template <class Arguments> static SsdCall of(const Arguments& a) { return {a, a.lengths, a.starts, as<T>(a.delta), as<float>(a.A)}; }
-  int64_t blocks() const { return shape.batch * ssdChunks(shape.length) * shape.heads; }
-};
+/// Whether a call's x, B, C and what goes with them are of one type, and its steps of that or f32.
+template <class Steps, class... Operands> bool ssdTypes(DType dtype, const Steps& steps, const Operands&... operands) {
+  return allOf(dtype, operands...) && (steps.dtype == dtype || steps.dtype == DType::f32);
+}
 
 /// Reports a row whose length does not fit; such a row is cut to what does.
 static __global__ void checkSsdLengthsKernel(int64_t batch, int64_t length, const int32_t* lengths, Fault* fault) {

@@ -16,7 +16,7 @@ __global__ __launch_bounds__(kSsdThreads, 3) void ssdStatesKernel(SsdCall<T> o, 
   const ChunkPlace at(s, o.lengths, blockIdx.x / tiles);
   const int tile = static_cast<int>(blockIdx.x % tiles), p0 = tile / static_cast<int>(wide) * kRows, n0 = tile % static_cast<int>(wide) * kRows;
   const Rows<T> x = headRows(values, s, at), k = groupRows(keys, s, at);
-  decays.read(s, at, o.delta, o.A, o.starts);
+  decays.read(o, at);
   __syncthreads();
   Sums sums = {};
   for (int j0 = 0; j0 < at.count; j0 += kSlice) {
@@ -70,7 +70,7 @@ __global__ __launch_bounds__(kSsdThreads, 2) void ssdProductKernel(SsdProduct<T,
   const Rows<T> values = kHeads ? groupRows(o.values, s, at) : headRows(o.values, s, at);
   const int inner = left.width, outer = values.width;
   const float* state = o.states + at.number * s.width * s.state;
-  decays.read(s, at, o.call.delta, o.call.A, o.call.starts);
+  decays.read(o.call, at);
   __syncthreads();
 
   Sums weights = {};

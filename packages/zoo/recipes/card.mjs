@@ -43,7 +43,7 @@ function imageCard() {
   const begun = first
     ? `first by [\`recipe.json\`](../../recipes/${name}/recipe.json), ${first.steps.toLocaleString('en')} steps in ${first.seconds.toLocaleString('en')} s, then on from there by [\`continue.json\`](../../recipes/${name}/continue.json)`
     : `by [\`recipe.json\`](../../recipes/${name}/recipe.json)`;
-  const story = `Trained with this library ${begun}: ${steps.toLocaleString('en')} steps of ${batchSize} images${passes} the training images less the 5 % that chose the weights, ${seconds.toLocaleString('en')} s on one thread of two shared cores (other work ran beside it), at commit ${commit}. The loss: [\`curve.svg\`](curve.svg); the recipe with its defaults and the figures during training: [\`training.json\`](training.json).`;
+  const story = `Trained with this library ${begun}: ${steps.toLocaleString('en')} steps of ${batchSize} images${passes} the training images less the 5 % that chose the weights, ${seconds.toLocaleString('en')} s on one thread of two shared cores (other work ran beside it), at commit ${commit}.${first ? ' The 5 % that chose the weights are others in the second training, and the first had seen most of them; neither saw test pictures.' : ''} The loss: [\`curve.svg\`](curve.svg); the recipe with its defaults and the figures during training: [\`training.json\`](training.json).`;
   const about = {
     fashion: {
       does: 'Says which of ten garments a grey picture of 28 × 28 pixels shows.',

@@ -1,7 +1,9 @@
-// What each method costs, in forward passes: node bench/explain.mjs [METHOD…] [--lengths 256,4096] [--rounds 5]
+// What each method costs, in forward passes: node bench/explain.mjs [METHOD…] [--lengths 256,4096] [--rounds 5] [--processor-time]
+// METHOD is a name, or one with an option as it is printed: 'mamba-attribution clamp=none'.
 // A forward pass is the model's, fused, with the last position's logits. Each method is asked of a question of its own, so that the passes that
 // it needs (forward, recorded forward, backward, the attention view) are all in its time; the audit and the removals of `explain` are not.
-// Rounds are interleaved and the best is taken: other work on the machine then counts for little.
+// Rounds are interleaved and the best is taken: other work on the machine then counts for little. With --processor-time it is the time that
+// the process took of the processor, all threads together: for a busy machine, with HIDDEN_ATTENTION_THREADS=1.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -18,10 +20,19 @@ const { disposeState } = await load('@hidden-attention/model');
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { lengths: { type: 'string', default: '256,4096' }, rounds: { type: 'string', default: '5' } },
+  options: {
+    lengths: { type: 'string', default: '256,4096' },
+    rounds: { type: 'string', default: '5' },
+    'processor-time': { type: 'boolean', default: false },
+  },
 });
 const lengths = values.lengths.split(',').map(Number);
 const rounds = Number(values.rounds);
+const clock = () => {
+  if (!values['processor-time']) return performance.now();
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
 const { model } = await loadZoo('prose');
 const sample = readFileSync(join(here, '../packages/zoo/test/fixtures/prose-sample.txt'));
 
@@ -35,16 +46,22 @@ const variants = [
     ['whole-block', { form: 'rollout' }],
     ['edge-attribution', { clamp: 'none' }],
   ].map(([name, options]) => ({ explainer: listExplainers().find((each) => fullName(each) === name), options })),
-].filter(({ explainer }) => positionals.length === 0 || positionals.includes(fullName(explainer)));
+]
+  .map(({ explainer, options }) => ({
+    explainer,
+    options,
+    name: [fullName(explainer), ...Object.entries(options).map(([key, value]) => `${key}=${value}`)].join(' '),
+  }))
+  .filter(({ name }) => positionals.length === 0 || positionals.includes(name));
 
 for (const length of lengths) {
   const ids = Int32Array.from({ length }, (_, i) => sample[i % sample.length]);
   const best = new Map();
   const timed = async (name, body) => {
-    const start = performance.now();
+    const start = clock();
     await body();
     await model.device.finish();
-    best.set(name, Math.min(best.get(name) ?? Infinity, performance.now() - start));
+    best.set(name, Math.min(best.get(name) ?? Infinity, clock() - start));
   };
   const forward = async () => {
     const batch = model.batch([ids]);
@@ -64,8 +81,7 @@ for (const length of lengths) {
     view.dispose();
   };
   const methods = [];
-  for (const { explainer, options } of variants) {
-    const name = [fullName(explainer), ...Object.entries(options).map(([key, value]) => `${key}=${value}`)].join(' ');
+  for (const { explainer, options, name } of variants) {
     const [parsed] = optionsFor([explainer], { [fullName(explainer)]: options });
     methods.push([
       name,

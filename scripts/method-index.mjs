@@ -19,6 +19,6 @@ table out of the registry; with \`--pictures\` it draws, too.
 | ------ | ----- | -------- | ------------------ |
 ${rows.join('\n')}
 
-Whatever the method, a map comes with [a certificate](../certificates.md).
+What each costs in forward passes is [measured](../benchmarks/README.md). Whatever the method, a map comes with [a certificate](../certificates.md).
 `;
 }

@@ -35,12 +35,19 @@ const tasks = {
 /** The card of `pixels-mamba` or `listops-mamba`; `more`: the transformer's figures, and the folder where it was trained. */
 export function sequenceCard({ name, training, heldOut, commit, more: [otherText, otherFolder], folder }) {
   const task = tasks[name.split('-')[0]];
-  const other = { heldOut: JSON.parse(otherText), training: read(join(otherFolder, 'training.json')) };
+  const other = otherText && { heldOut: JSON.parse(otherText), training: read(join(otherFolder, 'training.json')) };
   const model = read(join(folder, 'config.json'));
   const [layers, width] = [model.num_hidden_layers ?? model.depth, model.hidden_size ?? model.embed_dim];
-  const rows = task
-    .rows(heldOut)
-    .map(([what, share], i) => `| ${what} | **${percent(share)}** | ${percent(task.rows(other.heldOut)[i][1])} |`);
+  const rows = task.rows(heldOut).map(([what, share], i) => {
+    const beside = other ? ` ${percent(task.rows(other.heldOut)[i][1])} |` : '';
+    return `| ${what} | **${percent(share)}** |${beside}`;
+  });
+  const head = `| accuracy on | this model |${other ? ` transformer of ${number(other.training.parameters)} parameters |` : ''}`;
+  const rule = `| --- | ---: |${other ? ' ---: |' : ''}`;
+  const recipe = `[\`recipe.json\`](../../recipes/${name.replace('mamba', 'transformer')}/recipe.json)`;
+  const compared = other
+    ? `The transformer (${recipe}) saw the same data in as many steps (${number(other.training.seconds)} s); it is not shipped.`
+    : `The transformer of the same size to compare with (${recipe}) was not trained yet.`;
   return `# zoo:${name}
 
 ${task.title}. ${layers} layers, width ${width}, ${number(training.parameters)} parameters.
@@ -49,11 +56,11 @@ Trained with this library by [\`recipe.json\`](../../recipes/${name}/recipe.json
 
 **Data.** ${task.data}.
 
-| accuracy on | this model | transformer of ${number(other.training.parameters)} parameters |
-| --- | ---: | ---: |
+${head}
+${rule}
 ${rows.join('\n')}
 
-The transformer ([\`recipe.json\`](../../recipes/${name.replace('mamba', 'transformer')}/recipe.json)) saw the same data in as many steps (${number(other.training.seconds)} s); it is not shipped. One in ten would be right by chance.
+${compared} One in ten would be right by chance.
 
 ${task.limits}
 

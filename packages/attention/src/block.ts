@@ -46,7 +46,7 @@ export function blockOperator(
   const D = skip ? parts.D : undefined;
   const ones = (): Tensor => Tensor.full(delta.shape, 1, delta.device);
   const gate = (): Tensor => (without.includes('gate') ? onesWithin(lengths, delta) : skip ? sharedGate(parts) : parts.gate);
-  const ratio = (): Tensor => (without.includes('activation') ? ones() : sigmoid(parts.conv));
+  const ratio = (): Tensor => (without.includes('activation') ? ones() : ratioOf(parts));
   const taps = without.includes('conv') ? 1 : parts.convWeight.shape[1]!;
   const convWeight = (): Tensor => (without.includes('conv') ? identityTaps(parts.convWeight) : parts.convWeight);
   const dynamics = { delta, A, B, C, starts };
@@ -164,11 +164,14 @@ export function blockOperator(
 
 /** SiLU(z) ⊙ (α + D·I)·(σ(c) ⊙ value): what follows the convolution; `initialState` adds what the scan carries in. */
 export function gatedScan(parts: BlockParts, D: Tensor | undefined, value: Tensor, initialState?: Tensor): Tensor<Float> {
-  const { delta, A, B, C, starts, conv } = parts;
+  const { delta, A, B, C, starts } = parts;
   return scope(() =>
-    multiply(selectiveScan({ u: multiply(value, sigmoid(conv)), delta, A, B, C, D, initialState, starts }).y, sharedGate(parts)),
+    multiply(selectiveScan({ u: multiply(value, ratioOf(parts)), delta, A, B, C, D, initialState, starts }).y, sharedGate(parts)),
   );
 }
+
+/** What the activation behind the convolution makes of it, held. */
+const ratioOf = ({ conv, ratio }: BlockParts): Tensor => ratio ?? sigmoid(conv);
 
 /** What multiplies a scan's output: the gate, of one of two scans the share that counts. The published form leaves the share out. */
 const sharedGate = ({ gate, share = 1 }: BlockParts): Tensor => (share === 1 ? gate : affine(gate, share));

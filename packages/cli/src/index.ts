@@ -1,7 +1,7 @@
 // One import for the common path: load, run, look, explain, train. Everything else is in the packages by name.
 export { attentionView, audit, rollout, type AttentionLayer, type AttentionView } from '@hidden-attention/attention';
 export { byteTokenizer, loadModel, saveModel, type LoadedModel, type Tokenizer } from '@hidden-attention/checkpoint';
-export { explain, listExplainers, registerExplainer, type Explainer } from '@hidden-attention/explain';
+export { explain, knockout, listExplainers, logitLens, registerExplainer, type Explainer } from '@hidden-attention/explain';
 export { createModel, registerFamily, type Model } from '@hidden-attention/model';
 export { explanationReport, explanationSvg } from '@hidden-attention/plot';
 export { createSession, generate, generateAll } from '@hidden-attention/runner';

@@ -15,7 +15,7 @@ export { getExplainer, listExplainers, registerExplainer } from './registry.js';
 export { Question, type QuestionGradient } from './question.js';
 export { type Removable } from './removable.js';
 export { batchOfImages, gridOf, type ImageInput } from './image.js';
-export { rules } from './rules.js';
+export { registerRules, rules } from './rules.js';
 export { optionsFor, type OptionsByMethod } from './options.js';
 export { removable } from './removable.js';
 export { removal, type Removal, type RemovalReport, type RemovalRequest } from './removal.js';

@@ -124,6 +124,8 @@ export interface BlockParts extends ScanDynamics {
   conv: Tensor;
   /** scan input SiLU(conv) (b l d) */
   u: Tensor;
+  /** u / conv, where the activation between them is not SiLU: ones where there is none (b l d) */
+  ratio?: Tensor;
   /** what multiplies the scan's output: SiLU(z), in Mamba-2 times the norm's weight/rms (b l d) */
   gate: Tensor;
   /** what of the gated scan counts, where it is one of two: default 1 */

@@ -2,7 +2,7 @@ export { openDevice, Device, DeviceError, describeDevices, type DeviceOptions, t
 export { Tensor, commonType, groupSize, inGroups, sizeOf, type Float, type TypedArrayOf, type WeightType } from './tensor.js';
 export { scope } from './scope.js';
 export { ShapeError, formatShape } from './shape-error.js';
-export { defineOp, type Call, type Gradient, type Op, type OpDefinition, type Operands } from './op.js';
+export { defineOp, defineRule, type Call, type Gradient, type Op, type OpDefinition, type Operands } from './op.js';
 export { gradient, record, unrecorded, type GradientOptions, type Tape, type Watch } from './tape.js';
 export { firstNotFinite, type NotFinite } from './not-finite.js';
 export { recomputed } from './recompute.js';

@@ -47,6 +47,20 @@ export interface Op<In extends Operands, Options, Out extends Operands> {
   readonly definition: OpDefinition<In, Options, Out>;
 }
 
+const definitions = new Map<string, OpDefinition<Operands, unknown, Operands>>();
+
+/**
+ * Adds a relevance rule to an op that exists, ours or another's, under a name that rule sets can then give: `{ silu: 'mine' }`.
+ * @param op the op's name, as in `RuleSet`
+ * @throws Error for an op that is not known, or a rule of that name that it has
+ */
+export function defineRule(op: string, name: string, rule: Gradient<Operands, unknown, Operands>): void {
+  const definition = definitions.get(op);
+  if (!definition) throw new Error(`defineRule: no op is called "${op}"; there are ${[...definitions.keys()].sort().join(', ')}`);
+  if (definition.rules?.[name]) throw new Error(`defineRule: ${op} has a rule "${name}" already; choose another name`);
+  definition.rules = { ...definition.rules, [name]: rule };
+}
+
 /**
  * Declares an op: its shapes are checked here, its call is recorded where a tape is open. Third parties add ops with
  * gradients and rules by the same call.
@@ -55,6 +69,7 @@ export function defineOp<In extends Operands, Options, Out extends Operands>(
   definition: OpDefinition<In, Options, Out>,
 ): Op<In, Options, Out> {
   const signature = parseSignature(definition.signature);
+  definitions.set(definition.name, definition as unknown as OpDefinition<Operands, unknown, Operands>);
   const op = (inputs: In, options: Options): Out => {
     const axes = bindAxes(definition.name, signature, inputs);
     const tape = currentTape();

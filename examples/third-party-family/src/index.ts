@@ -68,6 +68,7 @@ function blockParts(model: Model<HawkConfig>, captured: Record<string, Tensor>, 
     gated: site('gated'),
     convWeight: parameter('conv_1d.weight').view([d, k]),
     convBias: parameter('conv_1d.bias').view(),
+    outWeight: parameter('linear_out.weight').view(),
   };
 }
 

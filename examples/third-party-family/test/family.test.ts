@@ -13,7 +13,7 @@ for (const explainer of listExplainers())
 
 test('every explainer gives a map, and the shares of those that add up do', async () => {
   const [result] = await explain({ model, input: [[3, 1, 4, 1, 5, 9, 2, 6]], methods: 'all', check: false });
-  expect(result!.skipped ?? []).toEqual([]);
+  expect(JSON.stringify(result!.skipped ?? [])).toBe('[]');
   expect(result!.maps.length).toBeGreaterThan(10);
   for (const { certificate } of result!.maps) expect(certificate.completeness?.gap ?? 0).toBeLessThan(1e-4);
 });

@@ -1,0 +1,111 @@
+// The packages as a user gets them: installed from tarballs in an empty folder outside the workspace. There they are imported, the command
+// runs, and so do the examples; the packages of third parties are built, packed and installed beside them.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { cuda, folders, manifest, pack, root, tarballOf, tool } from './tarballs.js';
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+
+let work: string;
+const node = (...args: string[]): string => execFileSync(process.execPath, args, { cwd: work, encoding: 'utf8' });
+const command = (...args: string[]): string =>
+  execFileSync(join(work, 'node_modules/.bin/hidden-attention'), args, { cwd: work, encoding: 'utf8' });
+
+beforeAll(() => {
+  work = mkdtempSync(join(tmpdir(), 'hidden-attention-'));
+  const all = [...folders, 'native/npm/linux-x64', ...(cuda ? ['native/npm/linux-x64-cuda'] : [])];
+  pack(all, work);
+  writeFileSync(join(work, 'package.json'), JSON.stringify({ name: 'a-user', private: true, type: 'module' }));
+  const tarballs = all.map((folder) => `./${tarballOf(folder)}`);
+  execFileSync('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', ...tarballs], { cwd: work });
+});
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+
+test('every package imports', () => {
+  const names = folders.map((folder) => manifest(folder).name);
+  const script = `for (const name of ${JSON.stringify(names)}) console.log(name, Object.keys(await import(name)).length);`;
+  const found = node('--input-type=module', '-e', script).trim().split('\n');
+  expect(found.map((line) => line.split(' ')[0])).toEqual(names);
+  for (const line of found) expect(Number(line.split(' ')[1]), line).toBeGreaterThan(0);
+});
+
+test('hidden-attention explain runs on a shipped model', () => {
+  const text = 'Subject: free money\n\nClick here to claim your prize now!';
+  command('explain', '--model', 'zoo:mail', '--text', text, '--method', 'raw', '--out', 'map.json');
+  const map = JSON.parse(readFileSync(join(work, 'map.json'), 'utf8')) as {
+    results: { tokens: unknown[]; maps: { scores: number[] }[] }[];
+  };
+  expect(map.results[0]!.maps[0]!.scores).toHaveLength(map.results[0]!.tokens.length);
+});
+
+test.runIf(cuda)('the CUDA library is found beside the addon, and doctor says which GPUs there are or why none', () => {
+  // without a driver too: what is missing then is a module of Node in it, not one of its own libraries
+  const library = JSON.stringify(join(work, 'node_modules/@hidden-attention/native-linux-x64-cuda/hidden_attention_cuda.so'));
+  expect(spawnSync(process.execPath, ['-e', `process.dlopen({ exports: {} }, ${library})`], { encoding: 'utf8' }).stderr).toMatch(
+    /self-register/,
+  );
+  const found = command('doctor');
+  expect(found).toMatch(/^.*\bcuda\b.*(compute capability|libcuda\.so\.1|no CUDA device|driver).*$/m);
+  expect(found).not.toMatch(/hidden_attention_cuda\.so.*not found/);
+});
+
+const examples = join(root, 'examples');
+test.each(readdirSync(examples).filter((name) => name.endsWith('.js')))('examples/%s runs, in at most 40 lines', (name) => {
+  expect(readFileSync(join(examples, name), 'utf8').trim().split('\n').length).toBeLessThanOrEqual(40);
+  cpSync(join(examples, name), join(work, name));
+  expect(node(name).trim().split('\n').length).toBeGreaterThan(3);
+});
+
+describe('packages of third parties, from their tarballs too', () => {
+  /** Runs vitest, the only thing here that is not installed from a tarball, on some of an example's tests. */
+  function tests(name: string, which: string): { status: number | null; output: string } {
+    const asked = ['run', '--root', join(work, name), '--testTimeout', '120000', which];
+    const { status, stdout, stderr } = spawnSync(tool('vitest'), asked, { encoding: 'utf8', env: { ...process.env, CI: '1' } });
+    return { status, output: stdout + stderr };
+  }
+
+  beforeAll(() => {
+    const modules = join(work, 'node_modules');
+    symlinkSync(join(root, 'node_modules/vitest'), join(modules, 'vitest'));
+    for (const name of ['third-party-explainer', 'third-party-family']) {
+      const own = join(work, name);
+      cpSync(join(examples, name), own, { recursive: true });
+      execFileSync(tool('tsc'), ['--project', own], { encoding: 'utf8' });
+      const tarball = execFileSync('npm', ['pack', '--silent', '--pack-destination', work], { cwd: own, encoding: 'utf8' }).trim();
+      const installed = join(modules, manifest(`examples/${name}`).name);
+      mkdirSync(installed);
+      execFileSync('tar', ['-xzf', join(work, tarball), '-C', installed, '--strip-components', '1']);
+    }
+  });
+
+  test('an explainer conforms', () => {
+    const { status, output } = tests('third-party-explainer', 'test/');
+    expect(status, output).toBe(0);
+  });
+
+  test('three that are wrong do not: one looks at the future, one is not deterministic, one gives the wrong length', () => {
+    const { status, output } = tests('third-party-explainer', 'wrong/');
+    expect(status).toBe(1);
+    for (const [file, found] of [
+      ['future', 'no influence from there'],
+      ['random', 'the same scores twice'],
+      ['length', 'one finite score a position'],
+    ])
+      expect(output).toMatch(new RegExp(`FAIL .*wrong/${file}.*${found}`));
+  });
+
+  test('the explainer shows up in the command line and in the report', () => {
+    const asked = ['explain', '--plugin', 'value-weighted-attention', '--model', 'zoo:mail', '--text', 'Claim your prize now!'];
+    const said = command(...asked, '--method', 'value-weighted', '--method', 'raw', '--out', 'report.html');
+    expect(said).toMatch(/value-weighted +"/);
+    expect(readFileSync(join(work, 'report.html'), 'utf8')).toContain('Value-weighted attention');
+  });
+
+  test('a family conforms, and every explainer works on it', () => {
+    const { status, output } = tests('third-party-family', 'test/');
+    expect(status, output).toBe(0);
+  });
+});

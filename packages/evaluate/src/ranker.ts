@@ -1,4 +1,4 @@
-import { fullName, Question, type Explainer, type ImageInput, type Relevance } from '@hidden-attention/explain';
+import { fullName, optionsFor, Question, type Explainer, type ImageInput, type Relevance } from '@hidden-attention/explain';
 import type { Model } from '@hidden-attention/model';
 import { EvaluateError } from './errors.js';
 import { randomFor } from './random.js';
@@ -29,9 +29,13 @@ export interface Ranker {
   rank(request: RankRequest): Promise<Relevance>;
 }
 
-/** An explainer with its options. */
-export function rankerOf(explainer: Explainer, options: object, name: string = fullName(explainer)): Ranker {
+/**
+ * An explainer with its options; those left out are the method's own.
+ * @throws UnknownNameError for an option that it does not have, or a value that does not fit
+ */
+export function rankerOf(explainer: Explainer, given: object = {}, name: string = fullName(explainer)): Ranker {
   const { signed, complete = false } = explainer;
+  const options = optionsFor([explainer], { [`${explainer.name}:${explainer.variant ?? 'paper'}`]: { ...given } })[0]!;
   return {
     name,
     explainer,

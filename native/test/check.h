@@ -23,7 +23,8 @@ struct Check {
   Context* alone = &context;
   /// Times the tolerance of `close`: a GPU's exponentials are good to fewer digits.
   double slack = 1;
-  /// Each GPU thread is played by the processor: keep shapes small.
+  /// Each GPU thread is played by the processor: keep shapes small, and leave out what only repeats a call (each is run under
+  /// several schedules, whose bits must agree).
   bool played = false;
   std::mt19937 random{1};
   int failures = 0;

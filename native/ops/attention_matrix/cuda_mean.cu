@@ -86,7 +86,7 @@ __global__ __launch_bounds__(kThreads, 2) void belowDiagonalKernel(MeanArguments
     // Σ Δ of the tiles between the two
     const double* before = o.before + b * o.tiles * o.channels + keys.channel;
     const float between = keys.channel < 0 ? 0 : static_cast<float>(before[tiles.row * o.channels] - before[(tiles.column + 1) * o.channels]);
-#pragma unroll 2
+#pragma unroll 1  // two at a time spill registers on some architectures
     for (int r = line; r < kTile; r += lines) {
       const int64_t i = tiles.row * kTile + r, j = tiles.column * kTile + r;
       const Split u = i < o.length ? rowFactors(o, keys, o.sinceTile, b * o.length + i) : Split{0, 0};

@@ -1,4 +1,5 @@
 // α against its definition in double precision: every entry by its own sum over positions and states.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <string>
@@ -88,14 +89,16 @@ void compare(Check& check, const Dynamics& p, int64_t rowStart, int64_t rows, in
   for (const Compared& matrix : matrices) check.close("matrix", matrix.got, matrix.want, 3e-6);
   const char* const names[] = {"mean", "mean of |α|", "mean of max(α, 0)"};
   for (int k = 0; k < 3; k++) check.close(names[k], reduced[k].got, reduced[k].want, 3e-6);
+  if (check.played) return;
   check.equal("mean again", runReduced(check, p, rowStart, rows, Reduced::kMean), means[0]);
   check.equal("matrix again", runMatrix(check, p, selection, rowStart, rows), chosen);
 }
 
 TEST(attentionMatrix) {
   const int64_t shapes[][5] = {{1, 1, 1, 1, 1}, {2, 7, 3, 3, 1}, {1, 33, 17, 16, 1}, {1, 50, 33, 17, 3}, {2, 70, 5, 8, 5}, {1, 40, 100, 16, 4}, {1, 20, 3, 64, 7}};
-  for (const auto& [batch, length, channels, state, groups] : shapes)
+  for (const auto& [batch, length, all, state, groups] : shapes)
     for (const auto& [low, high] : {std::pair{0.001f, 0.1f}, std::pair{0.01f, 3.0f}}) {
+      const int64_t channels = check.played ? std::min<int64_t>(all, 11) : all;
       const Dynamics p(check, batch, length, channels, state, groups, low, high);
       compare(check, p, 0, length);
       const int64_t start = check.random() % length;
@@ -104,7 +107,7 @@ TEST(attentionMatrix) {
 }
 
 TEST(attentionMatrixLong) {
-  const int64_t length = check.played ? 90 : 700;
+  const int64_t length = check.played ? 50 : 700;
   compare(check, Dynamics(check, 1, length, 20, 16, 1, 0.0005f, 0.01f), 0, length, 37);
   compare(check, Dynamics(check, 1, length, 18, 5, 2, 0.001f, 3), 0, length, 37);
   compare(check, Dynamics(check, 1, length, 20, 17, 1, 0.0001f, 0.01f), length * 10 / 21, length * 3 / 10, 37);
@@ -141,7 +144,7 @@ TEST(attentionMeanMatrixTiles) {
         compared.add(mean, b * rows + i, want);
       }
     check.close("mean", compared.got, compared.want, 3e-6);
-    check.equal("mean again", runReduced(check, p, rowStart, rows, Reduced::kMean), mean);
+    if (!check.played) check.equal("mean again", runReduced(check, p, rowStart, rows, Reduced::kMean), mean);
   }
 }
 

@@ -161,9 +161,10 @@ TEST(causalConv1dCases) {
 }
 
 TEST(causalConv1dChunks) {
-  testCase(check, 1, 2100, 40, 4, 15);  // several chunks of positions
-  testCase(check, 3, 200, 384, 4, 15);
-  testCase(check, 1, 2100, 40, 4, 31);
+  const int64_t length = check.played ? 300 : 2100;  // several chunks of positions
+  testCase(check, 1, length, 40, 4, 15);
+  testCase(check, 3, check.played ? 40 : 200, 384, 4, 15);
+  testCase(check, 1, length, 40, 4, 31);
   testCase(check, 1, 37, 100, 40, 15);  // a filter longer than the sequence
 }
 

@@ -31,10 +31,11 @@ void testShape(Check& check, int64_t m, int64_t n, int64_t k) {
     c.resize(m * n + 16, 7);
     again = c;
     for (Floats* result : {&c, &again}) {
+      if (check.played && result == &again) continue;
       check.op.matmul(check.context, {m, n, k, transposeA, transposeB, accumulate, (transposeA ? aTurned : a).data(),
                                       (transposeB ? bTurned : b).data(), withBias ? bias.data() : nullptr, result->data()});
     }
-    check.equal("twice", again, c);
+    if (!check.played) check.equal("twice", again, c);
     check.equal("behind", Floats(c.begin() + m * n, c.end()), Floats(16, 7));
     check.close("c", Floats(c.begin(), c.begin() + m * n), want, 3e-6, 1);
   }
@@ -42,7 +43,7 @@ void testShape(Check& check, int64_t m, int64_t n, int64_t k) {
 
 TEST(matmulShapes) {
   const int64_t sizes[] = {1, 2, 3, 5, 6, 8, 13, 16, 17, 33, 63, 64, 65, 100};
-  for (int i = 0; i < 40; i++) {
+  for (int i = 0; i < (check.played ? 20 : 40); i++) {
     const auto any = [&] { return sizes[check.random() % (sizeof sizes / sizeof *sizes)]; };
     const int64_t m = any(), n = any(), k = any();
     testShape(check, m, n, k);
@@ -54,6 +55,7 @@ TEST(matmulShapes) {
 }
 
 TEST(matmulBlocks) {
+  if (check.played) return testShape(check, 133, 130, 70);  // tiles of 64×64, whole and cut
   testShape(check, 151, 130, 801);  // several row blocks and slabs of the inner axis
   testShape(check, 47, 4180, 20);   // several strips of columns
   testShape(check, 4120, 19, 35);   // and of rows
@@ -73,7 +75,7 @@ TEST(matmulNaN) {
 
 TEST(matmulOf16Bits) {
   // a weight in bf16 gives what its numbers in f32 give
-  const struct { int64_t m, n, k; } shapes[] = {{1, 5, 8}, {1, 130, 300}, {3, 70, 129}, {8, 40, 64}, {9, 40, 100}, {1, 1, 9}, {5, 3, 200}, {1, 20, 63}, {40, 300, 801}, {900, 70, 40}};
+  const struct { int64_t m, n, k; } shapes[] = {{1, 5, 8}, {1, 130, 300}, {3, 70, 129}, {8, 40, 64}, {9, 40, 100}, {1, 1, 9}, {5, 3, 200}, {1, 20, 63}, {40, 300, check.played ? 200 : 801}, {check.played ? 130 : 900, 70, 40}};
   for (auto [m, n, k] : shapes)
     for (DType dtype : {DType::bf16, DType::f16}) {
       check.label = std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + " " + nameOf(dtype);

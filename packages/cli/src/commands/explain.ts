@@ -175,7 +175,9 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 /** A few lines for the terminal: what is explained, and what each method ranks highest, with its certificate. */
 function summaryOf({ index, text, target, tokens, grid, maps, skipped = [] }: Explanation): string {
-  const nameOf = ({ id, label }: { id: number; label: string | null }): string => label ?? String(id);
+  // a token may be white space
+  const nameOf = ({ id, label }: { id: number; label: string | null }): string =>
+    label === null ? String(id) : /^\S(.*\S)?$/.test(label) ? label : JSON.stringify(label);
   const what = {
     logit: nameOf(target),
     contrast: `${nameOf(target)} rather than ${target.against ? nameOf(target.against) : ''}, logits ${target.score.toFixed(3)} apart`,

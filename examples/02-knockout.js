@@ -1,10 +1,15 @@
-// Prints through which layers a language model reads the last four characters: attention to them is cut, two layers at a time.
+// Prints through which layer a spam filter's answer hangs on a word: attention to the word is cut, in one layer at a time.
 import { knockoutWindows } from '@hidden-attention/explain';
 import { loadZoo } from 'hidden-attention';
 
-const { model, tokenizer } = await loadZoo('prose');
-const { ids } = tokenizer.encode('The captain of the ship was Aha');
-const { target, windows } = await knockoutWindows({ model, input: ids, edges: [{ from: [-5, -4, -3, -2], to: [-1] }], width: 2 });
-console.log(`the next character: ${JSON.stringify(tokenizer.tokenText(target))}`);
-for (const { layers, probability } of windows)
-  console.log(`  layers ${layers.join(' and ')} cut: ${probability.before.toFixed(3)} → ${probability.after.toFixed(3)}`);
+const text = 'The book is free for our members until Sunday.';
+const { model, tokenizer } = await loadZoo('mail');
+const { ids } = tokenizer.encode(text); // a token a byte
+const percent = (share) => `${(100 * share).toFixed(1)} %`.padStart(7);
+for (const word of ['book', 'free', 'members']) {
+  const from = Array.from(word, (_, i) => text.indexOf(word) + i);
+  const to = [...ids.keys()].filter((position) => !from.includes(position));
+  const { target, windows } = await knockoutWindows({ model, input: ids, edges: [{ from, to }] });
+  console.log(`${model.config.head.labels[target]} ${percent(windows[0].probability.before)}; nobody reads "${word}" in`);
+  for (const { layers, probability } of windows) console.log(`  layer ${layers[0]}: ${percent(probability.after)}`);
+}

@@ -7,6 +7,8 @@ export interface LayerGrid {
   readonly layers: readonly ArrayLike<number>[];
   /** The tokens' texts, one per column. */
   readonly tokens: readonly string[];
+  /** Names of the rows; default "layer 0" and so on. */
+  readonly titles?: readonly string[];
   readonly signed: boolean;
   readonly title?: string;
   readonly limit?: number;
@@ -15,7 +17,7 @@ export interface LayerGrid {
 }
 
 /** The grid as part of a larger picture. Same input and errors as `layerGrid`. */
-export function layerGridDrawing({ layers, tokens, signed, title, limit, width = 860 }: LayerGrid): Drawing {
+export function layerGridDrawing({ layers, tokens, titles, signed, title, limit, width = 860 }: LayerGrid): Drawing {
   if (layers.length === 0 || tokens.length === 0)
     throw new RangeError(`layerGrid: ${layers.length} layers × ${tokens.length} tokens; it needs at least one of each`);
   layers.forEach((scores, layer) => {
@@ -30,7 +32,7 @@ export function layerGridDrawing({ layers, tokens, signed, title, limit, width =
     signed,
     limit: colorLimit('layerGrid', values, limit),
     ...(title === undefined ? {} : { title }),
-    rowLabels: layers.map((_, layer) => `layer ${layer}`),
+    rowLabels: titles ?? layers.map((_, layer) => `layer ${layer}`),
     columnLabels: tokens,
     columnTitle: 'token',
     cell: { width: Math.min(22, width / tokens.length), height: 22 },

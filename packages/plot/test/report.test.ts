@@ -57,6 +57,29 @@ describe('the page', () => {
     );
   });
 
+  test('drills down by layer and group of channels where the map has them', () => {
+    const result = mailResult();
+    const map = result.maps[0]!;
+    const part = (share: number): number[] => map.scores.map((score) => share * score);
+    map.options = { groups: 2 };
+    map.groups = { site: 'u', layers: [[part(0.5), part(0.25)], [part(0.125)]] };
+    const [drill] = byClass(parse(explanationReport(mailReport([result]))), 'groups');
+    expect(byName(drill!, 'summary').map(textOf)).toEqual([
+      'By layer and group of channels',
+      'Layer 0, group by group',
+      'Layer 1, group by group',
+    ]);
+    const [sums, first] = byName(drill!, 'svg');
+    const total = map.scores.reduce((sum, score) => sum + score, 0);
+    expect(byName(sums!, 'title').map(textOf)).toContain(`layer 0, group 1: ${scoreText(total / 4, true)}`);
+    expect(textOf(first!)).toContain('group 1');
+    const { length } = map.groups.layers[0]![1]!;
+    map.groups.layers[0]![1]!.pop();
+    expect(() => explanationReport(mailReport([result]))).toThrow(
+      `results[0].maps[0].groups.layers[0][1] has ${length - 1} numbers for ${length} tokens`,
+    );
+  });
+
   test('several results: a section each and a table of contents', () => {
     const two = parse(explanationReport(mailReport([mailResult(), mailResult(1, 'Lunch <b>on</b> Friday? 漢字 👍')])));
     expect(byName(two, 'nav')).toHaveLength(1);

@@ -8,6 +8,7 @@ import { percent, scoreText } from '../numbers.js';
 import { tokenStripHtml } from '../tokens.js';
 import { certificateHtml } from './certificate.js';
 import { checkChart } from './check-chart.js';
+import { groupsHtml } from './groups.js';
 import { isImage, patchCrop, patchLayers, patchViews } from './images.js';
 import { mapSpans, readable, topWords, type RankedWord } from './reading.js';
 import type { ReportMap, ReportResult } from './types.js';
@@ -135,6 +136,7 @@ export function card(map: ReportMap, result: ReportResult, key: string): string 
     tested,
     certificateHtml(map, image ? 'patch' : 'word'),
     layersHtml(map, result),
+    groupsHtml(map, result),
   ];
   return element('article', { class: 'card', id: key, 'aria-labelledby': `${key}-title` }, body.join('\n'));
 }

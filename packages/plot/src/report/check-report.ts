@@ -33,6 +33,12 @@ function checkMap(where: string, map: ReportMap, { text, tokens, grid }: ReportR
     count(`layers[${layer}]`, scores.length);
     scores.forEach((score, index) => finite(`${where}.layers[${layer}][${index}]`, score));
   });
+  map.groups?.layers.forEach((groups, layer) =>
+    groups.forEach((scores, group) => {
+      count(`groups.layers[${layer}][${group}]`, scores.length);
+      scores.forEach((score, index) => finite(`${where}.groups.layers[${layer}][${group}][${index}]`, score));
+    }),
+  );
   for (const name of ['words', 'sentences'] as const) {
     const spans = map[name];
     if (!spans) continue;

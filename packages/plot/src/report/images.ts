@@ -1,7 +1,7 @@
 import { robustLimit } from '../check.js';
 import { svgFragment } from '../drawing.js';
 import { filmHtml } from '../image/film.js';
-import { layerMaps } from '../image/layers.js';
+import { layerMaps, type LayerMap } from '../image/layers.js';
 import { numbered, overlayDrawing } from '../image/overlay.js';
 import { described, legendOf, type Grid } from '../image/patches.js';
 import { pictureDefinitions, pictureDrawing, pictureReference, pictureSize } from '../image/picture.js';
@@ -80,17 +80,31 @@ export function patchCrop(patch: number, { picture, grid: [rows, columns] }: Ima
   return element('svg', attributes, pictureReference(picture, [rows, columns], scale) + frames);
 }
 
-/** The maps of the layers by themselves: as a film, and beside each other. */
-export function patchLayers({ layers = [], signed: mapSigned }: ReportMap, { picture, grid }: ImageResult): string {
-  const signed = mapSigned || layers.some((scores) => scores.some((score) => score < 0));
-  const maps = layerMaps('report', { picture, grid, layers, signed, width: 120 });
+/** Small maps of one picture side by side, each with its own scale. */
+export function patchTiles(
+  layers: readonly number[][],
+  titles: readonly string[],
+  signed: boolean,
+  { picture, grid }: ImageResult,
+): string {
+  return tiles(layerMaps('report', { picture, grid, layers, titles, signed, width: 120 }));
+}
+
+function tiles(maps: readonly LayerMap[]): string {
   const items = maps.map((map) => {
     const svg = svgFragment(overlayDrawing(map, 'plain'), `${map.title}. ${described(map)}`);
     return element('li', {}, `${svg}${escapeText(map.title)} <small>${escapeText(map.reach)}</small>`);
   });
+  return element('ol', { class: 'layers' }, items.join(''));
+}
+
+/** The maps of the layers by themselves: as a film, and beside each other. */
+export function patchLayers({ layers = [], signed: mapSigned }: ReportMap, { picture, grid }: ImageResult): string {
+  const signed = mapSigned || layers.some((scores) => scores.some((score) => score < 0));
+  const maps = layerMaps('report', { picture, grid, layers, signed, width: 120 });
   const film = filmHtml(
     maps.map((map) => ({ ...map, width: 224 })),
     224,
   );
-  return `<p>Each layer has its own scale, written beside its number.</p>${element('ol', { class: 'layers' }, items.join(''))}<h5>One after another</h5>${film}`;
+  return `<p>Each layer has its own scale, written beside its number.</p>${tiles(maps)}<h5>One after another</h5>${film}`;
 }

@@ -65,6 +65,8 @@ export interface ReportMap {
   signed: boolean;
   /** One array per layer, one number per token. */
   layers?: number[][];
+  /** By layer, then by group of channels or head: one number per token. `site`: where they read. */
+  groups?: { site: string; layers: number[][][] };
   certificate: Certificate;
 }
 

@@ -1,5 +1,5 @@
 // node scripts/method-pages.mjs [--pictures [METHOD…]]: writes docs/methods/README.md out of the registry, and draws the pictures of
-// methods (all, or those named) with the command from a shipped model.
+// methods (all, or those named) with the command: of an e-mail by zoo:mail or, where a method needs another model, of a picture.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -18,20 +18,34 @@ const index = join(folder, 'README.md');
 writeFileSync(index, methodIndex(listExplainers()));
 run(join(root, 'node_modules/prettier/bin/prettier.cjs'), '--write', index);
 
-const text = 'Dear winner, claim your free prize today! Kind regards, Anna';
+/** The shipped models in the order in which they are tried, and what each is given. */
+const inputs = [
+  ['mail', '--text', 'Dear winner, claim your free prize today! Kind regards, Anna'],
+  ['fashion-vit', '--image', join(root, 'packages/zoo/recipes/images/excerpt/fashion-0004.png')],
+];
 const [flag, ...wanted] = process.argv.slice(2);
 if (flag === '--pictures') {
-  const { model } = await loadZoo('mail');
+  const models = await Promise.all(inputs.map(async ([zoo, ...input]) => ({ zoo, input, model: (await loadZoo(zoo)).model })));
   const names = new Set(wanted.length > 0 ? wanted : listExplainers().map(({ name }) => name));
   for (const explainer of listExplainers()) {
     if (!names.delete(explainer.name)) continue;
-    const supported = explainer.supports(model);
-    if (supported !== true) {
-      console.log(`${explainer.name}: no picture, ${supported}`);
+    const chosen = models.find(({ model }) => explainer.supports(model) === true);
+    if (!chosen) {
+      console.log(`${explainer.name}: no picture, ${explainer.supports(models[0].model)}`);
       continue;
     }
     const picture = join(folder, `${explainer.name}.svg`);
-    run(join(cli, 'dist/main.js'), 'explain', '--model', 'zoo:mail', '--text', text, '--method', explainer.name, '--out', picture);
+    run(
+      join(cli, 'dist/main.js'),
+      'explain',
+      '--model',
+      `zoo:${chosen.zoo}`,
+      ...chosen.input,
+      '--method',
+      explainer.name,
+      '--out',
+      picture,
+    );
   }
 }
 process.exit(0);

@@ -16,7 +16,7 @@ export { loadTokenizer, requireTokenizer, tokenizerFor, type Encoded, type Token
 export { chatTemplate, chatTemplateFor, encodeChat, type ChatMessage, type ChatOptions, type ChatTemplate } from './chat.js';
 export { type RgbImage } from './images/image.js';
 export { readImage, type ImageLimits, type ReadImage } from './images/read.js';
-export { encodePng } from './images/encode.js';
+export { encodePng, svgToPng } from './images/encode.js';
 export { parseImageProcessing, readImageProcessing, type ImageProcessing } from './images/processing.js';
 export { denormalize, prepareImage, preparedSize, type PreparedImage } from './images/prepare.js';
 export { readPixels, type Pixels } from './images/pixels.js';

@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { writePicture } from './figures.js';
 import { version } from './version.js';
 
 /**
@@ -13,7 +14,7 @@ export async function writeResults(
   words: string,
 ): Promise<void> {
   const text = `${JSON.stringify({ version, model, results }, null, 2)}\n`;
-  if (out !== undefined) await writeFileAtomic(out, extname(out) === '.svg' ? picture() : text);
+  if (out !== undefined) await (extname(out).toLowerCase() === '.json' ? writeFileAtomic(out, text) : writePicture(out, picture()));
   process.stdout.write(json ? text : words);
   if (out !== undefined && !json) process.stdout.write(`wrote ${out}\n`);
 }

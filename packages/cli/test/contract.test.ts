@@ -1,6 +1,7 @@
 // The command line from outside, as docs and other programs rely on it: names, shapes, files, exit status.
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readImage } from '@hidden-attention/checkpoint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cli, fixtures, root, safetensors, workFolder } from './run.js';
 
@@ -107,6 +108,20 @@ describe('explain', () => {
       expect(text).toContain(name.endsWith('svg') ? '<svg' : '<!doctype html>');
       expect(text).not.toMatch(/(?:src|href)="https?:/);
     }
+  });
+
+  test('writes the picture as PNG, and the numbers as safetensors: those of the JSON', async () => {
+    const asked = ['explain', '--model', 'zoo:mail', '--text', 'Free money', '--method', 'rollout', '--method', 'decomposition'];
+    const options = ['--option', 'decomposition.groups=2'];
+    for (const name of ['map.png', 'map.json', 'map.safetensors']) expect(cli(...asked, ...options, '--out', file(name)).status).toBe(0);
+    const { data, width } = await readImage(file('map.png'));
+    expect(width).toBeGreaterThan(700);
+    expect(data.filter((value) => value < 100).length).toBeGreaterThan(5000); // letters are dark
+    const { maps } = (JSON.parse(readFileSync(file('map.json'), 'utf8')) as { results: Result[] }).results[0]!;
+    const tensors = safetensors(file('map.safetensors'));
+    expect(maps.map(({ method }) => method)).toEqual(['rollout', 'decomposition']);
+    for (const { method, scores } of maps) expect([...tensors.get(`rows.0.${method}.scores`)!.data]).toEqual(scores.map(Math.fround));
+    expect(tensors.get('rows.0.decomposition.groups.3')!.shape).toEqual([2, 10]);
   });
 });
 

@@ -58,7 +58,7 @@ test('mistakes are named: exit status 2 before the model is loaded, 1 where it h
     expect.stringContaining('the text does not have the words "whale"'),
   ]);
   expect(fails('patch', ...prose)).toEqual([2, expect.stringContaining('neither --corrupt nor --subject given')]);
-  expect(fails('lens', ...prose, '--out', join(work, 'x.png'))).toEqual([2, expect.stringContaining('must end in .json or .svg')]);
+  expect(fails('lens', ...prose, '--out', join(work, 'x.gif'))).toEqual([2, expect.stringContaining('must end in .json or .svg or .png')]);
 });
 
 test('--plugin takes an explainer from a file, and says what is wrong with one', () => {

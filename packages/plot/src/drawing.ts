@@ -21,7 +21,7 @@ export const INK = '#1f2328';
 export const QUIET = '#59636e';
 export const HAIRLINE = '#d8dce1';
 
-const SANS = 'system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif';
+const SANS = 'system-ui, -apple-system, Segoe UI, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif';
 
 /** Width in pixels that a sans-serif label of this size takes, by rule of thumb (0.56 em a character). */
 export function labelWidth(text: string, size = 12): number {

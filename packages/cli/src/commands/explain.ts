@@ -15,6 +15,7 @@ import { encodePng, type LoadedModel } from '@hidden-attention/checkpoint';
 import type { Command } from 'commander';
 import writeFileAtomic from 'write-file-atomic';
 import { UsageError } from '../errors.js';
+import { writeMaps, writePicture } from '../figures.js';
 import { checkInputFlags, readInput, readPictures, type InputFlags, type Pictures } from '../input.js';
 import { resolveModel } from '../models.js';
 import { addModelAndInput, repeated, type ModelFlags } from '../options.js';
@@ -58,10 +59,10 @@ export function addExplain(program: Command): void {
     )
     .addOption(repeated('--option <METHOD.KEY=VALUE>', 'an option of a method'))
     .addOption(repeated('--beside <M>', 'another model, to be explained on the same input beside the first'))
-    .requiredOption('--out <F>', 'report.html, map.json or map.svg')
+    .requiredOption('--out <F>', 'report.html, map.json, map.svg, map.png or map.safetensors')
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
-      const out = checkOutput(flags.out, ['.html', '.json', '.svg']);
+      const out = checkOutput(flags.out, ['.html', '.json', '.svg', '.png', '.safetensors']);
       const methods = flags.method ?? ['all'];
       const options = parseOptions(flags.option ?? []);
       for (const method of methods) if (method !== 'all') usage(() => getExplainer(method));
@@ -84,13 +85,16 @@ export function addExplain(program: Command): void {
       const [{ report, results }, ...others] = sides as [(typeof sides)[number], ...typeof sides];
       const beside = others.map((side) => side.report);
       const stored = (one: Report): object => ({ ...one, model: one.model.name });
-      const text =
-        extname(out) === '.json'
-          ? `${JSON.stringify({ ...stored(report), ...(beside.length > 0 ? { beside: beside.map(stored) } : {}) }, null, 2)}\n`
-          : extname(out) === '.svg'
-            ? explanationSvg(report, beside)
-            : explanationReport(report, beside);
-      await writeFileAtomic(out, text);
+      const all = { ...stored(report), ...(beside.length > 0 ? { beside: beside.map(stored) } : {}) };
+      const ending = extname(out).toLowerCase();
+      if (ending === '.json') await writeFileAtomic(out, `${JSON.stringify(all, null, 2)}\n`);
+      else if (ending === '.html') await writeFileAtomic(out, explanationReport(report, beside));
+      else if (ending === '.safetensors')
+        await writeMaps(
+          out,
+          sides.map((side) => side.results),
+        );
+      else await writePicture(out, explanationSvg(report, beside));
       for (const { report: one, results: own } of sides)
         process.stdout.write(`${beside.length > 0 ? `${one.model.name}\n` : ''}${own.map(summaryOf).join('')}`);
       process.stdout.write(`wrote ${out}\n`);

@@ -40,10 +40,10 @@ export function addLens(program: Command): void {
     .option('--top <K>', 'answers to name', '5')
     .option('--target <T>', "the answer that is watched: an id, a label, or text:… for one token; default: the model's answer")
     .option('--json', 'print the results as JSON')
-    .option('--out <F>', 'write them: a .json or .svg file')
+    .option('--out <F>', 'write them: a .json, .svg or .png file')
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
-      if (flags.out !== undefined) checkOutput(flags.out, ['.json', '.svg']);
+      if (flags.out !== undefined) checkOutput(flags.out, ['.json', '.svg', '.png']);
       const position = flags.position === undefined ? undefined : parsePosition('--position', flags.position);
       const k = parseNumber('--top', flags.top, { integer: true, minimum: 1 });
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);

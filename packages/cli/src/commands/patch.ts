@@ -38,10 +38,10 @@ export function addPatch(program: Command): void {
     .option('--seed <S>', 'of the noise', '0')
     .option('--target <T>', "the answer that is watched: an id, a label, or text:… for one token; default: the model's answer")
     .option('--json', 'print the results as JSON')
-    .option('--out <F>', 'write them: a .json or .svg file')
+    .option('--out <F>', 'write them: a .json, .svg or .png file')
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
-      if (flags.out !== undefined) checkOutput(flags.out, ['.json', '.svg']);
+      if (flags.out !== undefined) checkOutput(flags.out, ['.json', '.svg', '.png']);
       if ((flags.corrupt === undefined) === (flags.subject === undefined))
         throw new UsageError(
           `${flags.corrupt === undefined ? 'neither --corrupt nor --subject' : '--corrupt and --subject'} given; exactly one is needed`,

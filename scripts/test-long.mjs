@@ -24,6 +24,7 @@ const raceTests = [
   'operandsOf16Bits',
   'crossEntropyRange',
   'embeddingRange',
+  'matmulBlocks',
   'reduceNaN',
   'selectiveScanStep',
   'softmax',

@@ -9,7 +9,7 @@ export default defineConfig({
     setupFiles: [fileURLToPath(new URL('test/seed.ts', import.meta.url))],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     server: { deps: { inline: [/@hidden-attention\//, /^hidden-attention$/] } },
   },
 });

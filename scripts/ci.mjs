@@ -42,7 +42,7 @@ await script('test', [], 40);
 await script('typecheck', [], 10);
 await script('lint', [], 5);
 await script('demo', [], 10);
-if (left() > 8) await script('test:long', ['--', '--minutes', String(Math.floor(Math.min(60, left()) / 2))], left());
+if (left() > 8) await script('test:long', ['--', '--minutes', String(Math.floor(Math.min(60, left()) / 3))], left());
 else console.log('\nLeft out for want of time: npm run test:long');
 console.log(`\n${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`);
 process.exit(failed > 0 || passed === 0 ? 1 : 0);

@@ -80,13 +80,6 @@ part('played CUDA kernels under the race detector', () =>
     env: { NATIVE_TEST_SCHEDULES: '1', NATIVE_TEST_ONLY: raceTests.join(',') },
   }),
 );
-part('the CUDA library for all architectures', () => {
-  if (spawnSync('nvcc', ['--version']).status !== 0)
-    return console.log('nvcc is not here: the CUDA library was not built for all architectures');
-  const build = join(native, 'build-all');
-  if (counts.step('configure for all architectures', 'cmake', ['-S', native, '-B', build, '-DNO_ADDON=ON', '-DCUDA_ARCHITECTURES=all']))
-    counts.step('build for all architectures', 'cmake', ['--build', build, '--target', 'hidden_attention_cuda', '--parallel', '2']);
-});
 for (const level of ['v3', 'v2']) {
   part(`TypeScript tests on ${level}`, () =>
     counts.vitest(
@@ -99,5 +92,12 @@ for (const level of ['v3', 'v2']) {
   );
 }
 part('long TypeScript tests', () => counts.vitest('TypeScript tests, long forms', [], { env: { HIDDEN_ATTENTION_LONG: '1' } }));
+part('the CUDA library for all architectures', () => {
+  if (spawnSync('nvcc', ['--version']).status !== 0)
+    return console.log('nvcc is not here: the CUDA library was not built for all architectures');
+  const build = join(native, 'build-all');
+  if (counts.step('configure for all architectures', 'cmake', ['-S', native, '-B', build, '-DNO_ADDON=ON', '-DCUDA_ARCHITECTURES=all']))
+    counts.step('build for all architectures', 'cmake', ['--build', build, '--target', 'hidden_attention_cuda', '--parallel', '2']);
+});
 if (leftOut.length > 0) console.log(`\nLeft out for want of time: ${leftOut.join('; ')}`);
 counts.close();

@@ -95,6 +95,18 @@ describe('labelledData', () => {
     expect(padded / needed).toBeLessThan(1.1); // 1.6 in random order
   });
 
+  test('mixes labels within a step, though the file is sorted by label and all texts are cut to one length', async () => {
+    const sorted = someMail(160)
+      .split('\n')
+      .sort((a, b) => Number(a.includes('"spam"')) - Number(b.includes('"spam"')))
+      .join('\n');
+    const { training } = await labelledData([fileOf(sorted)], labels, tokenizer, { ...settings, batchSize: 16, length: 5 });
+    for (let step = 0; step < training.stepsPerEpoch; step++) {
+      const spam = training.batch(step, 0).labels.reduce((count, label) => count + label, 0);
+      expect([0, 16]).not.toContain(spam);
+    }
+  });
+
   test('holds lines out at random, though the file is sorted by label', async () => {
     const sorted = someMail(100)
       .split('\n')

@@ -5,8 +5,9 @@ import { inPieces } from './data.js';
 const sortedTogether = 32;
 
 /**
- * Each pass over `count` examples in a new order, rows of similar length in one step, so that little of a batch is padding. What does
- * not fill a step waits for another pass.
+ * Each pass over `count` examples in a new order, rows of similar length in one step, so that little of a batch is padding. Rows of the
+ * same length stay in the order that was drawn: files are often sorted by label, steps must not be. What does not fill a step waits for
+ * another pass.
  * @param cost of an example: its length
  */
 export function stepsByLength(
@@ -20,7 +21,7 @@ export function stepsByLength(
     if (known?.epoch === epoch) return known.steps;
     const random = randomFor(seed, epoch, purposes.order);
     const rows = shuffled(count, random).slice(0, stepsPerEpoch * rowsPerStep);
-    const groups = inPieces(rows, sortedTogether * rowsPerStep).map((group) => group.sort((a, b) => cost(a) - cost(b) || a - b));
+    const groups = inPieces(rows, sortedTogether * rowsPerStep).map((group) => group.sort((a, b) => cost(a) - cost(b)));
     const steps = groups.flatMap((group) => inPieces(group, rowsPerStep));
     known = { epoch, steps: shuffled(steps.length, random).map((i) => steps[i]!) };
     return known.steps;

@@ -33,5 +33,8 @@ testFamily({ ...images, model_type: 'vim', d_state: 5, dt_rank: 3, bias: true })
 testFamily({ ...images, model_type: 'vim', d_state: 3, cls_token_position: 'ends', stride: 2, if_divide_out: false });
 testFamily({ ...images, model_type: 'vim', if_cls_token: false, img_size: [8, 12] });
 testFamily({ ...images, model_type: 'vim', bimamba_type: 'none', cls_token_position: 'last', d_state: 3 });
+testFamily({ ...images, model_type: 'vim2', headdim: 6, d_state: 5, ngroups: 2, bias: true });
+testFamily({ ...images, model_type: 'vim2', headdim: 12, d_state: 5, cls_token_position: 'none' });
 testFamily({ ...images, model_type: 'vit', num_heads: 3 });
 testFamily({ ...images, model_type: 'vit', num_heads: 2, qkv_bias: false, cls_token_position: 'none' });
+testFamily({ ...images, model_type: 'vit', num_heads: 3, is_causal: true });

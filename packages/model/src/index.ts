@@ -53,10 +53,11 @@ export {
 export { endOfSequence, headFields, headOf, parseFields, tokenFields } from './config-fields.js';
 export { falconMamba, mamba } from './mamba/family.js';
 export { mamba2 } from './mamba2/family.js';
-export { type Mamba2Config } from './mamba2/config.js';
+export { type Mamba2Config, type Mamba2Sizes } from './mamba2/config.js';
 export { vim } from './vision/vim.js';
+export { vim2 } from './vision/vim2.js';
 export { vit } from './vision/vit.js';
-export { type ClassToken, type VimConfig, type VisionConfig, type VitConfig } from './vision/config.js';
+export { type ClassToken, type Vim2Config, type VimConfig, type VisionConfig, type VitConfig } from './vision/config.js';
 export { jamba } from './jamba/family.js';
 export { type JambaConfig } from './jamba/config.js';
 export { gpt2 } from './transformer/gpt2.js';

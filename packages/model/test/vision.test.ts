@@ -43,8 +43,11 @@ describe('patches', () => {
   });
 });
 
-test('without a backward scan, what a position holds depends on the patches before it alone', async () => {
-  const model = vim({ bimamba_type: 'none', cls_token_position: 'last' });
+test.each([
+  ['Vision Mamba without a backward scan', vim({ bimamba_type: 'none', cls_token_position: 'last' })],
+  ['Mamba-2 over patches', vim({ model_type: 'vim2', headdim: 4, d_state: 4 })],
+  ['a causal ViT', vit({ is_causal: true })],
+])('%s: what a position holds depends on the patches before it alone', async (_, model) => {
   expect([...model.parameters.keys()].filter((name) => /_b\b|_b_log/.test(name))).toEqual([]);
   const pixels = noise(3 * 144);
   const later = pixels.map((value, at) => (at % 144 >= 96 ? value + 1 : value)); // the last row of patches: positions 6 to 8
@@ -71,7 +74,14 @@ test('what is refused, by name', () => {
   expect(() => vim({ stride: 5 })).toThrow(/stride is 5; beyond patch_size, 4/);
   expect(() => vit({ num_heads: 3 })).toThrow(/num_heads is 3; it must divide embed_dim, 8/);
   expect(() => vim({ bimamba_type: 'v1' })).toThrow(/bimamba_type is "v1"/);
-  expect(() => vim({ bimamba_type: 'none', cls_token_position: 'first' })).toThrow(/stands first, where it reads no patch/);
+  for (const make of [
+    (): Model => vim({ bimamba_type: 'none', cls_token_position: 'first' }),
+    (): Model => vim({ model_type: 'vim2', headdim: 4, cls_token_position: 'first' }),
+    (): Model => vit({ is_causal: true, cls_token_position: 'first' }),
+  ])
+    expect(make).toThrow(/stands first, where it reads no patch/);
+  expect(() => vim({ model_type: 'vim2', headdim: 5 })).toThrow(/headdim is 5; it must divide expand · embed_dim, 16/);
+  expect(() => vim({ model_type: 'vim2', headdim: 4, ngroups: 3 })).toThrow(/ngroups is 3; it must divide the number of heads, 4/);
 });
 
 describe('positions', () => {

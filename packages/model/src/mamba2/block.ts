@@ -16,14 +16,14 @@ import {
 import type { BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
 import type { LayerResult } from '../recompute.js';
-import type { Mamba2Config } from './config.js';
+import type { Mamba2Sizes } from './config.js';
 import { clamp } from './heads.js';
 
 /**
  * One Mamba-2 block (Dao and Gu 2024; math.md section 4), line by line: h (b l m) → h + mixer(norm(h)) (b l m), and the state it
  * leaves. The scan has one Δ and one A a head; it runs in chunks as matrix products.
  */
-export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Config>): LayerResult {
+export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Sizes>): LayerResult {
   const { model, layer, sites, state, parameter, optional } = context;
   const { lengthsTensor: lengths, startsTensor: starts } = context.batch;
   const { innerSize: d, heads, headSize, groups: g, stateSize: n, convKernel: k, timeStepLimit, normGroups, epsilon } = model.config;

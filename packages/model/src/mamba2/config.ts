@@ -3,9 +3,8 @@ import { endOfSequence, headFields, headOf, parseFields, tokenFields } from '../
 import { ModelError } from '../errors.js';
 import type { ModelConfig } from '../family.js';
 
-/** Sizes of a Mamba-2 model (math.md section 4). */
-export interface Mamba2Config extends ModelConfig {
-  family: 'mamba2';
+/** Sizes of a Mamba-2 mixer (math.md section 4). */
+export interface Mamba2Sizes extends ModelConfig {
   /** d, the inner width: heads · headSize */
   innerSize: number;
   heads: number;
@@ -22,6 +21,11 @@ export interface Mamba2Config extends ModelConfig {
   useConvBias: boolean;
   epsilon: number;
   initialization: { range: number; timeStepMin: number; timeStepMax: number; timeStepFloor: number; rescaleResidual: boolean };
+}
+
+/** A Mamba-2 model. */
+export interface Mamba2Config extends Mamba2Sizes {
+  family: 'mamba2';
 }
 
 const size = z.number().int().positive();

@@ -3,6 +3,7 @@ import { parseFields } from '../config-fields.js';
 import { ModelError } from '../errors.js';
 import type { Head, ModelConfig } from '../family.js';
 import type { MambaSizes } from '../mamba/config.js';
+import type { Mamba2Sizes } from '../mamba2/config.js';
 
 /** Where the tokens stand that an answer is read from: before all patches, between them, behind them, one at either end; or none. */
 export type ClassToken = 'first' | 'middle' | 'last' | 'ends' | 'none';
@@ -28,11 +29,18 @@ export interface VimConfig extends VisionConfig, MambaSizes {
   halved: boolean;
 }
 
+/** Blocks of Mamba-2 that read patches forwards. */
+export interface Vim2Config extends VisionConfig, Mamba2Sizes {
+  epsilon: number;
+}
+
 /** A vision transformer. */
 export interface VitConfig extends VisionConfig {
   heads: number;
   innerSize: number;
   qkvBias: boolean;
+  /** whether a position sees itself and those before it only */
+  causal: boolean;
   /** deviation of fresh weights */
   range: number;
 }
@@ -81,10 +89,7 @@ export function parseVimConfig(json: unknown): VimConfig {
   const flagged = !c.if_cls_token ? 'none' : c.use_double_cls_token ? 'ends' : c.use_middle_cls_token ? 'middle' : 'first';
   const classToken = c.cls_token_position ?? flagged;
   const causal = c.bimamba_type === 'none';
-  if (causal && classToken === 'first')
-    throw new ModelError(
-      'config.json of a vim model: bimamba_type is "none" and the class token stands first, where it reads no patch; it must stand elsewhere, best at cls_token_position "last"',
-    );
+  if (causal) refuseFirst('vim', 'bimamba_type is "none"', classToken);
   return {
     family: 'vim',
     ...visionFields('vim', c, classToken),
@@ -101,33 +106,91 @@ export function parseVimConfig(json: unknown): VimConfig {
   };
 }
 
+const vim2Schema = z.object({
+  ...shared,
+  d_state: size.default(128),
+  d_conv: size.default(4),
+  expand: z.number().positive().default(2),
+  headdim: size.default(64),
+  ngroups: size.default(1),
+  norm_epsilon: z.number().positive().default(1e-5),
+  conv_bias: z.boolean().default(true),
+  bias: z.boolean().default(false),
+});
+
+/**
+ * Reads the config.json of a Mamba-2 over patches: Vision Mamba's arguments for images, and those of Mamba-2 under the names of its
+ * authors' class. `cls_token_position` is "last" by default.
+ * @throws ModelError with the field, the value seen and the value needed
+ */
+export function parseVim2Config(json: unknown): Vim2Config {
+  const c = parseFields('vim2', vim2Schema, json);
+  const classToken = c.cls_token_position ?? 'last';
+  refuseFirst('vim2', 'it reads forwards', classToken);
+  const innerSize = Math.floor(c.expand * c.embed_dim);
+  const heads = innerSize / c.headdim;
+  const refuse = (field: string, seen: number, needed: string): never => {
+    throw new ModelError(`config.json of a vim2 model: ${field} is ${seen}; ${needed}`);
+  };
+  if (!Number.isInteger(heads)) refuse('headdim', c.headdim, `it must divide expand · embed_dim, ${innerSize}`);
+  if (heads % c.ngroups !== 0) refuse('ngroups', c.ngroups, `it must divide the number of heads, ${heads}`);
+  return {
+    family: 'vim2',
+    ...visionFields('vim2', c, classToken),
+    innerSize,
+    heads,
+    headSize: c.headdim,
+    groups: c.ngroups,
+    stateSize: c.d_state,
+    convKernel: c.d_conv,
+    timeStepLimit: [0, Infinity],
+    normGroups: c.ngroups,
+    useBias: c.bias,
+    useConvBias: c.conv_bias,
+    epsilon: c.norm_epsilon,
+    initialization: { range: 0.02, timeStepMin: 0.001, timeStepMax: 0.1, timeStepFloor: 1e-4, rescaleResidual: true },
+  };
+}
+
 const vitSchema = z.object({
   ...shared,
   num_heads: size,
   mlp_ratio: z.number().positive().default(4),
   qkv_bias: z.boolean().default(true),
+  is_causal: z.boolean().default(false),
   norm_epsilon: z.number().positive().default(1e-6),
   initializer_range: z.number().positive().default(0.02),
 });
 
 /**
- * Reads a ViT config.json: the arguments of timm's class, under their names, `cls_token_position` (default first) and
- * `initializer_range`.
+ * Reads a ViT config.json: the arguments of timm's class, under their names, `cls_token_position` (default first, last where
+ * `is_causal`: no patch is then seen by those before it) and `initializer_range`.
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseVitConfig(json: unknown): VitConfig {
   const c = parseFields('vit', vitSchema, json);
   if (c.embed_dim % c.num_heads !== 0)
     throw new ModelError(`config.json of a vit model: num_heads is ${c.num_heads}; it must divide embed_dim, ${c.embed_dim}`);
+  const classToken = c.cls_token_position ?? (c.is_causal ? 'last' : 'first');
+  if (c.is_causal) refuseFirst('vit', 'is_causal is true', classToken);
   return {
     family: 'vit',
-    ...visionFields('vit', c, c.cls_token_position ?? 'first'),
+    ...visionFields('vit', c, classToken),
+    causal: c.is_causal,
     heads: c.num_heads,
     innerSize: Math.floor(c.mlp_ratio * c.embed_dim),
     qkvBias: c.qkv_bias,
     epsilon: c.norm_epsilon,
     range: c.initializer_range,
   };
+}
+
+/** A class token in front of all patches reads none of them in a model that reads forwards. */
+function refuseFirst(family: string, why: string, classToken: ClassToken): void {
+  if (classToken === 'first')
+    throw new ModelError(
+      `config.json of a ${family} model: ${why} and the class token stands first, where it reads no patch; it must stand elsewhere, best at cls_token_position "last"`,
+    );
 }
 
 function visionFields(

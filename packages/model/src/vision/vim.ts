@@ -1,43 +1,26 @@
-import { linear, negExp, reshape, reverse, rmsNorm, scope, silu, type Tensor } from '@hidden-attention/tensor';
+import { negExp, reshape, reverse, scope, silu, type Tensor } from '@hidden-attention/tensor';
 import { backboneSites, forwardBackbone, sitesOfLayer, type Backbone, type BlockContext } from '../backbone.js';
 import type { BlockParts, LayerKind, ModelFamily, ParameterSpec, ScanDynamics } from '../family.js';
-import { constant, free, linearWeight, normal } from '../initialize.js';
 import { mambaBlock } from '../mamba/block.js';
-import { mambaDynamics, mambaParts, mambaSites, mambaState, mixerSites, scanSites, type FindParameter } from '../mamba/dynamics.js';
+import { mambaDynamics, mambaParts, mambaSites, mambaState, mixerSites, scanSites } from '../mamba/dynamics.js';
 import { mixerParameters } from '../mamba/parameters.js';
 import type { Model } from '../model.js';
-import type { BackboneNames } from '../names.js';
+import { aroundScans, ofLayer, withBlocks } from './around.js';
 import { parseVimConfig, type VimConfig } from './config.js';
-import { embedPatches, embeddingParameters } from './embed.js';
 import { imageBatch } from './patches.js';
 import { directions, nameIn, vimBlock, type Direction } from './vim-block.js';
 
-const names: BackboneNames = { embeddings: 'patch_embed.proj.weight', layer: (layer) => `layers.${layer}.`, head: 'head.weight' };
-
 function parametersOf(config: VimConfig): Record<string, ParameterSpec> {
-  const { hiddenSize: m, layers, head } = config;
-  const one = Object.entries(mixerParameters(config)).flatMap(([name, spec]) => (spec ? [[name, spec] as const] : []));
+  const one = Object.entries(mixerParameters(config));
   const twins = (config.causal ? [] : one).filter(([name]) => /mixer\.(conv1d|x_proj|dt_proj|A_log|D\b)/.test(name));
-  const block = [...one, ...twins.map(([name, spec]) => [nameIn('backward', name), spec] as const)];
-  const all = embeddingParameters(config);
-  for (let layer = 0; layer < layers; layer++) for (const [name, spec] of block) all[names.layer(layer) + name] = spec;
-  all['norm_f.weight'] = free([m], constant(1));
-  const classes = head.kind === 'classifier' ? head.classes : 0;
-  return { ...all, 'head.weight': linearWeight([classes, m], normal(0.02)), 'head.bias': free([classes], constant(0)) };
+  return withBlocks(config, [...one, ...twins.map(([name, spec]) => [nameIn('backward', name), spec] as const)]);
 }
 
 const visionScanSites = ['conv', 'u', 'delta', 'B', 'C', 'scan'];
 const inBoth = (sites: readonly string[]): string[] => directions.flatMap((direction) => sites.map((name) => `${direction}.${name}`));
 
-const around: Omit<Backbone<VimConfig>, 'layerSites' | 'block' | 'initialState'> = {
-  names,
-  embed: (model, batch) => embedPatches(model, batch),
-  finalNorm: (h, model) => rmsNorm({ x: h, weight: model.parameter('norm_f.weight') }, { epsilon: model.config.epsilon }).y,
-  classify: (pooled, model) => linear(pooled, model.parameter('head.weight'), model.parameter('head.bias')),
-};
-
 const twoWay: Backbone<VimConfig> = {
-  ...around,
+  ...aroundScans,
   layerSites: () => ['input', 'norm', 'x', 'z', ...inBoth(visionScanSites), 'gated', 'mixer', 'output'],
   block: vimBlock,
   initialState: (model) => ({ layers: Array.from({ length: model.config.layers }, () => ({})) }),
@@ -45,18 +28,13 @@ const twoWay: Backbone<VimConfig> = {
 
 /** Blocks of Mamba itself, between the patches and the head of Vision Mamba. */
 const causal: Backbone<VimConfig> = {
-  ...around,
+  ...aroundScans,
   layerSites: () => ['input', ...mambaSites, 'output', 'state', 'convState'],
   block: (h, context) => mambaBlock(h, context as BlockContext<VimConfig>),
   initialState: (model, rows) => ({ layers: Array.from({ length: model.config.layers }, () => mambaState(model, rows)) }),
 };
 
 const backboneOf = (config: VimConfig): Backbone<VimConfig> => (config.causal ? causal : twoWay);
-
-const ofLayer =
-  (model: Model, layer: number): FindParameter =>
-  (name) =>
-    model.parameters.get(names.layer(layer) + name);
 
 /** What of a direction's captured values, in that direction's own order. */
 function reader(captured: Record<string, Tensor>, layer: number, direction: Direction): (name: string) => Tensor {
@@ -70,14 +48,14 @@ function reader(captured: Record<string, Tensor>, layer: number, direction: Dire
 function dynamicsIn(direction: Direction, model: Model<VimConfig>, captured: Record<string, Tensor>, layer: number): ScanDynamics {
   const site = reader(captured, layer, direction);
   const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, tensor.shape[2]!]);
-  const A = negExp(model.parameter(names.layer(layer) + nameIn(direction, 'mixer.A_log')));
+  const A = negExp(ofLayer(model, layer)(nameIn(direction, 'mixer.A_log'))!);
   return { delta: site('delta'), A, B: scope(() => grouped(site('B'))), C: scope(() => grouped(site('C'))) };
 }
 
 function partsIn(direction: Direction, model: Model<VimConfig>, captured: Record<string, Tensor>, layer: number): BlockParts {
   const { innerSize: d, convKernel: k, halved } = model.config;
   const site = reader(captured, layer, direction);
-  const find = (name: string): Tensor | undefined => model.parameters.get(names.layer(layer) + nameIn(direction, `mixer.${name}`));
+  const find = (name: string): Tensor | undefined => ofLayer(model, layer)(nameIn(direction, `mixer.${name}`));
   const gated = captured[`layers.${layer}.gated`]!;
   return {
     ...dynamicsIn(direction, model, captured, layer),
@@ -90,7 +68,7 @@ function partsIn(direction: Direction, model: Model<VimConfig>, captured: Record
     gated: direction === 'backward' ? reverse(gated, 1) : gated.view(),
     convWeight: find('conv1d.weight')!.view([d, k]),
     convBias: find('conv1d.bias')?.view(),
-    outWeight: model.parameter(`${names.layer(layer)}mixer.out_proj.weight`).view(),
+    outWeight: ofLayer(model, layer)('mixer.out_proj.weight')!.view(),
   };
 }
 

@@ -43,9 +43,9 @@ function parametersOf(config: VitConfig): Record<string, ParameterSpec> {
   };
 }
 
-/** One block (Dosovitskiy et al. 2021): attention among all positions, then two linear layers with a GELU between them. */
+/** One block (Dosovitskiy et al. 2021): attention among all positions (or, causal, those before), then two linear layers with a GELU between them. */
 function block(h: Tensor, { model, layer, sites, parameter, optional }: BlockContext<VitConfig, LayerState>): LayerResult {
-  const { hiddenSize: m, heads, epsilon } = model.config;
+  const { hiddenSize: m, heads, epsilon, causal } = model.config;
   const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
   const norm = (x: Tensor, name: string): Tensor => layerNorm(x, parameter(`${name}.weight`), parameter(`${name}.bias`), epsilon);
   const project = (x: Tensor, name: string): Tensor => linear(x, parameter(`${name}.weight`), optional(`${name}.bias`));
@@ -57,7 +57,7 @@ function block(h: Tensor, { model, layer, sites, parameter, optional }: BlockCon
     Tensor,
     Tensor,
   ];
-  const { y, logSumExp } = softmaxAttention({ q, k, v }, { causal: false });
+  const { y, logSumExp } = softmaxAttention({ q, k, v }, { causal });
   site('logSumExp', transpose(logSumExp)); //                                                       (b h l) → (b l h)
   const attended = site('attended', reshape(y, [rows, length, m]));
   const middle = site('middle', add(input, site('mixer', project(attended, 'attn.proj'))));
@@ -89,6 +89,6 @@ export const vit: ModelFamily<VitConfig> = {
   layerKinds: ({ layers }) => new Array<'softmax'>(layers).fill('softmax'),
   dynamicsSites: (layer) => sitesOfLayer(layer, softmaxSites),
   blockSites: (layer) => sitesOfLayer(layer, attentionSites),
-  dynamics: (_, captured, layer) => ({ ...softmaxDynamics(captured, layer), causal: false }),
-  blockParts: (_, captured, layer) => ({ ...softmaxParts(captured, layer), causal: false }),
+  dynamics: ({ config }, captured, layer) => ({ ...softmaxDynamics(captured, layer), causal: config.causal }),
+  blockParts: ({ config }, captured, layer) => ({ ...softmaxParts(captured, layer), causal: config.causal }),
 };

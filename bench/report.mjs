@@ -7,6 +7,7 @@ function digits(value) {
 const titles = {
   machine: "The machine's limits",
   scan: 'The fused scan',
+  mamba2: 'The scan of Mamba-2',
   block: 'Training: one block',
   prefill: 'Reading a prompt',
   decode: 'Decoding',

@@ -109,6 +109,8 @@ export function forwardBackbone<Config extends ModelConfig>(
     });
     h = result.output;
     layers.push(result.state);
+    const ours = input !== options.embeddings && input !== h && !options.patch && !Object.values(watched.captured).includes(input);
+    if (ours) input.dispose();
   }
   const logits = headLogits(backbone, names, model, h, batch, options, watched);
   return { ...(logits ? { logits } : {}), state: { layers }, captured: watched.captured };

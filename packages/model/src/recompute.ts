@@ -1,4 +1,4 @@
-import { recomputed, type Tensor } from '@hidden-attention/tensor';
+import { recomputed, scope, type Tensor } from '@hidden-attention/tensor';
 import type { ForwardOptions } from './family.js';
 import type { Model } from './model.js';
 import type { Sites } from './sites.js';
@@ -22,9 +22,13 @@ export interface LayerCall {
   body: () => LayerResult;
 }
 
-/** Runs a layer; with `recompute` and nobody looking inside, it keeps only its ends for a gradient. */
+/**
+ * Runs a layer and frees what it made on the way, but what a tape keeps and what was captured; with `recompute` and nobody looking
+ * inside, it keeps only its ends for a gradient.
+ */
 export function runLayer({ recompute }: ForwardOptions, watched: Sites, { model, prefix, sites, inputs, body }: LayerCall): LayerResult {
-  if (!recompute || !watched.quiet(...sites)) return body();
+  if (watched.patched(...sites)) return body(); // a patch may hold on to what it was shown
+  if (!recompute || !watched.quiet(...sites)) return scope(() => ({ result: body(), captured: watched.captured })).result;
   const parameters = [...model.parameters].filter(([name]) => name.startsWith(prefix)).map(([, tensor]) => tensor);
   const used = [...inputs.filter((tensor) => tensor !== undefined), ...parameters];
   let facts: Record<string, unknown> = {};

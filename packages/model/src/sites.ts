@@ -56,6 +56,11 @@ export class Sites {
     return names.every((name) => !this.#capture.has(name) && !this.#patch.has(name));
   }
 
+  /** Whether somebody changes any of these. */
+  patched(...names: string[]): boolean {
+    return names.some((name) => this.#patch.has(name));
+  }
+
   /** The value to go on with: the patch's where there is one. Keeps it where it was asked for. */
   pass<T extends Tensor>(name: string, value: T, options: { perPosition?: boolean } = {}): T {
     const patch = this.#patch.get(name);

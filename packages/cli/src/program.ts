@@ -12,6 +12,7 @@ import { addKnockout } from './commands/knockout.js';
 import { addLens } from './commands/lens.js';
 import { addPatch } from './commands/patch.js';
 import { addPerplexity } from './commands/perplexity.js';
+import { addReproduce } from './commands/reproduce.js';
 import { addTrain } from './commands/train.js';
 import { addWorker } from './commands/worker.js';
 import { repeated } from './options.js';
@@ -46,6 +47,7 @@ export function createProgram(): Command {
     addDoctor,
     addBench,
     addEvaluate,
+    addReproduce,
     addWorker,
   ])
     add(program);

@@ -59,3 +59,25 @@ describe('evaluate', { timeout: 180_000 }, () => {
     expect(cli('worker').status).toBe(2);
   });
 });
+
+describe('reproduce', { timeout: 180_000 }, () => {
+  test('measures rows and writes the page; what is done is not done again', () => {
+    const out = join(work, 'reproduced');
+    const first = cli('reproduce', '--rows', 'E16', '--out', out);
+    expect([first.status, first.stdout]).toEqual([0, `1 rows measured; the page is ${join(out, 'reproduction.md')}\n`]);
+    expect(readFileSync(join(out, 'reproduction.md'), 'utf8')).toContain('## E16 How layers mix positions');
+    const result = readFileSync(join(out, 'reproduction/E16.json'), 'utf8');
+    expect(cli('reproduce', '--rows', 'E16', '--out', out).status).toBe(0);
+    expect(readFileSync(join(out, 'reproduction/E16.json'), 'utf8')).toBe(result);
+  });
+  test.each([
+    [['--rows', 'E13'], 1, 'there is no row "E13"; there are E1, E2'],
+    [['--samples', 'few'], 2, '--samples is "few"; a whole number of at least 2 is needed'],
+    [['--roles', 'none.json'], 1, 'the roles in none.json cannot be used'],
+  ])('%j is refused, and nothing is written', (args, status, message) => {
+    const out = join(work, 'refused');
+    const found = cli('reproduce', '--out', out, ...args);
+    expect([found.status, found.stderr]).toEqual([status, expect.stringContaining(message)]);
+    expect(existsSync(out)).toBe(false);
+  });
+});

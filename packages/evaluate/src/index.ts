@@ -27,3 +27,15 @@ export { runWorker, type WorkerOptions } from './queue/worker.js';
 export { queueStatus, type QueueStatus } from './queue/status.js';
 export { summarizeSweep } from './report/summary.js';
 export { writeReport } from './report/write.js';
+export { reproduce, type Reproduction, type ReproductionOptions, type ReproductionProgress } from './reproduction/run.js';
+export { reproductionPage } from './reproduction/page.js';
+export { reproductionRows } from './reproduction/rows/index.js';
+export {
+  type Cell,
+  type Findings,
+  type Held,
+  type ReproductionRow,
+  type ResultTable,
+  type RowResult,
+  type Verdict,
+} from './reproduction/row.js';

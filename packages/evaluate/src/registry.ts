@@ -18,6 +18,7 @@ import { repeatability } from './protocols/repeatability.js';
 import { sanityCascading, sanityIndependent } from './protocols/sanity.js';
 import { sanityLabels } from './protocols/sanity-labels.js';
 import { segmentation } from './protocols/segmentation.js';
+import { sparsity } from './protocols/sparsity.js';
 
 const protocols = new Named<Protocol>('protocol');
 
@@ -55,6 +56,7 @@ for (const each of [
   repeatability,
   agreement,
   quantisation,
+  sparsity,
 ] as Protocol[]) {
   registerProtocol(each);
 }

@@ -46,6 +46,13 @@ test('activation: one half at first, nine tenths from the first tenth on', async
   close(await figures('activation', [toyCase({ weights: oneOfTen(ln9) })]), { AUAC: 0.1 * 0.7 + 0.9 * 0.9 });
 });
 
+test('sparsity: one place has everything, or all have the same', async () => {
+  close(await figures('sparsity', [toyCase({ weights: oneOfTen(-3) })]), { gini: 0.9, hoyer: 1, entropy: 0 });
+  close(await figures('sparsity', [toyCase({ weights: oneOfTen(2, 0, -2) })]), { gini: 0, hoyer: 0, entropy: 1 });
+  // shares 3/4 and 1/4 of two: 1 − 2·(1/4·3/2 + 3/4·1/2)/2
+  close(await figures('sparsity', [toyCase({ weights: [3, 1] })]), { gini: 0.25 });
+});
+
 test('pruning: nothing changes until the last unit goes, whichever sign its score has', async () => {
   for (const sign of [1, -1])
     close(await figures('pruning', [toyCase({ weights: oneOfTen(1), scores: () => oneOfTen(sign) })]), { 'AU-MSE': 0.05 });

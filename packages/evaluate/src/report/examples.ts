@@ -56,7 +56,8 @@ async function exampleOf({ data, model: { name }, loaded, rankers }: Task, examp
   };
 }
 
-async function pictureOf({ pixels, shape: [, height, width], black }: NonNullable<Example['image']>): Promise<string> {
+/** An image as a model reads it, as a picture: a data URL. */
+export async function pictureOf({ pixels, shape: [, height, width], black }: NonNullable<Example['image']>): Promise<string> {
   // black is −mean/deviation of each channel, and white 1/deviation above it: numbers that stand for 0…1 of the darkest to the brightest
   const dark = (channel: number): number => black?.[channel] ?? -1;
   let brightest = -Infinity;

@@ -9,12 +9,12 @@ import { version } from '../version.js';
 type Record_ = Record<string, number>;
 
 /** Records of one method: by example, one each, the mean over seeds. */
-type ByExample = Map<number, Record_>;
+export type ByExample = Map<number, Record_>;
 
 const isBaseline = (name: string): boolean => name === 'random' || name === 'oracle';
 
 /** Values of the same example under several seeds, as their means. */
-function byExample(rows: readonly MeasuredRow[]): ByExample {
+export function byExample(rows: readonly MeasuredRow[]): ByExample {
   const all = new Map<number, Record_[]>();
   for (const { examples, values } of rows)
     examples.forEach((example, i) => {

@@ -1,7 +1,12 @@
 import { extname } from 'node:path';
-import { svgToPng, writeSafetensors, type SafetensorsInput } from '@hidden-attention/checkpoint';
+import { encodePng, svgToPng, writeSafetensors, type RgbImage, type SafetensorsInput } from '@hidden-attention/checkpoint';
 import { fullName, type Explanation } from '@hidden-attention/explain';
 import writeFileAtomic from 'write-file-atomic';
+
+/** A picture as a data URL, which pages and pictures hold in themselves. */
+export async function dataUrl(image: RgbImage): Promise<string> {
+  return `data:image/png;base64,${Buffer.from(await encodePng(image)).toString('base64')}`;
+}
 
 /** Writes a picture, as SVG or, by the file's ending, as PNG. */
 export async function writePicture(out: string, svg: string): Promise<void> {

@@ -1,5 +1,44 @@
+import { isImages, type Batch } from '@hidden-attention/model';
 import { UsageError } from './errors.js';
-import { parseRanges } from './ranges.js';
+import { parsePosition, parseRanges } from './ranges.js';
+
+/** One position: a number (negative from the end), or of an image its class token, or a patch by row and column, counted from 1. */
+export type Place = number | 'class' | { row: number; column: number };
+
+/**
+ * Reads a position: a whole number, `last`, `class`, or `patch:ROW,COLUMN` as pictures number them.
+ * @throws UsageError naming the flag, for anything else
+ */
+export function parsePlace(flag: string, text: string): Place {
+  if (text === 'class') return text;
+  if (!text.startsWith('patch:')) return parsePosition(flag, text);
+  const [, row, column] = /^patch:([1-9]\d*),([1-9]\d*)$/.exec(text) ?? [];
+  if (row === undefined) throw new UsageError(`${flag}: "${text}" names no patch; write its row and column, counted from 1: patch:2,5`);
+  return { row: Number(row), column: Number(column) };
+}
+
+/**
+ * Where that is among the positions of a batch.
+ * @throws Error for a class token or patch that the input does not have, with what it has
+ */
+export function findPlace(flag: string, place: Place, batch: Batch): number {
+  if (typeof place === 'number') return place;
+  if (!isImages(batch)) throw new Error(`${flag}: class and patch: are of images, and the input is text; give a position by number`);
+  const { grid, classPositions } = batch;
+  if (place === 'class') {
+    if (classPositions.length === 1) return classPositions[0]!;
+    throw new Error(
+      classPositions.length === 0
+        ? `${flag} class: the model has no class token, its answer is the mean over all patches; give a patch, patch:ROW,COLUMN`
+        : `${flag} class: the model has class tokens at positions ${classPositions.join(' and ')}; give one of them by number`,
+    );
+  }
+  const { row, column } = place;
+  if (row > grid[0] || column > grid[1])
+    throw new Error(`${flag}: patch ${row},${column} does not exist; the image has ${grid[0]} rows of ${grid[1]} patches`);
+  const patch = (row - 1) * grid[1] + column - 1;
+  return classPositions.reduce((position, own) => (own <= position ? position + 1 : position), patch);
+}
 
 /** Positions as a flag names them: numbers and ranges (negative from the end), `last`, or those of the tokens of some words. */
 export type PositionList = readonly (number | { words: string })[];

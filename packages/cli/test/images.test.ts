@@ -91,6 +91,83 @@ test('attention: the sum of both directions, and each by itself, in the order of
   }
 });
 
+describe('attention: rows of an image by name, and as pictures', () => {
+  const attention = (...args: string[]): ReturnType<typeof cli> => cli('attention', ...model, '--image', shirt, '--layers', '0,5', ...args);
+
+  test('class is the class token, patch: a patch by row and column; both are rows by number', async () => {
+    // 16 patches with the class token between the 8th and the 9th
+    for (const [name, number] of [
+      ['class', 8],
+      ['patch:2,4', 7],
+      ['patch:3,1', 9],
+    ] as const) {
+      expect(attention('--row', name, '--out', file('named.safetensors'))).toMatchObject({ status: 0, stderr: '' });
+      expect(attention('--row', String(number), '--out', file('numbered.safetensors')).status).toBe(0);
+      const [named, numbered] = [await safetensors(file('named.safetensors')), await safetensors(file('numbered.safetensors'))];
+      expect([...named.get('layers.5.row')!.data]).toEqual([...numbered.get('layers.5.row')!.data]);
+    }
+  });
+
+  test('a strip of the layers, and a page that steps through them', () => {
+    expect(attention('--row', 'class', '--out', file('class.svg'))).toMatchObject({ status: 0, stderr: '' });
+    const strip = readFileSync(file('class.svg'), 'utf8');
+    expect(strip).toContain('What the class token reads, layer by layer');
+    expect(strip).toContain('layer 5');
+    expect(attention('--column', 'patch:1,2', '--reduce', 'meanAbs', '--out', file('patch.html'))).toMatchObject({ status: 0 });
+    expect(readFileSync(file('patch.html'), 'utf8')).toContain('What is read of the patch in row 1, column 2, layer by layer');
+    expect(attention('--row', 'class', '--channels', '3', '--out', file('class.png')).status).toBe(0);
+    expect(readFileSync(file('class.png')).subarray(1, 4).toString()).toBe('PNG');
+  });
+
+  test.each([
+    [
+      'a patch that is not there',
+      ['--row', 'patch:5,1', '--out', 'x.svg'],
+      1,
+      /patch 5,1 does not exist; the image has 4 rows of 4 patches/,
+    ],
+    ['a patch without a column', ['--row', 'patch:5', '--out', 'x.svg'], 2, /names no patch/],
+    ['a picture of a matrix', ['--matrix', '--out', 'x.svg'], 2, /rows and columns of one image are drawn/],
+    ['a picture of several channels', ['--row', 'class', '--channels', '0-3', '--out', 'x.svg'], 2, /1 images, 4 channels/],
+  ] as const)('refuses %s', (_, args, status, message) => {
+    const result = attention(...args.slice(0, -1), file(args.at(-1)!));
+    expect(result.stderr).toMatch(message);
+    expect(result.status).toBe(status);
+    expect(() => readFileSync(file('x.svg'))).toThrow();
+  });
+
+  test('refuses the class token of a model without one, and of a text', () => {
+    const pixelwise = cli(
+      'attention',
+      '--model',
+      'zoo:pixels-mamba',
+      '--image',
+      shirt,
+      '--layers',
+      '0',
+      '--row',
+      'class',
+      '--out',
+      file('x.svg'),
+    );
+    expect(pixelwise).toMatchObject({ status: 1, stderr: expect.stringMatching(/no class token/) });
+    const text = cli(
+      'attention',
+      '--model',
+      'zoo:mail',
+      '--text',
+      'hello',
+      '--layers',
+      '0',
+      '--row',
+      'class',
+      '--out',
+      file('x.safetensors'),
+    );
+    expect(text).toMatchObject({ status: 1, stderr: expect.stringMatching(/the input is text/) });
+  });
+});
+
 test('capture: sites of both directions', async () => {
   const out = file('c.safetensors');
   expect(cli('capture', ...model, '--image', shirt, '--sites', 'layers.1.*.delta,layers.0.x,logits', '--out', out).status).toBe(0);

@@ -11,10 +11,12 @@ export interface Group {
 /**
  * A text's words or sentences (Unicode rules, Intl.Segmenter), and the tokens of each. Every token belongs to exactly one: the one
  * its first character that is not a space lies in, or the one before it (spaces and punctuation after a word count to the
- * word). Groups without a token are left out.
+ * word). Groups without a token are left out. Of a text in symbols, each token of which stands between spaces ("[MAX 2 1 ]"), the
+ * symbols are the words.
  * @param locale for the rules of the language; default those of the machine
  */
 export function groupTokens(text: string, tokens: readonly Token[], by: 'word' | 'sentence', locale?: string): Group[] {
+  if (by === 'word' && inSymbols(text, tokens)) return tokens.map(({ start, end }, number) => ({ start, end, tokens: [number] }));
   const segments = [...new Intl.Segmenter(locale, { granularity: by }).segment(text)].filter(({ segment }) => segment.trim() !== '');
   const words = segments.filter(({ isWordLike }) => by === 'sentence' || isWordLike);
   const kept = words.length > 0 ? words : segments;
@@ -28,6 +30,13 @@ export function groupTokens(text: string, tokens: readonly Token[], by: 'word' |
 /** Sums of scores by group. */
 export function sumByGroup(groups: readonly Group[], scores: ArrayLike<number>): { start: number; end: number; score: number }[] {
   return groups.map(({ start, end, tokens }) => ({ start, end, score: tokens.reduce((sum, token) => sum + (scores[token] ?? 0), 0) }));
+}
+
+/** Whether every token is a run of characters between spaces, and some are no words of a language. */
+function inSymbols(text: string, tokens: readonly Token[]): boolean {
+  const space = (at: number): boolean => at < 0 || at >= text.length || /\s/.test(text[at]!);
+  const apart = tokens.every(({ start, end }) => start < end && !/\s/.test(text.slice(start, end)) && space(start - 1) && space(end));
+  return apart && tokens.some(({ start, end }) => !/[\p{L}\p{N}]/u.test(text.slice(start, end)));
 }
 
 function leadingSpace(text: string): number {

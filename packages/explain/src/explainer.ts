@@ -17,6 +17,8 @@ export interface Relevance {
   groups?: { site: string; layers: readonly (readonly ArrayLike<number>[])[] };
   /** of methods that go from a baseline to the input: the explained number at the baseline */
   baseline?: number;
+  /** whether these scores can be negative, where that depends on the model: then this counts, and not the explainer's own `signed` */
+  signed?: boolean;
   /** what to be careful about */
   warning?: string;
 }

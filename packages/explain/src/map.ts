@@ -46,7 +46,7 @@ export function mapOf(
     scores,
     ...(words && sentences ? { words: sumByGroup(words, scores), sentences: sumByGroup(sentences, scores) } : {}),
     biases,
-    signed: !absolute && (typeof signed === 'function' ? signed(options) : signed),
+    signed: !absolute && (relevance.signed ?? (typeof signed === 'function' ? signed(options) : signed)),
     ...(absolute ? { absolute } : {}),
     ...(layers ? { layers: layers.map(shown) } : {}),
     ...(groups ? { groups: { site: groups.site, layers: groups.layers.map((layer) => layer.map(shown)) } } : {}),

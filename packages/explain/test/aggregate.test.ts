@@ -32,6 +32,20 @@ test('pieces with a leading space belong to the word they spell', () => {
   expect(groupTokens('The cats', pieces, 'word', 'en').map((group) => group.tokens)).toEqual([[0], [1, 2, 3]]);
 });
 
+test('symbols between spaces are words of their own, brackets and all', () => {
+  const text = '[MAX 2 [MIN 7 4 ] 1 ]';
+  const symbols = [...text.matchAll(/\S+/g)].map(({ 0: name, index }, id) => ({ id, text: name, start: index, end: index + name.length }));
+  expect(groupTokens(text, symbols, 'word', 'en').map(({ start, end }) => text.slice(start, end))).toEqual(text.split(' '));
+  // in a language that is cut at spaces too, punctuation counts to the word before it
+  const words = [...'Yes , he said'.matchAll(/\s?\S+/g)].map(({ 0: name, index }, id) => ({
+    id,
+    text: name,
+    start: index,
+    end: index + name.length,
+  }));
+  expect(groupTokens('Yes , he said', words, 'word', 'en').map((group) => group.tokens)).toEqual([[0, 1], [2], [3]]);
+});
+
 test('offsets count UTF-16 units, also past characters of two', () => {
   const text = '😀 fine 🎉 day.';
   const groups = groupTokens(text, tokens(text), 'word', 'en');

@@ -91,5 +91,11 @@ test('every method that supports a model gives a map of it: a hybrid, and images
     expect(result!.maps).toHaveLength(expected.length);
     expect(expected.length).toBeGreaterThan(4);
     for (const { certificate } of result!.maps) expect(certificate.audit.worst).toBeLessThan(1e-5);
+    // softmax attention is never negative, so neither are its rows and their products; a scan's can be
+    for (const method of ['raw', 'rollout']) {
+      const { signed, scores } = result!.maps.find((map) => map.method === method)!;
+      expect([method, signed]).toEqual([method, model === jamba]);
+      if (!signed) expect(Math.min(...scores)).toBeGreaterThanOrEqual(0);
+    }
   }
 });

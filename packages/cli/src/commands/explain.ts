@@ -11,11 +11,11 @@ import {
   type OptionsByMethod,
 } from '@hidden-attention/explain';
 import { explanationReport, explanationSvg, type Report } from '@hidden-attention/plot';
-import { encodePng, type LoadedModel } from '@hidden-attention/checkpoint';
+import type { LoadedModel } from '@hidden-attention/checkpoint';
 import type { Command } from 'commander';
 import writeFileAtomic from 'write-file-atomic';
 import { UsageError } from '../errors.js';
-import { writeMaps, writePicture } from '../figures.js';
+import { dataUrl, writeMaps, writePicture } from '../figures.js';
 import { checkInputFlags, readInput, readPictures, type InputFlags, type Pictures } from '../input.js';
 import { resolveModel } from '../models.js';
 import { addModelAndInput, repeated, type ModelFlags } from '../options.js';
@@ -158,8 +158,7 @@ async function reportOf(name: string, { model }: LoadedModel, results: Explanati
   const shown = await Promise.all(
     results.map(async (result, at) => {
       const picture = pictures?.images[at];
-      if (!picture) return result;
-      return { ...result, picture: `data:image/png;base64,${Buffer.from(await encodePng(picture.shown)).toString('base64')}` };
+      return picture ? { ...result, picture: await dataUrl(picture.shown) } : result;
     }),
   );
   return {

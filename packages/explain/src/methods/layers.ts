@@ -21,6 +21,9 @@ export function onlyScans(model: Model): true | string {
   );
 }
 
+/** Whether every layer is softmax attention, whose entries are never negative. */
+export const onlySoftmax = (model: Model): boolean => layerKindsOf(model).every((kind) => kind === 'softmax');
+
 /** A layer's attention, with its rows as asked for. */
 export async function layerOf(question: Question, index: number, row: Row): Promise<AttentionLayer> {
   return (await question.attention()).layer(index).of(row === 'literal' ? 'literal' : 'scan');

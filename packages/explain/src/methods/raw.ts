@@ -1,6 +1,6 @@
 import { edgeSums, throughEdges } from '@hidden-attention/attention';
 import { defineExplainer, type Explainer } from '../explainer.js';
-import { layerOf, layersFrom, meanOfLayers, onlyScans } from './layers.js';
+import { layerOf, layersFrom, meanOfLayers, onlyScans, onlySoftmax } from './layers.js';
 import { canBeNegative, matrixOptions, releasedOptions, type MatrixOptions, type ReleasedOptions } from './paper-options.js';
 import { minMax, releasedRow, shownAsReleased } from './released.js';
 
@@ -24,7 +24,7 @@ export const raw: Explainer<MatrixOptions> = defineExplainer({
       const start = sums ? question.start.map((weight, at) => (sums[at] === 0 ? 0 : weight / sums[at]!)) : question.start; // a row of zeros stays one
       maps.push(await throughEdges(layer, start, { reduce, clamp }));
     }
-    return meanOfLayers(maps, startLayer, question.length);
+    return { ...meanOfLayers(maps, startLayer, question.length), ...(onlySoftmax(question.model) ? { signed: false } : {}) };
   },
 });
 

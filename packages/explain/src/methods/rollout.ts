@@ -2,7 +2,7 @@ import { layerKindsOf } from '@hidden-attention/model';
 import { rollout as rolloutRow, rolloutLongRow, type Rollout } from '@hidden-attention/attention';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import type { Question } from '../question.js';
-import { layersFrom, onlyScans } from './layers.js';
+import { layersFrom, onlyScans, onlySoftmax } from './layers.js';
 import { canBeNegative, matrixOptions, releasedOptions, type MatrixOptions, type ReleasedOptions } from './paper-options.js';
 import { releasedRollout, releasedRow, shownAsReleased } from './released.js';
 
@@ -25,7 +25,12 @@ export const rollout: Explainer<MatrixOptions> = defineExplainer({
   async explain(question, options) {
     layersFrom(question, options.startLayer);
     const { data, layers, warning } = await rollOut(question, options);
-    return { scores: data, layers: layers.map((layer) => layer ?? new Float64Array(question.length)), ...(warning ? { warning } : {}) };
+    return {
+      scores: data,
+      layers: layers.map((layer) => layer ?? new Float64Array(question.length)),
+      ...(onlySoftmax(question.model) ? { signed: false } : {}),
+      ...(warning ? { warning } : {}),
+    };
   },
 });
 

@@ -44,7 +44,7 @@ function correlationSentence({ certificate, signed }: ReportMap): string | undef
   const which = groups === of ? `each of ${counted(of, unit)}` : `each of ${groups} of ${counted(of, unit)}`;
   const compared = signed ? 'how far the answer falls' : 'how far the answer moves';
   if (rank === null) return `Removing ${which} by itself could not be compared with the map: one of the two is the same everywhere.`;
-  return `When ${which} is removed by itself, ${compared} ranks them as this map does with a rank correlation of ${rank.toFixed(2)} (1: the same order, 0: no relation, −1: the reverse).`;
+  return `When ${which} is removed by itself, ${compared} ranks them as this map does with a rank correlation of ${rank.toFixed(2).replace('-', '−')} (1: the same order, 0: no relation, −1: the reverse).`;
 }
 
 /** How to read the sign of this map's scores, in words for people. */

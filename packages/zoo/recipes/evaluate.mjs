@@ -4,15 +4,18 @@
 //   node packages/zoo/recipes/evaluate.mjs fashion-vim|fashion-vit|scenes-vim|scenes-vit MODEL_FOLDER [--data FOLDER]
 //                                                                                accuracy on the test images, of all and of each class
 //   node packages/zoo/recipes/evaluate.mjs pixels-mamba|pixels-transformer MODEL_FOLDER [--images N] [--enlarge 2]
-//                                                                                the same; enlarged by 2, images are four times as long
+//                                                                                the same, and of 500 images enlarged to four times the length;
+//                                                                                --enlarge: of enlarged images only
 //   node packages/zoo/recipes/evaluate.mjs listops-mamba|listops-transformer MODEL_FOLDER
-//                                                                                accuracy by length, also far beyond those trained on
+//                                                                                accuracy by length, also far beyond those trained on, beside
+//                                                                                what can be had without reading lists within lists
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadModel, readSafetensors } from '@hidden-attention/checkpoint';
 import { createRequire } from 'node:module';
+import { baselineFigures, byLength, linesOf } from './listops-mamba/baselines.mjs';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -43,67 +46,65 @@ if (images) {
   const file = await readSafetensors(join(data, 'test.safetensors'));
   const [pixels, labels] = await Promise.all(['images', 'labels'].map((tensor) => file.tensors.get(tensor).read()));
   const [all, height, width] = file.tensors.get('images').shape;
-  const count = Math.min(all, Number(values.images ?? all));
   const size = height * width;
-  const times = Number(values.enlarge ?? 1);
+  const { labels: names } = model.config.head;
   /** Each pixel `times` times across and down. */
-  const enlarged = (image) =>
+  const enlarged = (image, times) =>
     Float32Array.from(
       { length: size * times ** 2 },
       (_, at) => image[Math.floor(at / (width * times * times)) * width + Math.floor((at % (width * times)) / times)],
     );
-  const { labels: names } = model.config.head;
-  const right = names.map(() => 0);
-  const of = names.map(() => 0);
-  const piece = times > 1 ? 10 : 100;
-  for (let start = 0; start < count; start += piece) {
-    const rows = Math.min(piece, count - start);
-    const area = size * times ** 2;
-    const batch = new Float32Array(rows * 3 * area);
-    for (let row = 0; row < rows; row++) {
-      const own = Float32Array.from(
-        pixels.subarray((start + row) * size, (start + row + 1) * size),
-        (value) => (value / 255 - mean) / deviation,
-      );
-      for (let channel = 0; channel < 3; channel++) batch.set(enlarged(own), (3 * row + channel) * area);
+  const measured = async (count, times) => {
+    const right = names.map(() => 0);
+    const of = names.map(() => 0);
+    const piece = times > 1 ? 10 : 100;
+    for (let start = 0; start < count; start += piece) {
+      const rows = Math.min(piece, count - start);
+      const area = size * times ** 2;
+      const batch = new Float32Array(rows * 3 * area);
+      for (let row = 0; row < rows; row++) {
+        const own = Float32Array.from(
+          pixels.subarray((start + row) * size, (start + row + 1) * size),
+          (value) => (value / 255 - mean) / deviation,
+        );
+        for (let channel = 0; channel < 3; channel++) batch.set(enlarged(own, times), (3 * row + channel) * area);
+      }
+      const logits = await scope(() => model.forward(model.images(batch, [rows, 3, height * times, width * times])).logits).read();
+      for (let row = 0; row < rows; row++) {
+        const own = logits.subarray(row * names.length, (row + 1) * names.length);
+        const label = labels[start + row];
+        of[label]++;
+        if (own.indexOf(Math.max(...own)) === label) right[label]++;
+      }
     }
-    const logits = await scope(() => model.forward(model.images(batch, [rows, 3, height * times, width * times])).logits).read();
-    for (let row = 0; row < rows; row++) {
-      const own = logits.subarray(row * names.length, (row + 1) * names.length);
-      const label = labels[start + row];
-      of[label]++;
-      if (own.indexOf(Math.max(...own)) === label) right[label]++;
-    }
+    const accuracy = right.reduce((sum, value) => sum + value, 0) / count;
+    return { accuracy, byClass: Object.fromEntries(names.map((label, id) => [label, right[id] / of[id]])) };
+  };
+  const count = Math.min(all, Number(values.images ?? all));
+  const times = Number(values.enlarge ?? 1);
+  const report = { model: name, heldout: count, ...(await measured(count, times)) };
+  if (name.startsWith('pixels') && values.enlarge === undefined) {
+    const some = Math.min(count, 500);
+    const { accuracy } = await measured(some, 2);
+    report.enlarged = { heldout: some, positions: 4 * size, accuracy };
   }
-  const accuracy = right.reduce((sum, value) => sum + value, 0) / count;
-  const byClass = Object.fromEntries(names.map((label, id) => [label, right[id] / of[id]]));
-  console.log(JSON.stringify({ model: name, heldout: count, accuracy, byClass }));
+  console.log(JSON.stringify(report));
 } else if (lists) {
   const report = { model: name };
   for (const part of ['test', 'long']) {
-    const examples = readFileSync(join(data, `${part}.jsonl`), 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line));
-    const rows = examples.map(({ text, label }) => ({ ids: tokenizer.encode(text).ids, label: Number(label) }));
+    const lines = linesOf(data, part);
+    const rows = lines.map(({ text, label }) => ({ ids: tokenizer.encode(text).ids, label: Number(label) }));
     rows.sort((a, b) => a.ids.length - b.ids.length);
-    const byLength = new Map();
+    const answers = [];
     for (let i = 0; i < rows.length; i += 20) {
       const own = rows.slice(i, i + 20);
       const logits = await scope(() => model.forward(model.batch(own.map(({ ids }) => ids))).logits).read();
       own.forEach(({ ids, label }, r) => {
         const ten = logits.subarray(10 * r, 10 * r + 10);
-        const range = [20, 100, 500, 2000].find((most) => ids.length <= most);
-        for (const key of [`up to ${range}`, part]) {
-          const [right, of] = byLength.get(key) ?? [0, 0];
-          byLength.set(key, [right + (ten.indexOf(Math.max(...ten)) === label ? 1 : 0), of + 1]);
-        }
+        answers.push({ length: ids.length, right: ten.indexOf(Math.max(...ten)) === label });
       });
     }
-    report[part] = {
-      examples: rows.length,
-      ...Object.fromEntries([...byLength].map(([key, [right, of]]) => [key === part ? 'accuracy' : key, right / of])),
-    };
+    report[part] = { examples: rows.length, ...byLength(answers), baselines: baselineFigures(lines) };
   }
   console.log(JSON.stringify(report));
 } else if (name === 'mail') {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { loadTokenizer } from '@hidden-attention/checkpoint';
 import { describe, expect, test } from 'vitest';
 import { evaluate, expressions, symbols } from '../recipes/listops-mamba/expressions.mjs';
+import { baselineFigures, baselines } from '../recipes/listops-mamba/baselines.mjs';
 import { folded, found } from '../recipes/listops-mamba/measure.mjs';
 import { tokenizerJson } from '../recipes/listops-mamba/prepare.mjs';
 
@@ -14,9 +15,14 @@ interface Expression {
   decides: number | undefined;
   digit: number | undefined;
 }
-const some = (options: { count: number; from?: number; to?: number; seed?: string }): Expression[] => [
-  ...(expressions({ seed: 'a', from: 5, to: 300, ...options }) as Iterable<Expression>),
-];
+const some = (options: {
+  count: number;
+  from?: number;
+  to?: number;
+  seed?: string;
+  short?: number;
+  evenDepths?: boolean;
+}): Expression[] => [...(expressions({ seed: 'a', from: 5, to: 300, ...options }) as Iterable<Expression>)];
 
 /** The value of symbols, read from left to right with a stack. */
 function valueOf(list: string[]): number {
@@ -75,6 +81,52 @@ describe('expressions', () => {
       expect(list.length).toBeGreaterThanOrEqual(1600);
       expect(valueOf(list)).toBe(value);
     }
+  });
+});
+
+test('more of the short ones, and as many of each depth, where that is asked for', () => {
+  const median = (all: Expression[]): number => all.map(({ symbols: list }) => list.length).sort((a, b) => a - b)[all.length >> 1]!;
+  expect(median(some({ count: 100, short: 2 }))).toBeLessThan(0.6 * median(some({ count: 100 })));
+  const depthOf = (list: string[]): number => {
+    let [depth, deepest] = [0, 0];
+    for (const symbol of list) {
+      depth += symbol.startsWith('[') ? 1 : symbol === ']' ? -1 : 0;
+      deepest = Math.max(deepest, depth);
+    }
+    return deepest;
+  };
+  const depths = some({ count: 30, from: 200, evenDepths: true }).map(({ symbols: list }) => depthOf(list));
+  expect([1, 2, 3].map((depth) => depths.filter((own) => own === depth).length)).toEqual([10, 10, 10]);
+});
+
+test('baselines that read no list within a list, worked out by hand', () => {
+  // values 7 and 2; the nested list holds the largest digit, and counts for none where own digits are read
+  const lines = [
+    {
+      text: '[MAX 2 [MIN 9 7 ] 1 ]',
+      label: '7',
+      operands: [
+        [1, 2],
+        [2, 6],
+        [6, 7],
+      ],
+    },
+    {
+      text: '[MED 2 3 [MAX 1 0 ] ]',
+      label: '2',
+      operands: [
+        [1, 2],
+        [2, 3],
+        [3, 7],
+      ],
+    },
+  ];
+  expect(lines.map(baselines['all digits'])).toEqual([9, 1]);
+  expect(lines.map(baselines['own digits'])).toEqual([2, 2]);
+  expect(baselineFigures(lines)).toEqual({
+    'largest class': { accuracy: 0.5, 'up to 20': 0.5 },
+    'all digits': { accuracy: 0, 'up to 20': 0 },
+    'own digits': { accuracy: 0.5, 'up to 20': 0.5 },
   });
 });
 

@@ -100,14 +100,15 @@ export function decidingDigit(whole) {
 
 /**
  * Expressions, the same for the same seed: an even share of each value, sizes even on a logarithmic scale.
- * @param {{ count: number, seed: string, from: number, to: number }} options from, to: symbols
+ * @param {{ count: number, seed: string, from: number, to: number, short?: number, evenDepths?: boolean }} options from, to: symbols; short, above 1:
+ * more of the short ones; evenDepths: as many of one, two and three lists within each other (else flat ones reach far lengths more often)
  */
-export function* expressions({ count, seed, from, to }) {
+export function* expressions({ count, seed, from, to, short = 1, evenDepths = false }) {
   for (let index = 0; index < count; index++) {
     const random = generator(fraction(seed, String(index)) * 2 ** 32);
     for (;;) {
-      const size = Math.exp(Math.log(from) + random() * (Math.log(to + 1) - Math.log(from)));
-      const depth = 1 + Math.floor(random() * (size < 12 ? 1 : size < 40 ? 2 : 3));
+      const size = Math.exp(Math.log(from) + random() ** short * (Math.log(to + 1) - Math.log(from)));
+      const depth = evenDepths ? 1 + (Math.floor(index / 10) % 3) : 1 + Math.floor(random() * (size < 12 ? 1 : size < 40 ? 2 : 3));
       const whole = expression(index % 10, Math.floor(size), depth, random);
       const text = written(whole);
       if (text.symbols.length < from || text.symbols.length > to) continue;

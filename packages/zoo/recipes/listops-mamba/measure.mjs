@@ -1,8 +1,8 @@
 // How much of a map lies on the operand that decides an expression's value, where exactly one does, folded to the operands of the outermost
 // operation:
-//   node packages/zoo/recipes/listops-mamba/measure.mjs [--model FOLDER] [--data FILE] [--examples N]
-// Of expressions that the model values rightly: the share of Σ|score| on the deciding operand beside its share of the symbols (what a map that
-// knows nothing would give), and how often that operand has the largest sum, beside chance (one of its operands).
+//   node packages/zoo/recipes/listops-mamba/measure.mjs [--model FOLDER] [--data FILE] [--examples N] [--symbols MOST]
+// Of expressions that the model values rightly: the share of Σ|score| on the deciding operand, and how often that operand has the largest sum;
+// and the same of scores drawn at random, which know nothing.
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -10,9 +10,19 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadModel } from '@hidden-attention/checkpoint';
 import { createRequire } from 'node:module';
+import { fraction } from '../files.mjs';
 
 /** Methods that are measured. */
-export const methods = ['raw', 'rollout', 'mamba-attribution', 'gradient-x-input', 'mambalrp', 'decomposition'];
+export const methods = [
+  'raw',
+  'rollout',
+  'mamba-attribution',
+  'transformer-attribution',
+  'gradient-x-input',
+  'mambalrp',
+  'decomposition',
+  'occlusion',
+];
 
 /** A map's scores, one a symbol, folded to operands [from, to): the sum of each. */
 export const folded = (scores, operands) => operands.map(([from, to]) => scores.slice(from, to).reduce((sum, score) => sum + score, 0));
@@ -31,23 +41,32 @@ export function found(scores, { operands, decides }) {
   };
 }
 
-/** Means of `found` over the examples that the model values rightly. @param explain of @hidden-attention/explain */
+/** Scores that know nothing: drawn evenly from 0 to 1, the same for the same text. */
+const random = (text) => text.split(' ').map((_, at) => fraction('listops-1/random', `${at} ${text}`));
+
+/**
+ * Means of `found` over the examples that the model values rightly, for each method that supports the model, and for `random` scores.
+ * @param explain of @hidden-attention/explain
+ */
 export async function measure({ model, tokenizer }, examples, explain, names = methods) {
-  const sums = Object.fromEntries(names.map((name) => [name, { share: 0, symbols: 0, largest: 0, chance: 0 }]));
+  const sums = {};
+  const add = (name, one) => {
+    sums[name] ??= { share: 0, symbols: 0, largest: 0, chance: 0 };
+    for (const key of Object.keys(one)) sums[name][key] += one[key];
+  };
   let right = 0;
   for (const example of examples) {
     const [{ target, maps }] = await explain({ model, tokenizer, input: example.text, methods: names, check: false });
     if (target.label !== example.label) continue;
     right++;
-    for (const { method, scores } of maps) {
-      const one = found(scores, example);
-      for (const key of Object.keys(one)) sums[method][key] += one[key];
-    }
+    for (const { method, scores } of maps) add(method, found(scores, example));
+    add('random', found(random(example.text), example));
   }
-  const means = Object.fromEntries(
-    names.map((name) => [name, Object.fromEntries(Object.entries(sums[name]).map(([key, sum]) => [key, sum / right]))]),
-  );
-  return { examples: examples.length, right, maps: means };
+  const means = Object.entries(sums).map(([name, sum]) => [
+    name,
+    Object.fromEntries(Object.entries(sum).map(([key, total]) => [key, total / right])),
+  ]);
+  return { examples: examples.length, right, maps: Object.fromEntries(means) };
 }
 
 async function main() {
@@ -58,6 +77,7 @@ async function main() {
       model: text(fileURLToPath(new URL('../../models/listops-mamba', import.meta.url))),
       data: text(join(cache, 'listops/test.jsonl')),
       examples: text('300'),
+      symbols: text('2000'),
     },
   });
   const require = createRequire(new URL('../../../cli/package.json', import.meta.url));
@@ -65,10 +85,13 @@ async function main() {
   const lines = readFileSync(values.data, 'utf8').trim().split('\n');
   const examples = lines
     .map((line) => JSON.parse(line))
-    .filter(({ decides, operands }) => decides !== undefined && operands.length > 1)
+    .filter(({ text: own, decides, operands }) => decides !== undefined && operands.length > 1 && own.split(' ').length <= values.symbols)
     .slice(0, Number(values.examples));
-  const report = await measure(await loadModel(values.model), examples, explain);
-  console.log(JSON.stringify(report, null, 2));
+  const { right, maps } = await measure(await loadModel(values.model), examples, explain);
+  const percent = (share) => `${(100 * share).toFixed(1)} %`;
+  console.log(`${right} of ${examples.length} expressions valued rightly`);
+  console.log('| map | share on the deciding operand | it has the largest sum |\n| --- | ---: | ---: |');
+  for (const [name, { share, largest }] of Object.entries(maps)) console.log(`| ${name} | ${percent(share)} | ${percent(largest)} |`);
   process.exit(0);
 }
 

@@ -9,9 +9,9 @@ import { expressions, symbols } from './expressions.mjs';
 
 /** What is written of each part: sizes in symbols. */
 export const PARTS = {
-  train: { seed: 'listops-1/train', from: 5, to: 500 },
+  train: { seed: 'listops-1/train', from: 5, to: 500, short: 2 },
   test: { seed: 'listops-1/test', from: 5, to: 500 },
-  long: { seed: 'listops-1/long', from: 1600, to: 2000 },
+  long: { seed: 'listops-2/long', from: 1600, to: 2000, evenDepths: true },
 };
 
 /** A tokenizer.json whose tokens are the symbols, with white space between them. */

@@ -1,7 +1,7 @@
 // Writes the model card of a trained model: node packages/zoo/recipes/card.mjs NAME TRAINED_FOLDER HELD_OUT_JSON COMMIT [MORE]
 // Copies config.json, model.safetensors and training.json into packages/zoo/models/NAME beside it. HELD_OUT_JSON is what evaluate.mjs printed.
 // MORE: of a model of images that was trained twice, the folder of the first training; of long sequences, what evaluate.mjs printed of the
-// transformer, and the folder where that was trained, where it was.
+// counterpart of the same size, and the folder where that was trained.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sequenceCard } from './card-sequences.mjs';
@@ -18,7 +18,7 @@ for (const file of ['config.json', 'model.safetensors', 'training.json', 'curve.
 
 const { config: recipe, seconds, tokens, parameters, steps } = training;
 const images = /^(fashion|scenes)-(vim|vit)$/.exec(name);
-const sequences = /^(pixels|listops)-mamba$/.exec(name);
+const sequences = /^(pixels|listops)-(mamba|transformer)$/.exec(name);
 const sizes =
   images || sequences
     ? ''

@@ -1,13 +1,15 @@
 // The packages as a user gets them: installed from tarballs in an empty folder outside the workspace. There they are imported, the command
 // runs, and so do the examples; the packages of third parties are built, packed and installed beside them.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { cuda, folders, manifest, pack, root, tarballOf, tool } from './tarballs.js';
+import { cuda, folders, install, installThirdParty, manifest, root, tool } from '../scripts/tarballs.mjs';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+
+if (!cuda) console.log('skipped: the package of the CUDA library; nvcc was not there when the addon was built');
 
 let work: string;
 const node = (...args: string[]): string => execFileSync(process.execPath, args, { cwd: work, encoding: 'utf8' });
@@ -16,11 +18,7 @@ const command = (...args: string[]): string =>
 
 beforeAll(() => {
   work = mkdtempSync(join(tmpdir(), 'hidden-attention-'));
-  const all = [...folders, 'native/npm/linux-x64', ...(cuda ? ['native/npm/linux-x64-cuda'] : [])];
-  pack(all, work);
-  writeFileSync(join(work, 'package.json'), JSON.stringify({ name: 'a-user', private: true, type: 'module' }));
-  const tarballs = all.map((folder) => `./${tarballOf(folder)}`);
-  execFileSync('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', ...tarballs], { cwd: work });
+  install(work);
 });
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
@@ -70,15 +68,7 @@ describe('packages of third parties, from their tarballs too', () => {
   beforeAll(() => {
     const modules = join(work, 'node_modules');
     symlinkSync(join(root, 'node_modules/vitest'), join(modules, 'vitest'));
-    for (const name of ['third-party-explainer', 'third-party-family']) {
-      const own = join(work, name);
-      cpSync(join(examples, name), own, { recursive: true });
-      execFileSync(tool('tsc'), ['--project', own], { encoding: 'utf8' });
-      const tarball = execFileSync('npm', ['pack', '--silent', '--pack-destination', work], { cwd: own, encoding: 'utf8' }).trim();
-      const installed = join(modules, manifest(`examples/${name}`).name);
-      mkdirSync(installed);
-      execFileSync('tar', ['-xzf', join(work, tarball), '-C', installed, '--strip-components', '1']);
-    }
+    for (const name of ['third-party-explainer', 'third-party-family']) installThirdParty(name, work);
   });
 
   test('an explainer conforms', () => {
@@ -102,6 +92,24 @@ describe('packages of third parties, from their tarballs too', () => {
     const said = command(...asked, '--method', 'value-weighted', '--method', 'raw', '--out', 'report.html');
     expect(said).toMatch(/value-weighted +"/);
     expect(readFileSync(join(work, 'report.html'), 'utf8')).toContain('Value-weighted attention');
+  });
+
+  test('the explainer is in the leaderboard of a sweep that names its package and changes nothing else', () => {
+    const sweeps = join(root, 'packages/evaluate/sweeps');
+    cpSync(join(root, 'packages/evaluate/models/needle'), join(work, 'models/needle'), { recursive: true });
+    const { packages, ...rest } = JSON.parse(readFileSync(join(sweeps, 'leaderboard.json'), 'utf8')) as Record<string, unknown>;
+    expect(packages).toEqual(['value-weighted-attention']);
+    // of the committed sweep one task, few texts and quick methods
+    const needle = { name: 'needle', kind: 'known-answer', options: { task: 'needle', count: 8 } };
+    const without = { ...rest, data: [needle], models: [{ name: 'needle', path: 'models/needle' }], explainers: ['raw', 'rollout'] };
+    const rowsOf = (sweep: object, out: string): string[] => {
+      writeFileSync(join(work, `${out}.json`), JSON.stringify(sweep));
+      command('evaluate', `${out}.json`, '--out', out);
+      const html = readFileSync(join(work, out, 'leaderboard.html'), 'utf8');
+      return [...html.matchAll(/<th scope="row">([^<]*)<\/th>/g)].map(([, name]) => name!).toSorted();
+    };
+    expect(rowsOf(without, 'own')).toEqual(['oracle', 'random', 'raw', 'rollout']);
+    expect(rowsOf({ ...without, packages }, 'with-package')).toEqual(['oracle', 'random', 'raw', 'rollout', 'value-weighted']);
   });
 
   test('a family conforms, and every explainer works on it', () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { folders, pack, tarballOf, tool } from './tarballs.js';
+import { folders, pack, tarballOf, tool } from '../scripts/tarballs.mjs';
 
 let work: string;
 beforeAll(() => {

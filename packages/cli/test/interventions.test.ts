@@ -81,6 +81,6 @@ registerExplainer({ name: 'first', title: 'First', summary: 'The first token.', 
   });
   expect(cli('explain', ...prose, '--plugin', 'no-such-package', '--out', out)).toMatchObject({
     status: 2,
-    stderr: expect.stringContaining('Cannot find module') as string,
+    stderr: expect.stringContaining("--plugin no-such-package: Cannot find package 'no-such-package'; install it in") as string,
   });
 });

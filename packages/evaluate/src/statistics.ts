@@ -21,13 +21,26 @@ export function mean(values: readonly number[]): number {
  * @param examples the records of each example, one a seed: an example is drawn with all of them
  */
 export function bootstrap<R>(examples: readonly (readonly R[])[], summary: Summary<R>, seed = 0): Interval {
-  const value = summary(examples.flat());
+  return bootstrapFigures(examples, (records) => ({ figure: summary(records) }), seed)['figure']!;
+}
+
+/** Several figures with their intervals, of the same resamples. */
+export function bootstrapFigures<R>(
+  examples: readonly (readonly R[])[],
+  summary: (records: readonly R[]) => Record<string, number>,
+  seed = 0,
+): Record<string, Interval> {
   const random = randomFor('bootstrap', seed);
-  const figures = Array.from({ length: draws }, () => summary(examples.flatMap(() => examples[wholeBelow(random, examples.length)]!))).sort(
-    (a, b) => a - b,
+  const resampled = Array.from({ length: draws }, () =>
+    summary(examples.flatMap(() => examples[wholeBelow(random, examples.length)]!)),
   );
-  const at = (share: number): number => figures[Math.min(draws - 1, Math.floor(share * draws))]!;
-  return { value, low: at(0.025), high: at(0.975) };
+  return Object.fromEntries(
+    Object.entries(summary(examples.flat())).map(([name, value]) => {
+      const figures = resampled.map((own) => own[name] ?? NaN).sort((a, b) => a - b);
+      const at = (share: number): number => figures[Math.min(draws - 1, Math.floor(share * draws))]!;
+      return [name, { value, low: at(0.025), high: at(0.975) }];
+    }),
+  );
 }
 
 /** How two methods differ on the same examples. */

@@ -1,5 +1,5 @@
 // Sweeps over workers, with a real Redis: kills, pauses and restarts change nothing in the result.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import {
@@ -45,7 +45,7 @@ const start = async (options?: Parameters<typeof TestRedis.start>[0]): Promise<T
   return redis;
 };
 const help = (redis: TestRedis, ...flags: string[]): TestWorker => {
-  const worker = new TestWorker(redis.url, ...flags);
+  const worker = new TestWorker(redis.url, flags);
   workers.push(worker);
   return worker;
 };
@@ -96,6 +96,26 @@ describe.runIf(hasRedis)('a sweep over a queue', { timeout: 240_000 }, () => {
       const result = await coordinated(redis, [[0.2, restart]]);
       expect(comparable(result.rows)).toEqual(expected);
       expect([...result.notes]).toEqual(expect.arrayContaining(['Redis is away; waiting for it', 'Redis is back']));
+    },
+  );
+
+  test.runIf(long).each([['empty', false] as const, ['with its append-only file', true] as const])(
+    'and over four workers of which two are killed, and with them Redis, which comes back %s',
+    async (_, appendOnly) => {
+      const redis = await start({ appendOnly });
+      const four = Array.from({ length: 4 }, () => help(redis));
+      const restart = async (): Promise<void> => {
+        await redis.kill();
+        await redis.start();
+      };
+      const result = await coordinated(redis, [
+        [0.1, () => four[0]!.kill()],
+        [0.3, restart],
+        [0.5, () => four[1]!.kill()],
+      ]);
+      const { rows } = (await readResults(join(result.out, 'results.jsonl')))!;
+      expect(rows).toHaveLength(expected.length);
+      expect(comparable(rows)).toEqual(expected);
     },
   );
 
@@ -169,22 +189,21 @@ describe.runIf(hasRedis)('what is refused', { timeout: 240_000 }, () => {
     expect((await first).reason).toBe('interrupted');
   });
 
-  test('a worker whose files are others', async () => {
+  test('a worker whose files are others, or are not there, by name; nothing of the sweep is lost by it', async () => {
     const redis = await start();
     const other = await smallFolder();
-    const { writeFileSync, readFileSync } = await import('node:fs');
     const mails = join(other, 'mails.jsonl');
     writeFileSync(mails, readFileSync(mails, 'utf8').split('\n').reverse().join('\n'));
-    help(redis, '--root', other);
-    const { rows } = await coordinate(
-      sweepOf({ data: [smallSweep()['data']][0]!.slice(0, 1), models: ['text'], protocols: ['completeness'] }),
-      {
-        queue: redis.url,
-        out: out(),
-        folder,
-      },
-    );
-    expect(rows.every((row) => failed(row) && row.error.includes('is not the coordinator'))).toBe(true);
+    const [wrong, empty] = [help(redis, '--root', other), help(redis, '--root', out())];
+    const good = setTimeout(() => help(redis), 8000);
+    const { rows, notes } = await coordinated(redis);
+    clearTimeout(good);
+    expect(comparable(rows)).toEqual(expected);
+    expect([...notes].filter((note) => note.includes('the data set "planted" is not the coordinator\'s'))).toHaveLength(1);
+    expect([...notes].filter((note) => note.includes('no model "text"'))).toHaveLength(1);
+    expect(await wrong.status()).toBe(1);
+    expect(wrong.said).toMatch(/cannot help with the sweep "small".*bring the same files to this machine/);
+    expect(await empty.status()).toBe(1);
     rmSync(other, { recursive: true });
   });
 });

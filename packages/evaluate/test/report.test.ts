@@ -17,7 +17,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the pages of a sweep', () => {
   test('are whole, load nothing and run nothing', () => {
-    expect(readdirSync(join(folder, 'out')).toSorted()).toEqual(['leaderboard.html', 'report.html', 'results.jsonl', 'summary.json']);
+    const names = ['leaderboard.html', 'leaderboard.md', 'report.html', 'results.jsonl', 'summary.json'];
+    expect(readdirSync(join(folder, 'out')).toSorted()).toEqual(names);
     for (const name of ['report.html', 'leaderboard.html']) {
       const html = readFileSync(join(folder, 'out', name), 'utf8');
       expect(html).toContain("default-src 'none'");

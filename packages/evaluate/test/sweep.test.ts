@@ -5,6 +5,8 @@ import { comparable, failed, parseSweep, Plan, readResults, Results, runSweep, s
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { smallFolder, smallSweep } from './small-sweep.js';
 
+/** A package that registers the explainer `brought`. */
+const brings = new URL('brings.mjs', import.meta.url).pathname;
 let folder: string;
 beforeAll(async () => {
   folder = await smallFolder();
@@ -101,6 +103,27 @@ describe('a sweep', () => {
   });
 });
 
+test('explainers of packages take part without being listed; what a data set leaves out is told with its reason', async () => {
+  const data = [
+    {
+      name: 'mails',
+      kind: 'labelled-text',
+      options: { path: 'mails.jsonl' },
+      models: ['text'],
+      without: { raw: 'it is in the other table' },
+    },
+  ];
+  const sweep = parseSweep(changed({ packages: [brings], explainers: ['raw', 'rollout'], protocols: ['completeness'], data }));
+  for (const attempt of ['first', 'again']) {
+    const plan = await Plan.open(sweep, folder);
+    expect(new Set(plan.pieces.map(({ explainer }) => explainer)), attempt).toEqual(new Set(['rollout', 'brought', 'random']));
+    expect(plan.leftOut).toEqual([{ data: 'mails', model: 'text', what: 'raw', reason: 'it is in the other table' }]);
+    await plan.task('mails', 'text'); // opened once more, told once
+    expect(plan.leftOut).toHaveLength(1);
+    await plan.close();
+  }
+});
+
 describe('what is refused before anything runs', () => {
   const refused = (change: object, message: string | RegExp): Promise<void> =>
     expect((async () => Plan.open(parseSweep(changed(change)), folder))()).rejects.toThrow(message);
@@ -119,7 +142,17 @@ describe('what is refused before anything runs', () => {
     [{ protocols: ['erasor'] }, 'unknown protocol "erasor"; the nearest are eraser'],
     [{ protocols: [{ name: 'infidelity', options: { samples: 0 } }] }, 'protocols.0, options of "infidelity": samples is 0'],
     [{ data: [{ name: 'x', kind: 'labelled-txt' }] }, 'unknown kind of data "labelled-txt"; the nearest are labelled-text'],
-    [{ packages: ['@nobody/explainer'] }, 'the package "@nobody/explainer" of the sweep is not installed beside it'],
+    [
+      { packages: ['@nobody/explainer'] },
+      /the package "@nobody\/explainer" of the sweep: Cannot find package '@nobody\/explainer'; install it in /,
+    ],
+    [{ packages: [brings], explainers: [{ name: 'raw', as: 'brought' }] }, 'explainers has "brought" twice'],
+    [{ explainers: ['all', 'raw'] }, 'explainers has "raw" twice'],
+    [
+      { data: [{ name: 'x', kind: 'known-answer', without: { rolout: 'slow' } }] },
+      'data.0.without has "rolout", which is none of gradient-x-input',
+    ],
+    [{ data: [{ name: 'x', kind: 'known-answer', explainers: ['rolout'] }] }, 'data.0.explainers has "rolout", which is none of'],
     [{ models: ['text', 'vision', 'zoo:nothing'] }, /no model "zoo:nothing".*shipped models are zoo:/],
     [{ models: ['text', 'vision', './gone'] }, 'no model "./gone"'],
   ])('%j: names', (change, message) => refused(change, message));

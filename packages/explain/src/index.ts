@@ -12,6 +12,7 @@ export {
 } from './result.js';
 export { defineExplainer, fullName, type Explainer, type Relevance, type Variant } from './explainer.js';
 export { getExplainer, listExplainers, registerExplainer } from './registry.js';
+export { importPackage } from './packages.js';
 export { Question, type QuestionGradient } from './question.js';
 export { type Removable } from './removable.js';
 export { batchOfImages, gridOf, type ImageInput } from './image.js';

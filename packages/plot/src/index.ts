@@ -21,6 +21,7 @@ export { verdict, type Outcome, type Verdict } from './report/verdict.js';
 export type { Certificate, Check, Removal, Report, ReportMap, ReportResult, ReportSpan } from './report/types.js';
 export { evaluationReport } from './evaluation/report.js';
 export { leaderboardPage, standings, type Standing } from './evaluation/leaderboard.js';
+export { leaderboardMarkdown } from './evaluation/markdown.js';
 export { figureText } from './evaluation/figures.js';
 export type {
   EvaluationCell,

@@ -48,7 +48,11 @@ export const pointingGame: Protocol<Options> = defineProtocol({
   },
   summarize(records) {
     const classes = new Map<number, number[]>();
-    for (const { class: label, hit } of records) classes.set(label!, [...(classes.get(label!) ?? []), hit!]);
+    for (const { class: label, hit } of records) {
+      const known = classes.get(label!);
+      if (known) known.push(hit!);
+      else classes.set(label!, [hit!]);
+    }
     return { accuracy: mean([...classes.values()].map(mean)), energy: mean(records.map(({ energy }) => energy!)) };
   },
 });

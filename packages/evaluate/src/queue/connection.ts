@@ -39,10 +39,16 @@ export async function connect(url: string): Promise<Redis> {
     redis.disconnect();
     if (error instanceof EvaluateError) throw error;
     const reason = lastError?.message || (error as Error).message;
-    throw new EvaluateError(`Redis at ${shown} cannot be used: ${reason}. Start it (redis-server), or correct the address`, {
-      cause: error,
-    });
+    throw new EvaluateError(`Redis at ${shown} cannot be used: ${reason}. ${adviceFor(reason)}`, { cause: error });
   }
+}
+
+/** What to do about a connection that failed. */
+function adviceFor(reason: string): string {
+  if (/WRONGPASS|NOAUTH|NOPERM/.test(reason)) return 'Correct the user and password in the address: redis://user:password@host:6379';
+  if (/certificate/i.test(reason)) return 'Name the file of the authority that signed it in the environment: NODE_EXTRA_CA_CERTS=ca.pem';
+  if (/wrong version number|packet length/i.test(reason)) return 'It speaks no TLS there: redis:// instead of rediss://, or another port';
+  return 'Start it (redis-server), or correct the address';
 }
 
 /** The address without its password. @throws EvaluateError for what is no address of Redis */

@@ -29,7 +29,10 @@ export interface QueueOptions extends SweepOptions {
 }
 
 /** Pieces that are put on the queue in one go, finished ones that are fetched in one go, and how often is looked (ms). */
-const [atOnce, page, every] = [500, 50, 150];
+const [atOnce, page, every] = [500, 200, 150];
+
+/** Most pieces that wait on the queue: however long a sweep is, Redis holds no more of it. */
+const most = 20_000;
 
 /**
  * Runs a sweep by workers on a queue: puts on it what the result file lacks, writes down what comes back, each row once, and puts on it
@@ -43,7 +46,7 @@ export async function coordinate(sweep: Sweep, options: QueueOptions): Promise<S
     const holder = await holdLock(redis, sweep.name, owner);
     if (holder !== undefined)
       throw new EvaluateError(
-        `a sweep "${sweep.name}" is being run on ${shownUrl(options.queue)} by ${holder.split(':').slice(0, 2).join(', process ')}; wait for it, or give this one another name`,
+        `a sweep "${sweep.name}" is being run on ${shownUrl(options.queue)} by ${placeOf(holder)}; wait for it, or give this one another name`,
       );
     const folder = options.folder ?? process.cwd();
     const plan = await Plan.open(sweep, folder, options.device);
@@ -62,8 +65,13 @@ export async function coordinate(sweep: Sweep, options: QueueOptions): Promise<S
   }
 }
 
+/** Machine and process of who holds a lock. */
+const placeOf = (owner: string): string => owner.split(':').slice(0, 2).join(', process ');
+
 class Coordinator {
   readonly #queue: Queue<JobData, Row[]>;
+  /** pieces with rows that the file lacks, by the names of their jobs */
+  readonly #open: Map<string, Piece>;
   readonly #mark: string;
   readonly #progress: ReturnType<typeof progressOf>;
   readonly #warned = new Set<string>();
@@ -78,6 +86,7 @@ class Coordinator {
     queue: Queue<JobData, Row[]>,
   ) {
     this.#mark = markOf(plan.sweep);
+    this.#open = new Map(lacking(plan, results).map((piece) => [this.#idOf(piece), piece]));
     this.#queue = queue;
     this.#queue.on('error', () => undefined); // the connection tells
     this.#progress = progressOf(plan, results);
@@ -110,10 +119,14 @@ class Coordinator {
     if (before && before.mark !== this.#mark) await this.#queue.obliterate({ force: true });
     const probes = await this.#probes();
     let looked = 0;
-    while (lacking(this.plan, this.results).length > 0) {
+    while (this.#open.size > 0) {
       if (this.options.signal?.aborted) return new Promise(() => undefined);
       if (Date.now() - looked > 2000) {
-        await holdLock(this.redis, sweep.name, this.owner);
+        const other = await holdLock(this.redis, sweep.name, this.owner);
+        if (other !== undefined)
+          throw new EvaluateError(
+            `${placeOf(other)} runs the sweep "${sweep.name}" now: this process was away from Redis for too long. What it wrote stays; the same command goes on once the other has ended`,
+          );
         const { folder } = this.plan;
         await register(this.redis, { sweep, mark: this.#mark, version, folder, probes });
         await this.#putBack();
@@ -132,18 +145,18 @@ class Coordinator {
     return probes;
   }
 
-  /** Puts on the queue what is neither there nor in the file: everything at first, later whatever Redis lost. */
+  /** Puts on the queue what is neither there nor in the file: at first, when it runs low, and when Redis lost it. */
   async #putBack(): Promise<void> {
-    const pieces = lacking(this.plan, this.results);
     const there = await this.#queue.getJobCounts();
-    if (Object.values(there).reduce((sum, count) => sum + count, 0) >= pieces.length) return;
+    if (Object.values(there).reduce((sum, count) => sum + count, 0) >= Math.min(this.#open.size, most / 2)) return;
+    const pieces = [...this.#open].slice(0, most);
     for (let from = 0; from < pieces.length; from += atOnce)
       await this.#queue.addBulk(
-        pieces.slice(from, from + atOnce).map((piece) => ({
+        pieces.slice(from, from + atOnce).map(([jobId, piece]) => ({
           name: piece.explainer,
           data: { mark: this.#mark, piece },
           // one that is there already stays as it is
-          opts: { jobId: this.#idOf(piece), attempts, backoff: { type: 'exponential', delay: 500 } },
+          opts: { jobId, attempts, backoff: { type: 'exponential', delay: 500 } },
         })),
       );
   }
@@ -158,25 +171,26 @@ class Coordinator {
   /** Writes down what is finished, then takes it off the queue: whatever ends this process between the two, nothing is counted twice. */
   async #collect(): Promise<number> {
     const jobs = (await this.#queue.getJobs(['completed', 'failed'], 0, page - 1)).filter(Boolean);
-    for (const job of jobs) {
-      const { piece, mark } = job.data;
-      if (mark === this.#mark) {
-        await this.results.append(rowsOf(job, piece));
-        const progress = this.#progress(`${piece.data}, ${piece.model}, ${piece.explainer}`, this.#note);
-        await setStanding(this.redis, this.plan.sweep.name, progress);
-        this.options.onProgress?.(progress);
-      }
-      await job.remove().catch(() => undefined); // gone already with a Redis that was emptied
+    const own = jobs.filter(({ data }) => data.mark === this.#mark);
+    if (own.length > 0) {
+      await this.results.append(own.flatMap((job) => rowsOf(job, job.data.piece)));
+      for (const { id } of own) this.#open.delete(id!);
+      const { data, model, explainer } = own.at(-1)!.data.piece;
+      const progress = this.#progress(`${data}, ${model}, ${explainer}`, this.#note);
+      await setStanding(this.redis, this.plan.sweep.name, progress);
+      this.options.onProgress?.(progress);
     }
+    // gone already with a Redis that was emptied
+    await Promise.all(jobs.map((job) => job.remove().catch(() => undefined)));
     return jobs.length;
   }
 
   async #lookAtWorkers(): Promise<void> {
     const workers = await workersAlive(this.redis);
-    for (const { name, version: theirs, refused } of workers) {
+    for (const { name, state, refused } of workers) {
       if (refused !== this.plan.sweep.name || this.#warned.has(name)) continue;
       this.#warned.add(name);
-      this.#say(`worker ${name} is of version ${theirs} and was refused; this sweep is of version ${version}`);
+      this.#say(`worker ${name} was ${state}`);
     }
     const able = workers.filter(({ refused }) => refused === undefined).length;
     this.#note = able === 0 ? 'no worker yet: start some with hidden-attention worker --queue …' : `${able} workers`;

@@ -1,7 +1,6 @@
 import { answersWithout } from '@hidden-attention/explain';
 import { EvaluateError } from '../errors.js';
 import type { Task } from '../sweep/plan.js';
-import { version } from '../version.js';
 
 /** What the model answers to the first example, rounded: whoever has the same files gets the same numbers. */
 export async function probe({ data, loaded }: Task): Promise<number[]> {
@@ -18,6 +17,6 @@ export async function checkProbe(task: Task, expected: readonly number[] | undef
     own.length === expected.length && own.every((value, i) => Math.abs(value - expected[i]!) <= 1e-3 * Math.max(1, Math.abs(value)));
   if (!same)
     throw new EvaluateError(
-      `the model "${task.model.name}" or the data set "${task.data.name}" is not the coordinator's (version ${version}): bring the same files to this machine`,
+      `the model "${task.model.name}" or the data set "${task.data.name}" is not the coordinator's: bring the same files to this machine`,
     );
 }

@@ -66,10 +66,13 @@ export async function standingOf(redis: Redis, sweep: string): Promise<Standing 
 export const sign = (redis: Redis, own: WorkerSign): Promise<number> => redis.hset(workersKey, own.name, JSON.stringify(own));
 export const signOff = (redis: Redis, name: string): Promise<number> => redis.hdel(workersKey, name);
 
-/** Workers that gave a sign of life within half a minute. */
+/** Workers that gave a sign of life within half a minute. Those that did not for ten are forgotten. */
 export async function workersAlive(redis: Redis): Promise<WorkerSign[]> {
   const all = Object.values(await redis.hgetall(workersKey)).map((json) => JSON.parse(json) as WorkerSign);
-  return all.filter(({ at }) => Date.now() - at < 30_000).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const silent = (own: WorkerSign): number => Date.now() - own.at;
+  const gone = all.filter((own) => silent(own) > 600_000).map(({ name }) => name);
+  if (gone.length > 0) await redis.hdel(workersKey, ...gone);
+  return all.filter((own) => silent(own) < 30_000).toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** How long a coordinator that was killed keeps others out. */

@@ -31,14 +31,15 @@ export interface WorkerOptions {
 /** A sweep that a worker helps with. */
 interface Helping {
   worker: Worker<JobData, Row[]>;
-  plan: Promise<Plan>;
+  plan: Plan;
   mark: string;
 }
 
 /**
  * Works on the pieces of whatever sweeps are on a queue, until `signal`. A piece that this process does not finish is taken over by
  * another worker.
- * @throws EvaluateError where Redis cannot be used, or a sweep is of another version than this worker
+ * @throws EvaluateError where Redis cannot be used, or a sweep is of another version than this worker, or names what is missing or another
+ * one here
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const {
@@ -53,7 +54,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const aborted = abortOf(signal);
   let state = 'waiting for a sweep';
   let busy = Date.now();
-  let away = false;
+  let [away, refused] = [false, false];
   redis.on('close', () => {
     if (!away) onMessage('Redis is away; waiting for it');
     away = true;
@@ -68,52 +69,67 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       if (!wanted) break;
       for (const registration of wanted) {
         const { sweep, mark } = registration;
-        if (registration.version !== version) state = 'refused';
-        await refuseVersion(redis, registration, name, version);
         if (helping.get(sweep.name)?.mark === mark) continue;
         await stop(helping, sweep.name);
+        refused = true;
+        if (registration.version !== version)
+          await refuse(
+            redis,
+            registration,
+            name,
+            version,
+            `is of version ${version}, and the sweep "${sweep.name}" of version ${registration.version}: install that version there`,
+          );
         onMessage(`helping with the sweep "${sweep.name}"`);
-        helping.set(
-          sweep.name,
-          await help(options, registration, redis, (now) => {
-            state = now;
-            busy = Date.now();
-          }),
+        await sign(redis, { name, version, at: Date.now(), state: `getting ready for "${sweep.name}"` });
+        const now = (current: string): void => {
+          state = current;
+          busy = Date.now();
+        };
+        const own = await help(options, registration, redis, now).catch((error: Error) =>
+          refuse(redis, registration, name, version, `cannot help with the sweep "${sweep.name}": ${error.message}`),
         );
+        helping.set(sweep.name, own);
+        refused = false;
       }
       for (const known of helping.keys()) if (!wanted.some(({ sweep }) => sweep.name === known)) await stop(helping, known);
       if (helping.size === 0) state = 'waiting for a sweep';
       else busy = Date.now();
       await Promise.race([sign(redis, { name, version, at: Date.now(), state }), aborted]);
-      await Promise.race([new Promise((resolve) => setTimeout(resolve, 500)), aborted]);
+      await Promise.race([new Promise((resolve) => setTimeout(resolve, helping.size > 0 ? 2000 : 500)), aborted]);
     }
   } finally {
     for (const known of helping.keys()) await stop(helping, known);
     // one that was refused stays to be seen, until its sign is old
-    if (redis.status === 'ready' && state !== 'refused') await signOff(redis, name).catch(() => undefined);
+    if (redis.status === 'ready' && !refused) await signOff(redis, name).catch(() => undefined);
     redis.disconnect();
   }
 }
 
-async function refuseVersion(redis: Redis, { sweep, version: needed }: Registration, name: string, version: string): Promise<void> {
-  if (needed === version) return;
-  const refused = `worker ${name} is of version ${version}, and the sweep "${sweep.name}" of version ${needed}: install that version there`;
-  await sign(redis, { name, version, at: Date.now(), state: 'refused', refused: sweep.name });
-  throw new EvaluateError(refused);
+/** Tells the coordinator, and whoever started this worker, why it cannot help with a sweep. */
+async function refuse(redis: Redis, { sweep }: Registration, name: string, version: string, reason: string): Promise<never> {
+  await sign(redis, { name, version, at: Date.now(), state: `refused: ${reason}`, refused: sweep.name });
+  throw new EvaluateError(`worker ${name} ${reason}`);
 }
 
+/**
+ * Begins to work on the pieces of a sweep, once it is sure that this machine gives what the coordinator's does.
+ * @throws EvaluateError where something that the sweep names is missing or another one here
+ */
 async function help(options: WorkerOptions, registration: Registration, redis: Redis, now: (state: string) => void): Promise<Helping> {
   const { UnrecoverableError, Worker: BullWorker } = await import('bullmq');
   const { sweep, mark, folder, probes } = registration;
-  const plan = Plan.open(sweep, options.folder ?? folder, options.device);
-  plan.catch(() => undefined); // each job reports it
-  const probed = new Set<string>();
+  const plan = await Plan.open(sweep, options.folder ?? folder, options.device);
+  const tasks = new Map(plan.pieces.map(({ data, model }) => [`${data}|${model}`, [data, model] as const]));
+  for (const [key, [data, model]] of tasks) await checkProbe(await plan.task(data, model), probes[key]);
   const { lockMs = 30_000 } = options;
   const worker = new BullWorker<JobData, Row[]>(
     queueName(sweep.name),
     async (job) => {
-      if (job.data.mark !== mark) throw new UnrecoverableError('it belongs to an earlier sweep of this name');
-      return measured(await plan, job, probes, probed, now);
+      const { piece, mark: theirs } = job.data;
+      if (theirs !== mark) throw new UnrecoverableError('it belongs to an earlier sweep of this name');
+      now(`${piece.data}, ${piece.model}, ${piece.explainer}, seed ${piece.seed}, part ${piece.shard}`);
+      return measured(plan, job);
     },
     {
       connection: redis,
@@ -130,21 +146,8 @@ async function help(options: WorkerOptions, registration: Registration, redis: R
 }
 
 /** The rows of a job's piece. A row that fails fails the job, so that it is tried again, until the last attempt: then its error is the row. */
-async function measured(
-  plan: Plan,
-  job: Job<JobData, Row[]>,
-  probes: Registration['probes'],
-  probed: Set<string>,
-  now: (state: string) => void,
-): Promise<Row[]> {
-  const { piece } = job.data;
-  now(`${piece.data}, ${piece.model}, ${piece.explainer}, seed ${piece.seed}, part ${piece.shard}`);
-  const key = `${piece.data}|${piece.model}`;
-  if (!probed.has(key)) {
-    await checkProbe(await plan.task(piece.data, piece.model), probes[key]);
-    probed.add(key);
-  }
-  const rows = await measurePiece(plan, piece);
+async function measured(plan: Plan, job: Job<JobData, Row[]>): Promise<Row[]> {
+  const rows = await measurePiece(plan, job.data.piece);
   const bad = rows.find(failed);
   if (bad && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw new Error(bad.error);
   return rows;
@@ -155,7 +158,7 @@ async function stop(helping: Map<string, Helping>, name: string): Promise<void> 
   if (!own) return;
   helping.delete(name);
   await own.worker.close();
-  await own.plan.then((plan) => plan.close()).catch(() => undefined);
+  await own.plan.close();
 }
 
 /** Resolves, with undefined, when the signal comes. */

@@ -1,7 +1,8 @@
 import type { EvaluationCost, EvaluationReport, EvaluationRow, EvaluationTable } from '@hidden-attention/plot';
 import { summarize, type Protocol } from '../protocol.js';
-import { bootstrap, mean, pairedTest } from '../statistics.js';
-import type { ChosenProtocol, Plan } from '../sweep/plan.js';
+import { bootstrapFigures, mean, pairedTest } from '../statistics.js';
+import type { ChosenProtocol } from '../sweep/chosen.js';
+import type { Plan } from '../sweep/plan.js';
 import { failed, type MeasuredRow, type Row } from '../sweep/rows.js';
 import type { Sweep } from '../sweep/schema.js';
 import { version } from '../version.js';
@@ -85,16 +86,14 @@ function tableOf(data: string, model: string, { as, protocol, options }: ChosenP
   const rowOf = (method: string): EvaluationRow => {
     const own = records.get(method)!;
     const examples = [...own.values()].map((record) => [record]);
+    const intervals = examples.length === 0 ? {} : bootstrapFigures(examples, (drawn) => summarize(protocol as Protocol<never>, drawn));
     const place = ranking.findIndex((ranked) => ranked.method === method);
     // places of equal values are equal
     const tied = place < 0 ? -1 : ranking.findIndex((ranked) => ranked.value === ranking[place]!.value);
     return {
       method,
       baseline: isBaseline(method),
-      cells: figures.map(({ name }) => {
-        if (examples.length === 0 || value(examples.flat(), name) === undefined) return null;
-        return bootstrap(examples, (drawn) => value(drawn, name)!);
-      }),
+      cells: figures.map(({ name }) => intervals[name] ?? null),
       place: tied < 0 ? null : tied + 1,
       againstBest: isBaseline(method) ? null : against(method, ranking[0]?.method),
       againstRandom: method === 'random' ? null : against(method, 'random'),

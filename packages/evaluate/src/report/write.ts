@@ -1,13 +1,13 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { evaluationReport, leaderboardPage, type EvaluationReport } from '@hidden-attention/plot';
+import { evaluationReport, leaderboardMarkdown, leaderboardPage, type EvaluationReport } from '@hidden-attention/plot';
 import type { Plan } from '../sweep/plan.js';
 import type { Row } from '../sweep/rows.js';
 import type { Sweep } from '../sweep/schema.js';
 import { examplesOf } from './examples.js';
 import { summarizeSweep } from './summary.js';
 
-/** Writes what a sweep found: report.html, leaderboard.html and summary.json. Figures of rows that are missing are left out. */
+/** Writes what a sweep found: report.html, leaderboard.html, leaderboard.md and summary.json. Figures of rows that are missing are left out. */
 export async function writeReport(sweep: Sweep, plan: Plan, rows: readonly Row[], folder: string): Promise<EvaluationReport> {
   const summary = summarizeSweep(sweep, plan, rows);
   const report = { ...summary, examples: await examplesOf(plan, summary.tables) };
@@ -16,6 +16,7 @@ export async function writeReport(sweep: Sweep, plan: Plan, rows: readonly Row[]
   for (const [name, content] of [
     ['report.html', evaluationReport(report)],
     ['leaderboard.html', leaderboardPage(report)],
+    ['leaderboard.md', leaderboardMarkdown(report)],
     ['summary.json', `${JSON.stringify(figures, null, 1)}\n`],
   ] as const) {
     const path = join(folder, name);

@@ -1,27 +1,15 @@
-import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import type { LoadedModel } from '@hidden-attention/checkpoint';
-import { fullName, getExplainer, listExplainers, optionsFor, type Explainer } from '@hidden-attention/explain';
 import { openDevice, type Device } from '@hidden-attention/tensor';
 import { getData } from '../data/registry.js';
 import { EvaluateError } from '../errors.js';
 import type { DataSet } from '../example.js';
 import { findModel, resolveModel } from '../models.js';
-import type { Protocol } from '../protocol.js';
 import { baselines, rankerOf, type Ranker } from '../ranker.js';
-import { getProtocol } from '../registry.js';
+import { chosenExplainers, chosenProtocols, describe, importPackages, type ChosenExplainer, type ChosenProtocol } from './chosen.js';
 import { keyOf, type Place } from './rows.js';
-import type { DataEntry, Entry, ModelEntry, Sweep } from './schema.js';
-
-/** A protocol with its options. */
-export interface ChosenProtocol {
-  as: string;
-  protocol: Protocol;
-  options: object;
-}
+import type { DataEntry, ModelEntry, Sweep } from './schema.js';
 
 /** A data set on a model: what is open while its pieces are worked on. */
 export interface Task {
@@ -55,7 +43,7 @@ export class Plan {
     readonly folder: string,
     readonly device: Device,
     readonly protocols: readonly ChosenProtocol[],
-    readonly explainers: readonly { as: string; explainer: Explainer; options: object; seeded: boolean }[],
+    readonly explainers: readonly ChosenExplainer[],
   ) {}
 
   /**
@@ -64,12 +52,10 @@ export class Plan {
    * @throws EvaluateError for an unknown method, protocol or kind of data, a model or file that is missing, options that do not fit
    */
   static async open(sweep: Sweep, folder: string, device: Device = openDevice()): Promise<Plan> {
-    for (const name of sweep.packages) await importPackage(name, folder);
+    const brought = await importPackages(sweep, folder, (path) => resolvePath(path, folder));
     const missing = sweep.models.filter(({ path }) => findModel(resolvePath(path, folder)) === undefined && findModel(path) === undefined);
     if (missing.length > 0) await resolveModel(missing[0]!.path); // says what there is
-    const protocols = sweep.protocols.map((entry, at) => ({ as: entry.as, ...chosenProtocol(entry, at) }));
-    const explainers = sweep.explainers.flatMap((entry, at) => chosenExplainers(entry, at));
-    const plan = new Plan(sweep, folder, device, protocols, explainers);
+    const plan = new Plan(sweep, folder, device, chosenProtocols(sweep), chosenExplainers(sweep, brought));
     for (const data of sweep.data)
       for (const model of sweep.models) {
         if (data.models && !data.models.includes(model.name)) continue;
@@ -119,12 +105,9 @@ export class Plan {
     const loaded = await resolveModel(findModel(path) === 'path' ? path : model.path, { device: this.device });
     try {
       const opened = await kind.open(options.data, loaded, { name: data.name, resolve: (own) => resolvePath(own, this.folder) });
-      const supported = this.explainers.flatMap((own) => {
-        const answer = own.explainer.supports(loaded.model);
-        if (answer === true) return [rankerOf(own.explainer, own.options, own.as)];
-        this.leftOut.push({ data: data.name, model: model.name, what: own.as, reason: answer });
-        return [];
-      });
+      const supported = this.explainers
+        .filter(({ explainer }) => explainer.supports(loaded.model) === true)
+        .map(({ explainer, options: own, as }) => rankerOf(explainer, own, as));
       const task = { data: opened, model, loaded, rankers: [...supported, ...baselines] };
       this.#tasks.set(`${data.name}|${model.name}`, task);
       return task;
@@ -143,8 +126,15 @@ export class Plan {
       if (answer !== true) this.leftOut.push({ data: data.name, model: model.name, what: as, reason: answer });
       return answer === true;
     });
+    const isListed = (name: string): boolean => !entry.explainers || entry.explainers.includes(name);
+    const isWanted = (name: string): boolean => isListed(name) && entry.without?.[name] === undefined;
+    for (const { as, explainer } of this.explainers.filter((own) => isListed(own.as))) {
+      const supported = explainer.supports(loaded.model);
+      const reason = supported === true ? entry.without?.[as] : supported;
+      if (reason !== undefined) this.leftOut.push({ data: data.name, model: model.name, what: as, reason });
+    }
     const seededNames = new Set(this.explainers.filter(({ seeded }) => seeded).map(({ as }) => as));
-    const wanted = rankers.filter(({ name, explainer }) => !explainer || !entry.explainers || entry.explainers.includes(name));
+    const wanted = rankers.filter(({ name, explainer }) => !explainer || isWanted(name));
     const { seeds, shard: size } = this.sweep;
     for (let shard = 0; shard * size < data.examples.length; shard++)
       for (const ranker of wanted)
@@ -165,50 +155,4 @@ export function resolvePath(path: string, folder: string): string {
   if (path.startsWith('cache:')) return join(cache, path.slice('cache:'.length));
   if (path.startsWith('~/')) return join(homedir(), path.slice(2));
   return isAbsolute(path) ? path : join(folder, path);
-}
-
-async function importPackage(name: string, folder: string): Promise<void> {
-  const file = resolvePath(name, folder);
-  try {
-    const found = existsSync(file) ? file : createRequire(join(folder, 'sweep.json')).resolve(name);
-    await import(pathToFileURL(found).href);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const missing = code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND';
-    throw new EvaluateError(
-      `the package "${name}" of the sweep ${missing ? 'is not installed beside it; install it there, or give a path' : `cannot be loaded: ${message}`}`,
-      { cause: error },
-    );
-  }
-}
-
-function chosenProtocol({ name, options: given }: Entry, at: number): { protocol: Protocol; options: object } {
-  const protocol = getProtocol(name);
-  if (!protocol.options) {
-    if (Object.keys(given).length > 0) throw new EvaluateError(`protocols.${at}: "${name}" has no options`);
-    return { protocol, options: {} };
-  }
-  const parsed = protocol.options.safeParse(given);
-  if (!parsed.success) throw new EvaluateError(`protocols.${at}, options of "${name}": ${describe(parsed.error.issues, given)}`);
-  return { protocol, options: parsed.data };
-}
-
-function chosenExplainers(entry: Entry, at: number): { as: string; explainer: Explainer; options: object; seeded: boolean }[] {
-  try {
-    const explainers = entry.name === 'all' ? listExplainers() : [getExplainer(entry.name)];
-    return explainers.map((explainer) => {
-      const name = fullName(explainer);
-      const options = optionsFor([explainer], Object.keys(entry.options).length > 0 ? { [name]: entry.options } : {})[0]!;
-      const as = entry.name === 'all' ? name : entry.as;
-      return { as, explainer, options, seeded: 'seed' in options && !('seed' in entry.options) };
-    });
-  } catch (error) {
-    throw new EvaluateError(`explainers.${at}: ${(error as Error).message}`);
-  }
-}
-
-function describe(issues: readonly { path: readonly PropertyKey[]; message: string }[], given: Record<string, unknown>): string {
-  return issues
-    .map(({ path, message }) => `${path.join('.') || 'options'} is ${JSON.stringify(given[String(path[0])]) ?? 'missing'}: ${message}`)
-    .join('; ');
 }

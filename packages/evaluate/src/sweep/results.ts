@@ -16,6 +16,7 @@ interface Header {
 export class Results {
   readonly #rows = new Map<string, Row>();
   readonly #lock: string;
+  #failures = 0;
 
   private constructor(
     readonly folder: string,
@@ -60,6 +61,15 @@ export class Results {
     return [...this.#rows.values()];
   }
 
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  /** How many rows hold an error. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   has(key: string): boolean {
     return this.#rows.has(key);
   }
@@ -87,7 +97,9 @@ export class Results {
 
   #keep(row: Row): void {
     const known = this.#rows.get(row.key);
-    if (!known || failed(known)) this.#rows.set(row.key, row);
+    if (known && !failed(known)) return;
+    this.#failures += Number(failed(row)) - Number(known !== undefined);
+    this.#rows.set(row.key, row);
   }
 }
 

@@ -48,12 +48,12 @@ export function progressOf(plan: Plan, results: Results): (at: string, note?: st
   const keys = plan.keys;
   const started = Date.now();
   const before = keys.filter((key) => results.has(key)).length;
+  const already = results.size;
   return (at, note) => {
-    const rows = results.rows;
-    const done = keys.filter((key) => results.has(key)).length;
-    const each = (Date.now() - started) / 1000 / Math.max(1, done - before);
-    const left = done === before ? 0 : each * (keys.length - done);
-    return { done, total: keys.length, failed: rows.filter(failed).length, secondsLeft: left, at, ...(note ? { note } : {}) };
+    const fresh = results.size - already;
+    const done = before + fresh;
+    const left = fresh === 0 ? 0 : ((Date.now() - started) / 1000 / fresh) * (keys.length - done);
+    return { done, total: keys.length, failed: results.failures, secondsLeft: left, at, ...(note ? { note } : {}) };
   };
 }
 

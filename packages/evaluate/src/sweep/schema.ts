@@ -18,6 +18,7 @@ const data = z.strictObject({
   models: z.array(z.string().min(1)).min(1).optional(),
   protocols: z.array(z.string().min(1)).min(1).optional(),
   explainers: z.array(z.string().min(1)).min(1).optional(),
+  without: z.record(z.string(), z.string().min(1)).optional(),
 });
 
 const fields = {
@@ -59,6 +60,8 @@ export interface DataEntry {
   models?: string[] | undefined;
   protocols?: string[] | undefined;
   explainers?: string[] | undefined;
+  /** methods that are left out here, each with the reason, which the report gives */
+  without?: Record<string, string> | undefined;
 }
 
 export interface ModelEntry {

@@ -25,4 +25,11 @@ export const recall: Task = {
       earlier: asked.map((at, i) => ({ position: start + 2 * i, sure: [2 * at + 1], possible: [2 * at] })),
     };
   },
+  // two pairs or more, all of them asked for
+  practise(random) {
+    const keys = shuffled([...letters], random).slice(0, 2 + wholeBelow(random, pairs - 1));
+    const both = keys.map((key) => key + digits[wholeBelow(random, 10)]!);
+    const again = shuffled(both, random).join('');
+    return { prompt: `${both.join('')}?${again[0]!}`, completion: again.slice(1) };
+  },
 };

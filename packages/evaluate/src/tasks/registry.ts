@@ -5,7 +5,7 @@ import { induction } from './induction.js';
 import { needle } from './needle.js';
 import { recall } from './recall.js';
 import { selectiveCopy } from './selective-copy.js';
-import { tasks, type Task, type TaskText } from './task.js';
+import { tasks, type PracticeText, type Task, type TaskText } from './task.js';
 
 for (const task of [induction, copying, selectiveCopy, recall, needle, countInRow]) tasks.add(task, false);
 
@@ -19,4 +19,14 @@ export const listTasks = (): Task[] => tasks.list();
 export function taskTexts(name: string, part: 'training' | 'held-out', count: number, seed: number): TaskText[] {
   const task = tasks.get(name);
   return Array.from({ length: count }, (_, index) => task.draw(randomFor(name, part, seed, index)));
+}
+
+/** Texts to learn a task from, the same for the same seed. */
+export function practiceTexts(name: string, count: number, seed: number): PracticeText[] {
+  const task = tasks.get(name);
+  return Array.from({ length: count }, (_, index) => {
+    const random = randomFor(name, 'training', seed, index);
+    const { prompt, completion } = task.practise?.(random) ?? task.draw(random);
+    return { prompt, completion };
+  });
 }

@@ -18,6 +18,12 @@ export interface TaskText {
   earlier?: readonly (Sources & { position: number })[];
 }
 
+/** One text to learn a task from: the completion is learnt. */
+export interface PracticeText {
+  prompt: string;
+  completion: string;
+}
+
 /** A task whose answers come from known places, in texts that are drawn. */
 export interface Task {
   /** lower case, hyphens */
@@ -29,6 +35,8 @@ export interface Task {
   /** longest text: prompt and completion */
   length: number;
   draw(random: () => number): TaskText;
+  /** a text to learn it from, where those of `draw` hold too few answers: shorter ones, with more of them; default: `draw` */
+  practise?(random: () => number): PracticeText;
 }
 
 export const letters = 'abcdefghijklmnopqrstuvwxyz';

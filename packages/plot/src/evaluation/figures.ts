@@ -8,6 +8,9 @@ export function figureText(value: number): string {
   return value.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
+/** A figure's interval. */
+export const intervalText = ({ low, high }: EvaluationCell): string => `${figureText(low)} to ${figureText(high)}`;
+
 /** The best value of a column among methods; undefined where no way is better. */
 export function bestOf({ rows, figures }: EvaluationTable, column: number): number | undefined {
   const { better } = figures[column]!;
@@ -19,7 +22,7 @@ export function bestOf({ rows, figures }: EvaluationTable, column: number): numb
 export function cellHtml(cell: EvaluationCell | null, best: boolean): string {
   if (!cell) return '–';
   const value = element('span', { class: best ? 'best' : undefined }, figureText(cell.value));
-  const interval = element('span', { class: 'interval' }, `${figureText(cell.low)} to ${figureText(cell.high)}`);
+  const interval = element('span', { class: 'interval' }, intervalText(cell));
   return `${value} ${interval}`;
 }
 
@@ -32,3 +35,28 @@ export const arrow = { higher: ' ↑', lower: ' ↓', neither: '' } as const;
 /** The head of a figure's column: its name, which way is better, and in words as a tooltip. */
 export const figureHead = ({ name, better, summary }: EvaluationTable['figures'][number]): string =>
   element('span', { title: summary }, escapeText(name) + arrow[better]);
+
+/** How a method's first figure stands by the paired tests, at 5 %. */
+export interface Judgement {
+  /** the best figure of all methods */
+  readonly best: boolean;
+  /** not the best one, but the test does not tell them apart */
+  readonly levelWithBest: boolean;
+  /** against random maps; undefined where there are none, and of random itself */
+  readonly random: 'better' | 'level' | 'worse' | undefined;
+}
+
+const significant = (p: number): boolean => p < 0.05;
+
+/** What a table's tests say of a row; baselines are not compared with the best. */
+export function judgement(table: EvaluationTable, { baseline, cells, againstBest, againstRandom }: EvaluationRow): Judgement {
+  const [value, random] = [cells[0]?.value, table.rows.find(({ method }) => method === 'random')?.cells[0]?.value];
+  const { better } = table.figures[0]!;
+  const best = !baseline && value !== undefined && value === bestOf(table, 0);
+  const ahead = value !== undefined && random !== undefined && (better === 'higher' ? value > random : value < random);
+  return {
+    best,
+    levelWithBest: !best && againstBest !== null && !significant(againstBest),
+    random: againstRandom === null ? undefined : !significant(againstRandom) ? 'level' : ahead ? 'better' : 'worse',
+  };
+}

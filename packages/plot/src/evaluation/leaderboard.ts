@@ -1,7 +1,7 @@
 import { element, escapeText } from '../markup.js';
-import { arrow, bestOf, figureText } from './figures.js';
+import { arrow, figureText, intervalText, judgement } from './figures.js';
 import { page, table } from './page.js';
-import type { EvaluationReport, EvaluationTable } from './types.js';
+import type { EvaluationCell, EvaluationReport, EvaluationTable } from './types.js';
 
 /** Methods on one data set and model: their first figure in each protocol, and the mean of their places. */
 export interface Standing {
@@ -34,44 +34,86 @@ export function standings({ tables }: EvaluationReport): Standing[] {
   });
 }
 
-function standingHtml({ data, model, tables, methods }: Standing): string {
+/** A figure's interval as a bar on the scale of its column, its value as a dot, and random's value as a line. */
+function rangeHtml(own: EvaluationTable, { value, low, high }: EvaluationCell): string {
+  const all = own.rows.flatMap(({ cells }) => cells[0] ?? []);
+  const [from, to] = [Math.min(...all.map((cell) => cell.low)), Math.max(...all.map((cell) => cell.high))];
+  const at = (figure: number): string => `${((100 * (figure - from)) / (to - from || 1)).toFixed(1)}%`;
+  const random = own.rows.find(({ method }) => method === 'random')?.cells[0];
+  return element(
+    'span',
+    { class: 'range', 'aria-hidden': 'true' },
+    element('span', { class: 'extent', style: `left:${at(low)};right:calc(100% - ${at(high)})` }, '') +
+      (random ? element('span', { class: 'chance', style: `left:${at(random.value)}` }, '') : '') +
+      element('span', { class: 'dot', style: `left:${at(value)}` }, ''),
+  );
+}
+
+function cellOf(own: EvaluationTable, method: string): string {
+  const row = own.rows.find((other) => other.method === method);
+  const cell = row?.cells[0];
+  if (!row || !cell) return '–';
+  const { best, levelWithBest, random } = judgement(own, row);
+  const notes = [
+    levelWithBest ? 'level with the best' : '',
+    random === 'level' ? 'level with random' : '',
+    random === 'worse' ? 'worse than random' : '',
+  ];
+  return [
+    element('span', { class: best ? 'best' : undefined }, figureText(cell.value)),
+    ' ',
+    element('span', { class: 'interval' }, intervalText(cell)),
+    rangeHtml(own, cell),
+    ...notes.filter(Boolean).map((note) => element('small', { class: 'note' }, note)),
+  ].join('');
+}
+
+function standingHtml({ data, model, tables, methods }: Standing, costs: EvaluationReport['costs']): string {
+  const costOf = (method: string): number | undefined =>
+    costs.find((own) => own.data === data && own.model === model && own.method === method)?.ms;
   const head = [
     'method',
     'mean place',
     ...tables.map(
       ({ title, figures: [figure] }) => `${escapeText(title)}<br><small>${escapeText(figure!.name)}${arrow[figure!.better]}</small>`,
     ),
+    'a map<br><small>ms, median</small>',
   ];
   const rows = methods.map(({ method, baseline, meanPlace }) => ({
     class: baseline ? 'baseline' : undefined,
     cells: [
       escapeText(method),
       meanPlace === null ? '–' : meanPlace.toFixed(1),
-      ...tables.map((own) => {
-        const cell = own.rows.find((row) => row.method === method)?.cells[0];
-        if (!cell) return '–';
-        const best = !baseline && cell.value === bestOf(own, 0);
-        return element(
-          'span',
-          { class: best ? 'best' : undefined, title: `${figureText(cell.low)} to ${figureText(cell.high)}` },
-          figureText(cell.value),
-        );
-      }),
+      ...tables.map((own) => cellOf(own, method)),
+      costOf(method) === undefined ? '–' : figureText(costOf(method)!),
     ],
   }));
-  return element('section', {}, element('h2', {}, escapeText(`${data}, ${model}`)) + table(head, rows));
+  return element(
+    'section',
+    {},
+    element('h2', {}, escapeText(headingOf(data, model))) + element('p', { class: 'quiet' }, sizeOf(tables)) + table(head, rows),
+  );
 }
+
+/** What a data set on a model is called: once, where both have the same name. */
+export const headingOf = (data: string, model: string): string => (data === model ? data : `${data}, ${model}`);
+
+/** How many examples and seeds are behind the figures of some tables. */
+export const sizeOf = (tables: readonly EvaluationTable[]): string => {
+  const [examples, seeds] = [tables.map((own) => own.examples), tables.map((own) => own.seeds)].map((all) => Math.max(...all));
+  return `${examples} examples${seeds! > 1 ? `, ${seeds} seeds where anything is drawn` : ''}`;
+};
 
 /** Who stands where, as one self-contained HTML page: for each data set and model the methods by the mean of their places in all protocols. */
 export function leaderboardPage(report: EvaluationReport): string {
   const note =
-    'The place of a method is the mean of its places in the protocols; the best figure of each is bold, its interval of 95 % is in the tooltip. Baselines are not ranked. Places say who is ahead here, not by how much: the report has intervals and tests.';
+    'The place of a method is the mean of its places in the protocols. Beside each figure stands its interval of 95 % over examples, below it the same as a bar, with a line at what random maps reach. The best figure is bold; “level” is what a paired test does not tell apart (p ≥ 0.05). Baselines are not ranked. The report beside this page has every figure and p.';
   return page(
     `Leaderboard: ${report.title}`,
     [
       `<header class="page"><h1>${escapeText(report.title)}</h1><p class="model">${note}</p></header>`,
       '<main>',
-      ...standings(report).map(standingHtml),
+      ...standings(report).map((own) => standingHtml(own, report.costs)),
       '</main>',
     ],
     report.version,

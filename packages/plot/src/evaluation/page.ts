@@ -10,6 +10,10 @@ table.figures thead th{border-bottom:1px solid var(--line)}
 tr.baseline{color:var(--quiet)}
 .best{font-weight:700}
 .interval{color:var(--quiet);font-size:.82em}
+.range{display:block;position:relative;height:.7rem;width:8rem;margin:.15rem 0 .1rem;-webkit-print-color-adjust:exact;print-color-adjust:exact}
+.range .extent{position:absolute;top:.2rem;height:.3rem;border-radius:.15rem;background:var(--unsigned)}
+.range .chance{position:absolute;top:0;height:.7rem;border-left:1px dashed var(--quiet)}
+.note{display:block;line-height:1.3}
 .example{margin:1.5rem 0 2.5rem}
 .example h4{margin-bottom:.4rem}
 .method-map{margin:.6rem 0}

@@ -31,9 +31,7 @@ export function bootstrapFigures<R>(
   seed = 0,
 ): Record<string, Interval> {
   const random = randomFor('bootstrap', seed);
-  const resampled = Array.from({ length: draws }, () =>
-    summary(examples.flatMap(() => examples[wholeBelow(random, examples.length)]!)),
-  );
+  const resampled = Array.from({ length: draws }, () => summary(examples.flatMap(() => examples[wholeBelow(random, examples.length)]!)));
   return Object.fromEntries(
     Object.entries(summary(examples.flat())).map(([name, value]) => {
       const figures = resampled.map((own) => own[name] ?? NaN).sort((a, b) => a - b);

@@ -1,3 +1,4 @@
+import { concat, divide, matmul, reshape, scope, slice, square, sum, type Float, type Tensor } from '@hidden-attention/tensor';
 import { isSoftmax, type LayerView } from './view.js';
 
 /** What the matrices of a layer look like, in numbers: means over the rows of a matrix, then over channels (heads of softmax attention). */
@@ -20,12 +21,12 @@ export interface AttentionFigures {
 const names = ['entropy', 'distance', 'rank', 'sparsity', 'nearZero', 'negative', 'negativeWeight'] as const;
 
 /**
- * The figures of one matrix. A row that reads forwards has as many numbers as positions up to its own; rows with fewer than two
+ * The figures of one matrix, its rank apart. A row that reads forwards has as many numbers as positions up to its own; rows with fewer than two
  * numbers say nothing and are left out, as are rows that are zero throughout.
  * @param values (L L), row-major
  * @param causal whether what lies above the diagonal is no part of the matrix
  */
-export function figuresOfMatrix(values: Float32Array, length: number, causal: boolean): AttentionFigures {
+export function figuresOfMatrix(values: Float32Array, length: number, causal: boolean): Omit<AttentionFigures, 'rank'> {
   const sums = { entropy: 0, distance: 0, sparsity: 0, nearZero: 0, negative: 0, negativeWeight: 0 };
   let rows = 0;
   for (let i = causal ? 1 : 0; i < length; i++) {
@@ -65,7 +66,6 @@ export function figuresOfMatrix(values: Float32Array, length: number, causal: bo
   return {
     entropy: mean(sums.entropy),
     distance: mean(sums.distance),
-    rank: participation(values, length, causal),
     sparsity: mean(sums.sparsity),
     nearZero: mean(sums.nearZero),
     negative: mean(sums.negative),
@@ -73,23 +73,22 @@ export function figuresOfMatrix(values: Float32Array, length: number, causal: bo
   };
 }
 
-/** (Σ σ²)² / Σ σ⁴: Σ σ² is the sum of the squares of a matrix M, Σ σ⁴ that of M·Mᵀ. 0 of a matrix of zeros. */
-function participation(values: Float32Array, length: number, causal: boolean): number {
-  let [trace, squares] = [0, 0];
-  for (let i = 0; i < length; i++)
-    for (let k = 0; k <= i; k++) {
-      const shared = causal ? k + 1 : length;
-      let product = 0;
-      for (let j = 0; j < shared; j++) product += values[i * length + j]! * values[k * length + j]!;
-      squares += (i === k ? 1 : 2) * product * product;
-      if (i === k) trace += product;
-    }
-  return squares === 0 ? 0 : (trace * trace) / squares;
+/** (Σ σ²)² / Σ σ⁴ of each of some matrices (c l l): Σ σ² is the sum of the squares of M, Σ σ⁴ that of M·Mᵀ. Not a number where M is zero. */
+function ranksOf(matrices: Tensor): Tensor<Float> {
+  const [count, length] = matrices.shape as [number, number];
+  const each = Array.from({ length: count }, (_, i) =>
+    scope(() => {
+      const own = slice(matrices, 0, i, i + 1).view([length, length]);
+      const fourth = sum(square(matmul(own, own, { transposeB: true })));
+      return reshape(divide(square(sum(square(own))), fourth), [1]);
+    }),
+  );
+  return concat(each, 0);
 }
 
 /**
  * What a layer's matrices look like, one result for each row of the batch. Reads the matrices, and takes time in the third power of
- * the length for their rank: meant for hundreds of positions, or a few channels.
+ * the length for the rank: meant for hundreds of positions, or a few channels.
  * @param options.channels which matrices: default all
  */
 export async function attentionFigures(
@@ -100,12 +99,14 @@ export async function attentionFigures(
   const causal = kind === 'scan' || (isSoftmax(dynamics) && dynamics.causal);
   using matrix = layer.matrix({ channels: options.channels ?? 'all' }); //                          (b c l l)
   const [, channels, , length] = matrix.shape as [number, number, number, number];
-  const numbers = await matrix.read();
+  using found = scope(() => ranksOf(matrix.view([matrix.shape[0]! * channels, length, length])));
+  const [numbers, ranks] = await Promise.all([matrix.read(), found.read()]);
   return lengths.map((own, row) => {
     const total = Object.fromEntries(names.map((name) => [name, 0])) as unknown as AttentionFigures;
     for (let channel = 0; channel < channels; channel++) {
-      const start = (row * channels + channel) * length * length;
-      const figures = figuresOfMatrix(cornerOf(numbers.subarray(start, start + length * length), length, own), own, causal);
+      const at = row * channels + channel;
+      const values = cornerOf(numbers.subarray(at * length * length, (at + 1) * length * length), length, own);
+      const figures: AttentionFigures = { ...figuresOfMatrix(values, own, causal), rank: ranks[at]! || 0 };
       for (const name of names) total[name] += figures[name] / channels;
     }
     return total;

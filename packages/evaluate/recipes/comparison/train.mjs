@@ -2,7 +2,7 @@
 //   node packages/evaluate/recipes/comparison/train.mjs [--task text] [--kind mamba2] [--seed 1]
 //   node packages/evaluate/recipes/comparison/train.mjs --keep     stores seed 1 of each kind, in 16 bits, in packages/evaluate/models/comparison
 // Data: packages/zoo/recipes/mail/prepare.mjs and packages/zoo/recipes/images/prepare.mjs.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadModel, saveModel } from '@hidden-attention/checkpoint';
@@ -22,7 +22,9 @@ for (const seed of values.keep ? [1] : chosen(seeds, values.seed))
       const out = join(trainedFolder, `${task}-${kind}-${seed}`);
       if (values.keep) {
         const { model } = await loadModel(out);
-        await saveModel(join(keptFolder, `${task}-${kind}`), model, { dtype: 'bf16' });
+        const processing = join(out, 'preprocessor_config.json');
+        const files = existsSync(processing) ? { 'preprocessor_config.json': readFileSync(processing, 'utf8') } : {};
+        await saveModel(join(keptFolder, `${task}-${kind}`), model, { dtype: 'bf16', files });
         continue;
       }
       if (stop.signal.aborted || existsSync(join(out, 'training.json'))) continue;

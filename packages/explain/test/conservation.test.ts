@@ -15,6 +15,15 @@ describe.each(families)('%s', (name, model, input) => {
       }
   });
 
+  test('so they do under the γ rule, which gives other shares', async () => {
+    const [plain] = await mapsOf(['mambalrp']);
+    for (const gamma of [0.25, 4]) {
+      const [map] = await mapsOf(['mambalrp'], { options: { mambalrp: { gamma } } });
+      expect(map!.certificate.completeness!.gap).toBeLessThan(1e-4);
+      expect(map!.scores).not.toEqual(plain!.scores);
+    }
+  });
+
   // jamba's random norms are steep on the way: it takes more steps than the others
   test.each(
     name === 'jamba'
@@ -59,6 +68,14 @@ test('without a rule MambaLRP no longer adds up, and does not claim to', async (
   const request = { model, input, target: 1, methods: ['mambalrp', 'gradient-x-input'], check: false } as const;
   const [all] = await explain({ ...request, options: { mambalrp: { without: nothing } } });
   expect(all!.maps[0]!.scores).toEqual(all!.maps[1]!.scores); // without any rule it is gradient × input
+});
+
+test('the γ rule takes numbers from 0 on', async () => {
+  const [, model, input] = families[0]!;
+  const run = (gamma: unknown): ReturnType<typeof explain> =>
+    explain({ model, input, methods: ['mambalrp'], options: { mambalrp: { gamma } }, check: false });
+  await expect(run(-1)).rejects.toThrow('gamma');
+  expect((await run('0'))[0]!.maps[0]!.scores).toEqual((await run(0))[0]!.maps[0]!.scores);
 });
 
 test('heads of Mamba-2 and of transformers; where there are none, or groups do not fit, it is said', async () => {

@@ -7,6 +7,7 @@ export { gradient, record, unrecorded, type GradientOptions, type Tape, type Wat
 export { firstNotFinite, type NotFinite } from './not-finite.js';
 export { recomputed } from './recompute.js';
 export { type RuleSet } from './rules.js';
+export { gammaRule } from './gamma.js';
 export { abs, affine, exp, gelu, log, negExp, positive, sigmoid, silu, softplus, square } from './ops/unary.js';
 export { appendPositions, positionIds, rotate } from './ops/positions.js';
 export { cast } from './ops/cast.js';
@@ -27,7 +28,13 @@ export { embedding } from './ops/embedding.js';
 export { crossEntropy } from './ops/cross-entropy.js';
 export { sum, sumLast, sumLeading, weightedSum } from './ops/reduce.js';
 export { assign, concat, reshape, reverse, slice, split, transpose } from './ops/layout.js';
-export { attentionMatrix, attentionMatrixReduced, type AttentionMatrixInputs, type AttentionRows } from './ops/attention-matrix.js';
+export {
+  attentionMatrix,
+  attentionMatrixReduced,
+  type AttentionMatrixInputs,
+  type AttentionRows,
+  type ReducedMatrixInputs,
+} from './ops/attention-matrix.js';
 export {
   softmaxAttention,
   softmaxAttentionMatrix,

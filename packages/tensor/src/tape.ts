@@ -1,6 +1,6 @@
 import type { Call, OpDefinition, Operands } from './op.js';
 import { binary } from './ops/elementwise.js';
-import type { RuleSet } from './rules.js';
+import { parseRule, type RuleSet } from './rules.js';
 import { scope } from './scope.js';
 import { ShapeError, formatShape } from './shape-error.js';
 import { Tensor, type Float } from './tensor.js';
@@ -182,7 +182,7 @@ function gradientOf(op: AnyOp, rules: RuleSet): NonNullable<AnyOp['gradient']> {
       throw new Error(`gradient: ${op.name} has no gradient, and the output depends on it; compute it outside of the tape (unrecorded)`);
     return op.gradient;
   }
-  const found = op.rules?.[rule];
+  const found = op.rules?.[parseRule(rule).name];
   if (!found) {
     throw new Error(`gradient: ${op.name} has no rule "${rule}"; it has: ${Object.keys(op.rules ?? {}).join(', ') || 'none'}`);
   }

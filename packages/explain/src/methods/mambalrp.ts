@@ -17,6 +17,8 @@ type Part = keyof typeof parts;
 export interface MambaLrpOptions extends GroupOptions {
   /** rules left out, for ablations */
   without: Part[];
+  /** how much more contributions of an output's own sign count in linear layers and convolutions; 0: not at all */
+  gamma: number;
 }
 
 const names = Object.keys(parts) as [Part, ...Part[]];
@@ -25,14 +27,16 @@ const list = z.preprocess(
   z.array(z.enum(names)),
 );
 
-function rulesWithout(without: readonly Part[]): RuleSet {
+function rulesOf({ without, gamma }: MambaLrpOptions): RuleSet {
   const left = new Set<string>(without.flatMap((part) => parts[part]));
-  return Object.fromEntries(Object.entries(rules.mambaLrp).filter(([op]) => !left.has(op)));
+  const kept = Object.fromEntries(Object.entries(rules.mambaLrp).filter(([op]) => !left.has(op)));
+  return gamma === 0 ? kept : { ...kept, linear: `gamma:${gamma}`, causalConv1d: `gamma:${gamma}` };
 }
 
 /**
  * MambaLRP: gradient × input through a model in which 1/rms, SiLU(c)/c and the scan's dynamics are held and each factor of a gate
- * gets half (math.md section 5). The relevance of tokens and biases adds up to the logit, unless a rule is left out.
+ * gets half (math.md section 5). The relevance of tokens and biases adds up to the logit, unless a rule is left out. With `gamma`, linear
+ * layers and convolutions follow the generalised γ rule, as the paper has it for images.
  */
 export const mambaLrp: Explainer<MambaLrpOptions> = defineExplainer({
   name: 'mambalrp',
@@ -42,10 +46,10 @@ export const mambaLrp: Explainer<MambaLrpOptions> = defineExplainer({
   cite: 'Rezaei Jafari, Montavon, Müller, Eberle: MambaLRP. NeurIPS 2024, arXiv 2406.07592',
   signed: true,
   complete: ({ without }) => without.length === 0,
-  options: z.strictObject({ without: list.default([]), ...groupsOption }),
+  options: z.strictObject({ without: list.default([]), gamma: z.coerce.number().min(0).default(0), ...groupsOption }),
   supports: () => true,
-  async explain(question, { without, groups }) {
-    const chosen = rulesWithout(without);
-    return { ...(await shares(question, chosen)), ...(await channelGroups(question, chosen, groups)) };
+  async explain(question, options) {
+    const chosen = rulesOf(options);
+    return { ...(await shares(question, chosen)), ...(await channelGroups(question, chosen, options.groups)) };
   },
 });

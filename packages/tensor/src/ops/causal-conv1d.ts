@@ -1,4 +1,5 @@
-import { defineOp } from '../op.js';
+import { gammaRule } from '../gamma.js';
+import { defineOp, type Op } from '../op.js';
 import { type Float, Tensor } from '../tensor.js';
 
 /** Operands of the causal convolution; axes: b batch, l position, d channel, k width. */
@@ -18,7 +19,7 @@ export type CausalConv1dInputs = {
 };
 type Outputs = { y: Tensor<Float>; final: Tensor<'f32'> };
 
-const op = defineOp<CausalConv1dInputs, object, Outputs>({
+const op: Op<CausalConv1dInputs, object, Outputs> = defineOp<CausalConv1dInputs, object, Outputs>({
   name: 'causalConv1d',
   signature: 'x: b l d, weight: d k, bias?: d, initial?: b d k-1, lengths?: b, starts?: b l -> y: b l d, final: b d k-1',
   forward({ x, weight, bias, initial, lengths, starts }, _, { axes }) {
@@ -66,11 +67,13 @@ const op = defineOp<CausalConv1dInputs, object, Outputs>({
     if (!dy) cotangent.dispose();
     return gradients;
   },
+  rules: { gamma: gammaRule(() => op.definition) },
 });
 
 /**
  * Depthwise causal convolution (math.md section 1): y_i[d] = Σ_k weight[d,k]·x_{i−(K−1)+k}[d] + bias[d].
  * With length 1 and carried columns it is one step of generation.
+ * Rule `gamma:γ`: contributions of the output's own sign count 1 + γ times, all scaled to add up to it (`gammaRule`).
  * @returns y (b l d), zero past a row's length, and final (b d k−1), the last k−1 inputs of each row's last text, oldest first
  */
 export function causalConv1d(inputs: CausalConv1dInputs): Outputs {

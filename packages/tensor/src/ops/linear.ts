@@ -1,12 +1,15 @@
-import { defineOp } from '../op.js';
+import { gammaRule } from '../gamma.js';
+import { defineOp, type Op } from '../op.js';
 import { scope } from '../scope.js';
 import { commonType, sizeOf, Tensor, type Float } from '../tensor.js';
 import { product } from './matmul.js';
 import { sumLeading } from './reduce.js';
 
 type In = { x: Tensor; weight: Tensor; bias?: Tensor | undefined };
+type Options = { dtype?: Float | undefined };
+type Out = { y: Tensor<Float> };
 
-const op = defineOp<In, { dtype?: Float | undefined }, { y: Tensor<Float> }>({
+const op: Op<In, Options, Out> = defineOp<In, Options, Out>({
   name: 'linear',
   signature: 'x: ... k, weight: n k, bias?: n -> y: ... n',
   forward({ x, weight, bias }, { dtype }, { axes }) {
@@ -29,6 +32,7 @@ const op = defineOp<In, { dtype?: Float | undefined }, { y: Tensor<Float> }>({
       };
     });
   },
+  rules: { gamma: gammaRule(() => op.definition) },
 });
 
 function linearInt8(x: Tensor, weight: Tensor, bias: Tensor | undefined, shape: number[], dtype: Float = 'f32'): Tensor<Float> {
@@ -43,6 +47,7 @@ function linearInt8(x: Tensor, weight: Tensor, bias: Tensor | undefined, shape: 
  * x·weightᵀ (+ bias): x (… k), weight (n k), bias (n) → (… n). Sums are f32; the result has the type of x and weight, f32 where
  * they differ, unless `dtype` asks for another: a head's logits are wanted in f32. A weight may be in int8 (`quantize`): it is then
  * multiplied as it is stored, the result is f32, and gradients pass to x and bias only.
+ * Rule `gamma:γ`: contributions of the output's own sign count 1 + γ times, all scaled to add up to it (`gammaRule`).
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options: { dtype?: Float } = {}): Tensor<Float> {
   return op({ x, weight, bias }, options).y;

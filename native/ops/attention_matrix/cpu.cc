@@ -2,6 +2,7 @@
 //
 // A rectangle, all its columns before its rows, has the position r before its first row as reference:
 //   U_i[n] = C_i[n]·exp(A[n]·(S_i − S_r));   V_j[n] = exp(A[n]·(S_r − S_j))·Δ_j·B_j[n]      both factors in (0, 1]
+// A row's scale goes into U, a column's into V.
 // V of W columns stays in registers while the rows go by: one multiply-add for each state of each entry, in every channel.
 // So |α| and max(α, 0) can be taken on the way, and nothing is gained by a matrix product over all channels at once.
 // The triangle on the diagonal is halved down to small ones, where V is carried along the rows. Where all states of a channel have
@@ -17,17 +18,19 @@ constexpr float kNothing = -150;  // 2^x = 0 from here on
 /// What one thread works with on one piece.
 struct Workspace {
   float* total;             // [columns/W][rows][W]: the piece
-  float *after, *delta;     // [W][kPieceColumns]: for each channel and column, S_r − S_j and Δ_j
-  float* since;             // [rows][W]: S_i − S_r of each channel
+  float *after, *delta;     // [W][kPieceColumns]: for each channel and column, S_r − S_j and Δ_j times the column's scale
+  float* since;             // [rows][W]: S_i − S_r of each channel; of a triangle Δ_i
+  float *scale, *input;     // [rows][W]: of each channel the row's scale; of a triangle Δ_i times the column's scale
   float* factors;           // [rows][padded()]: U or the decays of one channel
   float* logA;              // [padded()]: A·log2(e) of one channel
   float* partial;           // [rows][W]: sum over some of the states
   static int64_t floats(const Attention& a) {
-    return kPieceRows * kPieceColumns + 2 * W * kPieceColumns + 2 * kPieceRows * W + (kPieceRows + 1) * a.padded();
+    return kPieceRows * kPieceColumns + 2 * W * kPieceColumns + 4 * kPieceRows * W + (kPieceRows + 1) * a.padded();
   }
   Workspace(float* memory, const Attention& a) {
     total = memory, after = total + kPieceRows * kPieceColumns, delta = after + W * kPieceColumns, since = delta + W * kPieceColumns;
-    partial = since + kPieceRows * W, factors = partial + kPieceRows * W, logA = factors + kPieceRows * a.padded();
+    partial = since + kPieceRows * W, scale = partial + kPieceRows * W, input = scale + kPieceRows * W;
+    factors = input + kPieceRows * W, logA = factors + kPieceRows * a.padded();
   }
 };
 
@@ -44,15 +47,15 @@ HA_INLINE vf collected(bool first, const float* partial) {
   return reduce == Reduced::kMean || first ? splat(0) : load(partial);
 }
 
-/// factors[i][n] = exp(A[n]·spans[i]), times C_i[n] if there is a C; also A·log2(e).
-void makeFactors(const Attention& a, int64_t channel, const float* spans, int64_t rows, const float* C, const Workspace& w) {
+/// factors[i][n] = exp(A[n]·spans[i]), times C_i[n]·scale[i] if there is a C; also A·log2(e).
+void makeFactors(const Attention& a, int64_t channel, const float* spans, int64_t rows, const float* C, const float* scale, const Workspace& w) {
   for (int64_t n = 0; n < a.state; n += W) {
     const int lanes = (int)minimum(W, a.state - n);
     const vf logA = loadPart(a.A + channel * a.state + n, lanes) * splat(kLog2e);
     store(w.logA + n, logA);
     for (int64_t i = 0; i < rows; i++) {
       const vf decay = exp2Flushed(logA * splat(spans[i * W]));
-      store(w.factors + i * a.padded() + n, C ? decay * loadPart(C + i * a.groups * a.state + n, lanes) : decay);
+      store(w.factors + i * a.padded() + n, C ? decay * (loadPart(C + i * a.groups * a.state + n, lanes) * splat(scale[i * W])) : decay);
     }
   }
 }
@@ -80,8 +83,10 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t c
     vf delta[W], after[W];
     for (int64_t k = W - 1; k >= 0; k--) {
       after[k] = local + between;
-      delta[k] = j + k < piece.columns ? loadDelta(a, first + piece.column + j + k, channel, lanes) : splat(0);
-      local = local + delta[k];
+      const int64_t position = first + piece.column + j + k;
+      const vf own = j + k < piece.columns ? loadDelta(a, position, channel, lanes) : splat(0);
+      local = local + own;
+      delta[k] = a.columnScale && j + k < piece.columns ? own * loadScale(a, a.columnScale, position, channel, lanes) : own;
     }
     transposeTile(delta), transposeTile(after);
     for (int k = 0; k < lanes; k++) store(w.delta + k * kPieceColumns + j, delta[k]), store(w.after + k * kPieceColumns + j, after[k]);
@@ -89,7 +94,7 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t c
   local = splat(0);
   for (int64_t i = 0; i < piece.rows; i++) {
     local = local + loadDelta(a, first + piece.row + i, channel, lanes);
-    store(w.since + i * W, local);
+    store(w.since + i * W, local), store(w.scale + i * W, loadScale(a, a.rowScale, first + piece.row + i, channel, lanes));
   }
 
   for (int k = 0; k < lanes; k++) {
@@ -97,7 +102,7 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t c
     int64_t states = N;
     while (states > 0 && a.A[(channel + k) * N + states - 1] * gap[k] * kLog2e < kNothing) states--;
     if (states == 0) continue;
-    makeFactors(a, channel + k, w.since + k, piece.rows, a.C + (first + piece.row) * stride + group * N, w);
+    makeFactors(a, channel + k, w.since + k, piece.rows, a.C + (first + piece.row) * stride + group * N, w.scale + k, w);
     const float* keys = a.keys + (row * a.groups + group) * N * a.keyPitch() + piece.column;
     for (int64_t j = 0; j < piece.columns; j += W) {
       const vf delta = load(w.delta + k * kPieceColumns + j), after = load(w.after + k * kPieceColumns + j);
@@ -110,10 +115,11 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t c
   }
 }
 
-/// One channel of a triangle, for S states of W columns from column `first` on: V decays from row to row, and row i starts column i.
+/// One channel of a triangle, for S states of W columns from column `first` on: V decays from row to row, and row i starts column i
+/// with input_i·B_i.
 template <int32_t reduce, int S>
-HA_INLINE void triangleStates(const Attention& a, const float* decays, const float* delta, int64_t rows, int64_t first, const float* B, const float* C,
-                              bool start, bool last, float* partial, float* total) {
+HA_INLINE void triangleStates(const Attention& a, const float* decays, const float* input, const float* scale, int64_t rows, int64_t first,
+                              const float* B, const float* C, bool start, bool last, float* partial, float* total) {
   vf V[S] = {};
   vi column;
   for (int k = 0; k < W; k++) column[k] = (int32_t)first + k;
@@ -124,10 +130,12 @@ HA_INLINE void triangleStates(const Attention& a, const float* decays, const flo
 #pragma GCC unroll 16
     for (int n = 0; n < S; n++) {
       V[n] = V[n] * splat(decay[n]);
-      if (i < first + W) V[n] = select(here, splat(delta[i * W] * b[n]), V[n]);
+      if (i < first + W) V[n] = select(here, splat(input[i * W] * b[n]), V[n]);
       (n % 2 ? odd : even) = fma(splat(c[n]), V[n], n % 2 ? odd : even);
     }
-    collect<reduce>(even + odd, last, partial + i * W, total + i * W);
+    vf alpha = even + odd;
+    if (reduce == Reduced::kMean || last) alpha = alpha * splat(scale[i * W]);
+    collect<reduce>(alpha, last, partial + i * W, total + i * W);
   }
 }
 
@@ -136,12 +144,16 @@ template <int32_t reduce>
 void addTriangle(const Attention& a, int64_t row, const Piece& piece, int64_t channel, int lanes, int64_t group, const Workspace& w) {
   const int64_t N = a.state, stride = a.groups * N, first = row * a.length + piece.row;
   const float *B = a.B + first * stride + group * N, *C = a.C + first * stride + group * N;
-  for (int64_t i = 0; i < piece.rows; i++) store(w.since + i * W, loadDelta(a, first + i, channel, lanes));
+  for (int64_t i = 0; i < piece.rows; i++) {
+    const vf delta = loadDelta(a, first + i, channel, lanes);
+    store(w.since + i * W, delta), store(w.input + i * W, delta * loadScale(a, a.columnScale, first + i, channel, lanes));
+    store(w.scale + i * W, loadScale(a, a.rowScale, first + i, channel, lanes));
+  }
   for (int k = 0; k < lanes; k++) {
-    makeFactors(a, channel + k, w.since + k, piece.rows, nullptr, w);
+    makeFactors(a, channel + k, w.since + k, piece.rows, nullptr, nullptr, w);
     for (int64_t j = 0; j < piece.rows; j += W)
       forStates(N, [&]<int S>(int64_t n) {
-        triangleStates<reduce, S>(a, w.factors + n, w.since + k, piece.rows, j, B + n, C + n, n == 0, n + S == N, w.partial,
+        triangleStates<reduce, S>(a, w.factors + n, w.input + k, w.scale + k, piece.rows, j, B + n, C + n, n == 0, n + S == N, w.partial,
                                   w.total + j * piece.rows);
       });
   }
@@ -203,7 +215,7 @@ void attentionMatrix(Context& context, const AttentionMatrix& m) {
     for (int64_t i = 0; i < m.batch * m.length; i++) delta[i * m.selected + c] = m.delta[i * m.channels + m.selection[c]];
     for (int64_t n = 0; n < m.state; n++) A[c * m.state + n] = m.A[m.selection[c] * m.state + n];
   }
-  Attention a{m.batch, m.length, m.selected, m.state, m.groups, m.rowStart, m.rows, delta, A, m.B, m.C, groupOf, nullptr, nullptr};
+  Attention a{m.batch, m.length, m.selected, m.state, m.groups, m.rowStart, m.rows, delta, A, m.B, m.C, nullptr, nullptr, groupOf, nullptr, nullptr};
   prepare(context, a);
   const Pieces pieces = cut(context, a);
   if (sharedRate(a)) return sharedRateMatrices(context, a, pieces, m.out);
@@ -219,10 +231,12 @@ void attentionMatrixReduced(Context& context, const AttentionMatrixReduced& m) {
   checkPieceRows("attentionMatrixReduced", m.rowStart, m.rows, m.length);
   int32_t* groupOf = (int32_t*)context.scratch(m.channels * sizeof(int32_t));
   for (int64_t d = 0; d < m.channels; d++) groupOf[d] = (int32_t)(d * m.groups / m.channels);
-  Attention a{m.batch, m.length, m.channels, m.state, m.groups, m.rowStart, m.rows, m.delta, m.A, m.B, m.C, groupOf, nullptr, nullptr};
+  Attention a{m.batch, m.length, m.channels, m.state,  m.groups,      m.rowStart, m.rows,  m.delta,
+              m.A,     m.B,      m.C,        m.rowScale, m.columnScale, groupOf,    nullptr, nullptr};
   prepare(context, a);
   const Pieces pieces = cut(context, a);
-  if (sharedRate(a)) return sharedRateMean(context, a, pieces, m.reduce, m.out);
+  const bool scaled = m.rowScale || m.columnScale;  // the sign of a channel's scales then counts in |α| and max(α, 0)
+  if ((m.reduce == Reduced::kMean || !scaled) && sharedRate(a)) return sharedRateMean(context, a, pieces, m.reduce, m.out);
   const ScanMemory memory(context, Workspace::floats(a), m.batch * pieces.count);
   parallel(context, m.batch * pieces.count, [&](int64_t chunk) {
     const int64_t row = chunk / pieces.count;

@@ -4,7 +4,8 @@
 //
 // C·Bᵀ is one product for all channels of a group. Decay and Δ are positive, so that the mean over channels of α, of |α| or of
 // max(α, 0) is C·Bᵀ, or that of it, times the mean of the decays; and in a rectangle the sum of the decays over channels is a product
-// of small matrices by itself, with the position before the first row as reference.
+// of small matrices by itself, with the position before the first row as reference. Scales of rows and columns, of a mean of α, count
+// with the decays.
 #include "../ssd_scan/parts.h"
 #include "pieces.h"
 
@@ -43,14 +44,18 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t f
     for (int k = 0; k < lanes; k++) rates[k] = a.A[(channel + k) * a.state] * kLog2e;
     for (int64_t i = 0; i < piece.rows; i++) {
       local = local + loadDelta(a, at + piece.row + i, channel, lanes);
-      storePart(w.until + i * kHeads + channel - first, exp2Flushed(rates * local), lanes);
+      const vf scale = loadScale(a, a.rowScale, at + piece.row + i, channel, lanes);
+      storePart(w.until + i * kHeads + channel - first, exp2Flushed(rates * local) * scale, lanes);
     }
     local = splat(0);
     for (int64_t j = (piece.columns - 1) / W * W; j >= 0; j -= W) {
       vf from[W];
       for (int64_t k = W - 1; k >= 0; k--) {
-        const vf delta = j + k < piece.columns ? loadDelta(a, at + piece.column + j + k, channel, lanes) : splat(0);
+        const bool there = j + k < piece.columns;
+        const int64_t position = at + piece.column + j + k;
+        const vf delta = there ? loadDelta(a, position, channel, lanes) : splat(0);
         from[k] = exp2Flushed(rates * (local + between)) * delta;
+        if (a.columnScale && there) from[k] = from[k] * loadScale(a, a.columnScale, position, channel, lanes);
         local = local + delta;
       }
       transposeTile(from);
@@ -65,12 +70,17 @@ void addTriangle(const Attention& a, int64_t row, const Piece& piece, int64_t fi
   vi lane;
   for (int k = 0; k < W; k++) lane[k] = k;
   ChunkDecays d;
+  float columnScale[kTriangle];
   for (int64_t channel = first; channel < end; channel++, add = true) {
+    const auto scaleAt = [&](const float* scale, int64_t i) {
+      return scale && i < piece.rows ? scale[(row * a.length + piece.row + i) * a.channels + channel] : 1;
+    };
+    for (int64_t j = 0; j < padded(piece.rows); j++) columnScale[j] = scaleAt(a.columnScale, j);
     d.read(a.delta + (row * a.length + piece.row) * a.channels + channel, a.channels, a.A[channel * a.state], nullptr, 0, piece.rows);
     for (int64_t i = 0; i < piece.rows; i++)
       for (int64_t j = 0; j < padded(piece.rows); j += W) {
         const vf decay = exp2Flushed((splat(d.high[i]) - load(d.high + j)) + (splat(d.low[i]) - load(d.low + j))) * load(d.delta + j);
-        const vf own = select(lane + (int32_t)j <= (int32_t)i, decay, splat(0));
+        const vf own = select(lane + (int32_t)j <= (int32_t)i, decay * load(columnScale + j) * splat(scaleAt(a.rowScale, i)), splat(0));
         float* to = w.decays + i * kPieceColumns + j;
         store(to, add ? load(to) + own : own);
       }

@@ -27,7 +27,7 @@ struct MatrixArguments {
   int reduce;
   float scale;
   int lanes;
-  const float *delta, *A, *B, *C;
+  const float *delta, *A, *B, *C, *rowScale, *columnScale;
   float* out;
   Fault* fault;
 };
@@ -68,6 +68,7 @@ template <int S> __global__ __launch_bounds__(kThreads, 2) void matrixKernel(Mat
         A[j] = n < N ? o.A[d * N + n] * kLog2e : 0;
         q[j] = there && n < N ? o.C[(b * o.length + own) * stride + group * N + n] : 0;
       }
+      const float rowScale = there && o.rowScale ? o.rowScale[(b * o.length + own) * o.channels + d] : 1;
       for (int64_t j = last; j >= 0; j--) {
         const bool on = j <= own;
         const int64_t i = b * o.length + j;
@@ -81,7 +82,8 @@ template <int S> __global__ __launch_bounds__(kThreads, 2) void matrixKernel(Mat
         }
         for (int w = o.lanes / 2; w; w /= 2) sum += __shfl_xor_sync(~0u, sum, w);
         if (!on || lane != 0) continue;
-        const float value = reduced(delta * sum, o.reduce);
+        const float scale = o.columnScale ? rowScale * o.columnScale[i * o.channels + d] : rowScale;
+        const float value = reduced(delta * sum * scale, o.reduce);
         out[j] = (step ? out[j] : 0.f) + value;
       }
     }
@@ -116,7 +118,7 @@ void attentionMatrix(Gpu& gpu, const AttentionMatrix& m) {
   if (!m.selected) return;
   checkRows("attentionMatrix", m);
   run(gpu, "attentionMatrix", {m.batch, m.length, m.channels, m.state, m.groups, m.rowStart, m.rows, m.selected, m.selection, AttentionMatrixReduced::kMean, 1, 1,
-                               m.delta, m.A, m.B, m.C, m.out, gpu.fault(explain, m.channels)});
+                               m.delta, m.A, m.B, m.C, nullptr, nullptr, m.out, gpu.fault(explain, m.channels)});
 }
 
 void attentionMatrixReduced(Gpu& gpu, const AttentionMatrixReduced& m) {
@@ -124,7 +126,7 @@ void attentionMatrixReduced(Gpu& gpu, const AttentionMatrixReduced& m) {
   const bool pairs = m.state % 2 == 0 && packable(m.state, 2, 4, m.B.data, m.C.data);  // as tensor cores take them
   if (m.reduce == AttentionMatrixReduced::kMean && pairs && m.batch <= 65535 && m.batch * m.rows * m.channels * m.state > 0) return meanMatrix(gpu, m);
   run(gpu, "attentionMatrixReduced", {m.batch, m.length, m.channels, m.state, m.groups, m.rowStart, m.rows, 1, nullptr, m.reduce, 1.f / static_cast<float>(m.channels), 1,
-                                      m.delta, m.A, m.B, m.C, m.out, nullptr});
+                                      m.delta, m.A, m.B, m.C, m.rowScale, m.columnScale, m.out, nullptr});
 }
 
 }  // namespace ha::gpu

@@ -138,8 +138,9 @@ __global__ void addPartsKernel(MeanArguments o, float scale, float* out) {
 }  // namespace
 
 void meanMatrix(Gpu& gpu, const AttentionMatrixReduced& m) {
-  MeanArguments o{m.batch, m.length, m.channels, m.state, m.groups, m.rowStart, m.rows, divideUp(m.length, kTile), m.rowStart / kTile, 1,
-                  m.delta, m.A,      m.B,        m.C,     nullptr,  nullptr,    nullptr, nullptr,                  nullptr,          m.out};
+  MeanArguments o{m.batch, m.length, m.channels, m.state, m.groups,   m.rowStart,    m.rows,  divideUp(m.length, kTile), m.rowStart / kTile, 1,
+                  m.delta, m.A,      m.B,        m.C,     m.rowScale, m.columnScale, nullptr, nullptr,                   nullptr,            nullptr,
+                  nullptr, m.out};
   const int64_t lastTile = (m.rowStart + m.rows - 1) / kTile, rowTiles = lastTile - o.firstTile + 1;
   const int64_t pairs = lastTile * (lastTile + 1) / 2 - o.firstTile * (o.firstTile - 1) / 2, numbers = m.batch * m.length * m.channels;
   // a long sum is cut where there are too few tiles to fill the card twice over

@@ -1,7 +1,8 @@
 // The mean of α over all channels as products of matrices on the tensor cores (math.md section 3). Positions are cut into tiles of
 // 128 and spans of 16. Below the diagonal (cuda_mean.cu) a tile of rows and one of columns meet at r, the last position before the
 // rows; on it (cuda_mean_diagonal.cu) a span of rows meets each earlier one of its tile at the last position before the rows, and
-// itself by the recurrence. Every factor is in (0, 1] times C or Δ·B; every sum of Δ is of positive numbers close by, or f64.
+// itself by the recurrence. Every factor is in (0, 1] times C or Δ·B, and the row's or column's scale; every sum of Δ is of positive
+// numbers close by, or f64.
 //
 // A factor is a sum of two bf16 (numbers.h, Split). Tensor cores cut what they add instead of rounding it, so they add up the few
 // products of one step only; the sum over steps is rounded, in f32.
@@ -16,7 +17,7 @@ struct MeanArguments {
   int64_t batch, length, channels, state, groups, rowStart, rows;
   int64_t tiles, firstTile;  // of the sequence; the first that has rows
   int64_t splits;            // parts of the sum over channels, added up in order at the end
-  const float *delta, *A, *B, *C;
+  const float *delta, *A, *B, *C, *rowScale, *columnScale;
   // [b l d] Σ Δ from the start of a span, of a tile to a position; from behind a position to the end of its span, of its tile
   float *sinceSpan, *sinceTile, *toSpanEnd, *toTileEnd;
   double* before;  // [b tiles d] Σ Δ of all positions before a tile
@@ -47,12 +48,13 @@ __device__ __forceinline__ Split factors(const Keys& keys, float sum, const floa
 /// U at position p of the batch (its sum in `sums`), V at position p, `between` farther from the reference.
 __device__ __forceinline__ Split rowFactors(const MeanArguments& o, const Keys& keys, const float* sums, int64_t p) {
   if (keys.channel < 0) return {0, 0};
-  return factors(keys, sums[p * o.channels + keys.channel], o.C + p * o.groups * o.state, 1);
+  const int64_t at = p * o.channels + keys.channel;
+  return factors(keys, sums[at], o.C + p * o.groups * o.state, o.rowScale ? o.rowScale[at] : 1);
 }
 __device__ __forceinline__ Split columnFactors(const MeanArguments& o, const Keys& keys, const float* sums, float between, int64_t p) {
   if (keys.channel < 0) return {0, 0};
   const int64_t at = p * o.channels + keys.channel;
-  return factors(keys, between + sums[at], o.B + p * o.groups * o.state, o.delta[at]);
+  return factors(keys, between + sums[at], o.B + p * o.groups * o.state, o.columnScale ? o.delta[at] * o.columnScale[at] : o.delta[at]);
 }
 
 /// sum += rows·columnsᵀ, 16 by 8 over 16 keys, of split factors.

@@ -71,15 +71,17 @@ __device__ __forceinline__ void ownSpan(const MeanArguments& o, int64_t base, in
         const int64_t j = start + e + half, p = base + j;
         const bool there = j < o.length && own < o.state;
         const float delta = there ? o.delta[p * o.channels + d] : 0;
+        const float scale = there && o.columnScale ? o.columnScale[p * o.channels + d] : 1;
         decay[e + half][row] = exp2_approx(delta * rate);
-        input[e + half][row] = there ? delta * o.B[p * stride + group + own] : 0;
+        input[e + half][row] = there ? delta * scale * o.B[p * stride + group + own] : 0;
       }
       __syncwarp();
       float q[kSpan / 2], C[kSpan / 2];
+      const float rowScale = i < o.length && o.rowScale ? o.rowScale[(base + i) * o.channels + d] : 1;
 #pragma unroll
       for (int m = 0; m < kSpan / 2; m++) {
         const int64_t n = n0 + half * (kSpan / 2) + m;
-        q[m] = 0, C[m] = i < o.length && n < o.state ? o.C[(base + i) * stride + group + n] : 0;
+        q[m] = 0, C[m] = i < o.length && n < o.state ? o.C[(base + i) * stride + group + n] * rowScale : 0;
       }
 #pragma unroll
       for (int j = kSpan - 1; j >= 0; j--) {

@@ -11,6 +11,7 @@ constexpr int kSumOf = 64;                                  // positions whose �
 struct Attention {
   int64_t batch, length, channels, state, groups, rowStart, rows;
   const float *delta, *A, *B, *C;  // [b l d], [d n], [b l g n], [b l g n]
+  const float *rowScale, *columnScale;  // [b l d]; null: 1
   const int32_t* groupOf;          // [d]
   float* keys;                     // [b g n keyPitch]: B with the positions last
   float* sums;                     // [b ⌈l/kSumOf⌉ d]: Δ over kSumOf positions
@@ -87,6 +88,10 @@ HA_INLINE vf loadDelta(const Attention& a, int64_t position, int64_t channel, in
   const float* delta = a.delta + position * a.channels + channel;
   __builtin_prefetch(delta + W);
   return loadPart(delta, lanes);
+}
+/// A scale of one position, of the channels from `channel` on.
+HA_INLINE vf loadScale(const Attention& a, const float* scale, int64_t position, int64_t channel, int lanes) {
+  return scale ? loadPart(scale + position * a.channels + channel, lanes) : splat(1);
 }
 /// Σ Δ over positions first…end−1, of the channels from `channel` on.
 HA_INLINE vf sumDelta(const Attention& a, int64_t row, int64_t first, int64_t end, int64_t channel, int lanes) {

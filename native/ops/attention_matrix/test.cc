@@ -11,7 +11,7 @@ using Reduced = AttentionMatrixReduced;
 
 struct Dynamics {
   int64_t batch, length, channels, state, groups;
-  Floats delta, A, B, C;
+  Floats delta, A, B, C, rowScale, columnScale;  // scales: none, or [b l d]
   Dynamics(Check& check, int64_t batch, int64_t length, int64_t channels, int64_t state, int64_t groups, float deltaLow, float deltaHigh)
       : batch(batch), length(length), channels(channels), state(state), groups(groups) {
     delta = check.uniform(batch * length * channels, deltaLow, deltaHigh);
@@ -32,6 +32,8 @@ struct Dynamics {
         if (exponent > -100) alpha[j] += C[key(i) + n] * std::exp(exponent) * dj * B[key(j) + n];
       }
       span += dj;
+      if (!rowScale.empty()) alpha[j] *= rowScale[(b * length + i) * channels + d];
+      if (!columnScale.empty()) alpha[j] *= columnScale[(b * length + j) * channels + d];
     }
     return alpha;
   }
@@ -43,10 +45,11 @@ Floats runMatrix(Check& check, const Dynamics& p, const std::vector<int32_t>& se
                                            p.delta.data(), p.A.data(), p.B.data(), p.C.data(), selection.data(), out.data()});
   return out;
 }
+const float* dataOf(const Floats& numbers) { return numbers.empty() ? nullptr : numbers.data(); }
 Floats runReduced(Check& check, const Dynamics& p, int64_t rowStart, int64_t rows, int32_t reduce) {
   Floats out(p.batch * rows * p.length, NAN);
   check.op.attentionMatrixReduced(check.context, {p.batch, p.length, p.channels, p.state, p.groups, rowStart, rows, reduce, p.delta.data(),
-                                                  p.A.data(), p.B.data(), p.C.data(), out.data()});
+                                                  p.A.data(), p.B.data(), p.C.data(), dataOf(p.rowScale), dataOf(p.columnScale), out.data()});
   return out;
 }
 
@@ -104,6 +107,41 @@ TEST(attentionMatrix) {
       const int64_t start = check.random() % length;
       compare(check, p, start, 1 + check.random() % (length - start));
     }
+}
+
+/// Rows and columns scaled in each channel, by numbers of either sign; one of the two, or both.
+TEST(attentionMatrixScaled) {
+  struct Scaled {
+    int64_t length, channels, state, groups, rowStart, rows;
+    bool sharedRate, byRow, byColumn;
+  };
+  for (const Scaled& s : {Scaled{33, 9, 16, 1, 0, 33, false, true, true}, Scaled{150, 5, 4, 5, 40, 90, false, true, true}, Scaled{140, 3, 3, 1, 0, 140, false, false, true},
+                          Scaled{70, 18, 8, 2, 10, 60, true, true, true}, Scaled{150, 4, 5, 2, 0, 150, true, false, true}, Scaled{40, 7, 16, 1, 0, 40, true, true, false}}) {
+    const int64_t length = check.played ? std::min<int64_t>(s.length, 70) : s.length, start = std::min(s.rowStart, length / 2);
+    Dynamics p(check, 1 + s.channels % 2, length, s.channels, s.state, s.groups, 0.001f, 0.3f);
+    for (size_t i = 0; s.sharedRate && i < p.A.size(); i++) p.A[i] = p.A[i / s.state * s.state];
+    if (s.byRow) p.rowScale = check.normal(p.batch * length * s.channels);
+    if (s.byColumn) p.columnScale = check.normal(p.batch * length * s.channels);
+    const int64_t rows = std::min(s.rows, length - start);
+    Floats means[3];
+    for (int32_t reduce = 0; reduce < 3; reduce++) means[reduce] = runReduced(check, p, start, rows, reduce);
+    check.label += s.sharedRate ? " one rate, scaled" : " scaled";
+    Compared compared[3];
+    for (int64_t b = 0; b < p.batch; b++)
+      for (int64_t i = 0; i < rows; i += 3) {
+        Doubles want[3] = {Doubles(length), Doubles(length), Doubles(length)};
+        for (int64_t d = 0; d < s.channels; d++) {
+          const Doubles row = p.row(b, d, start + i);
+          for (int64_t j = 0; j < length; j++) {
+            const double share = row[j] / s.channels;
+            want[0][j] += share, want[1][j] += std::fabs(share), want[2][j] += std::fmax(share, 0);
+          }
+        }
+        for (int k = 0; k < 3; k++) compared[k].add(means[k], b * rows + i, want[k]);
+      }
+    const char* const names[] = {"mean", "mean of |α|", "mean of max(α, 0)"};
+    for (int k = 0; k < 3; k++) check.close(names[k], compared[k].got, compared[k].want, 3e-6);
+  }
 }
 
 TEST(attentionMatrixLong) {

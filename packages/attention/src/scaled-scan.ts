@@ -1,7 +1,5 @@
 import type { ScanDynamics } from '@hidden-attention/model';
 import {
-  add,
-  affine,
   attentionMatrix,
   attentionMatrixReduced,
   concat,
@@ -24,9 +22,6 @@ export interface Scales {
   columns: Tensor;
 }
 
-/** Numbers that B and C of some channels may hold while a matrix is made. */
-const channelsAtOnce = 2 ** 23;
-
 /** x (b l g n) → (b l d n), each group's numbers for each of its channels, times factors (b l d). */
 function inChannels(x: Tensor, factors: Tensor): Tensor<Float> {
   const [rows, length, groups, states] = x.shape as [number, number, number, number];
@@ -36,48 +31,14 @@ function inChannels(x: Tensor, factors: Tensor): Tensor<Float> {
   return multiply(all, factors.view([rows * length * channels, 1])).view([rows, length, channels, states]);
 }
 
-/**
- * The mean over channels of f(rows_i·α[d][i,j]·columns_j): (b rows l), f the number itself, its absolute value or its positive part.
- * Row factors go into C, column factors into B, some channels at a time.
- */
-export function scaledReduced({ delta, A, B, C }: ScanDynamics, scales: Scales, reduce: Reduce, { start, end }: RowRange): Tensor<Float> {
-  const [rows, length, channels] = delta.shape as [number, number, number];
-  const [, states] = A.shape as [number, number];
-  const groups = B.shape[2]!;
-  const perGroup = channels / groups;
-  const most = Math.max(1, Math.floor(channelsAtOnce / (rows * length * states)));
-  // some channels of one group, or whole groups
-  const step = most >= perGroup ? Math.floor(most / perGroup) * perGroup : divisorAtMost(perGroup, most);
-  let total: Tensor<Float> | undefined;
-  for (let from = 0; from < channels; from += step) {
-    const to = Math.min(channels, from + step);
-    const before: Tensor<Float> | undefined = total;
-    total = scope(() => {
-      const own = (x: Tensor): Tensor => (step >= channels ? x : slice(x, 2, from, to));
-      const groupsOf = (x: Tensor): Tensor =>
-        slice(x, 2, Math.floor(from / perGroup), Math.max(Math.floor(from / perGroup) + 1, Math.floor(to / perGroup)));
-      const part = attentionMatrixReduced(
-        {
-          delta: own(delta),
-          A: step >= channels ? A : slice(A, 0, from, to),
-          B: inChannels(groupsOf(B), own(scales.columns)),
-          C: inChannels(groupsOf(C), own(scales.rows)),
-        },
-        { reduce, rowStart: start, rows: end - start },
-      );
-      const share = to - from === channels ? part : affine(part, (to - from) / channels);
-      return before ? add(before, share) : share;
-    });
-    before?.dispose();
-  }
-  return total!;
-}
-
-/** The largest divisor of `count` that is at most `most`. */
-function divisorAtMost(count: number, most: number): number {
-  let divisor = Math.max(1, Math.min(count, most));
-  while (count % divisor !== 0) divisor--;
-  return divisor;
+/** The mean over channels of f(rows_i·α[d][i,j]·columns_j): (b rows l), f the number itself, its absolute value or its positive part. */
+export function scaledReduced(
+  { delta, A, B, C }: ScanDynamics,
+  { rows, columns }: Scales,
+  reduce: Reduce,
+  { start, end }: RowRange,
+): Tensor<Float> {
+  return attentionMatrixReduced({ delta, A, B, C, rowScale: rows, columnScale: columns }, { reduce, rowStart: start, rows: end - start });
 }
 
 /**
@@ -104,7 +65,7 @@ export function scaledScanOperator(name: string, dynamics: ScanDynamics, scales:
           { channels: channels.map((_, at) => at), rowStart: start, rows: end - start },
         );
       }),
-    matrixReduced: (reduce, range) => scope(() => scaledReduced(dynamics, scales, reduce, range)),
+    matrixReduced: (reduce, range) => scaledReduced(dynamics, scales, reduce, range),
     diagonal: () => scope(() => multiply(multiply(scanDiagonal(dynamics), scales.rows), scales.columns)),
   };
 }

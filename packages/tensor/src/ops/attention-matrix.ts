@@ -86,9 +86,17 @@ export function attentionMatrix(inputs: AttentionMatrixInputs, options: { channe
 const reductions = ['mean', 'meanAbs', 'meanPositive'] as const;
 type Reduce = (typeof reductions)[number];
 
-const reducedOp = defineOp<AttentionMatrixInputs, { reduce: Reduce } & AttentionRows, Out>({
+/** The dynamics, and factors of each channel's rows and columns. */
+export type ReducedMatrixInputs = AttentionMatrixInputs & {
+  /** (b l d); 1 when absent */
+  rowScale?: Tensor | undefined;
+  /** (b l d); 1 when absent */
+  columnScale?: Tensor | undefined;
+};
+
+const reducedOp = defineOp<ReducedMatrixInputs, { reduce: Reduce } & AttentionRows, Out>({
   name: 'attentionMatrixReduced',
-  signature: `${dynamics} -> matrix: b r l`,
+  signature: `${dynamics}, rowScale?: b l d, columnScale?: b l d -> matrix: b r l`,
   forward(inputs, options, { axes }) {
     const { rowStart, rows } = checkedRows('attentionMatrixReduced', axes.l!, options);
     const { device } = inputs.delta;
@@ -98,6 +106,8 @@ const reducedOp = defineOp<AttentionMatrixInputs, { reduce: Reduce } & Attention
       rowStart,
       rows,
       reduce: reductions.indexOf(options.reduce),
+      rowScale: inputs.rowScale?.handle,
+      columnScale: inputs.columnScale?.handle,
       out: matrix.handle,
     });
     return { outputs: { matrix } };
@@ -105,9 +115,10 @@ const reducedOp = defineOp<AttentionMatrixInputs, { reduce: Reduce } & Attention
 });
 
 /**
- * Mean over all channels of α, of |α| ('meanAbs') or of max(α, 0) ('meanPositive'): (b rows l). The plain mean is a blocked
- * matrix product (math.md section 3); the other two do not factor and cost rows·l·d·n exponentials.
+ * Mean over all channels of α, of |α| ('meanAbs') or of max(α, 0) ('meanPositive'): (b rows l); with scales that of
+ * diag(rowScale)·α·diag(columnScale) of each channel. On the processor all three are summed channel by channel, in blocks with the factors
+ * of math.md section 3, and cost the same; on a GPU the plain mean is a product of matrices, and the other two go row by row.
  */
-export function attentionMatrixReduced(inputs: AttentionMatrixInputs, options: { reduce: Reduce } & AttentionRows): Tensor<'f32'> {
+export function attentionMatrixReduced(inputs: ReducedMatrixInputs, options: { reduce: Reduce } & AttentionRows): Tensor<'f32'> {
   return reducedOp(inputs, options).matrix;
 }

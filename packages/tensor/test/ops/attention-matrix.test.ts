@@ -12,7 +12,7 @@ import {
 } from '../../src/index.js';
 import { attention } from '../reference/selective-scan.js';
 import { scanInputs, scanShapes, type ScanShape } from '../scans.js';
-import { array, download, expectClose, runs, upload, type HostArray } from '../support.js';
+import { array, download, expectClose, Random, runs, upload, type HostArray } from '../support.js';
 
 const plain = { D: false, deltaBias: false, z: false, initialState: false, lengths: undefined };
 
@@ -79,6 +79,26 @@ test.each(Object.keys(reductions) as Reduce[])('%s over the channels is the mean
     runs(10),
   ),
 );
+
+test('rows and columns of each channel are scaled before anything is clamped or averaged', () =>
+  fc.assert(
+    fc.asyncProperty(scanShapes(40), fc.boolean(), async (shape, both) => {
+      const { arrays, inputs } = dynamics(shape);
+      const random = new Random(shape.seed);
+      const [rows, columns] = [random.array(arrays.delta!.shape), random.array(arrays.delta!.shape)];
+      const alpha = attention(arrays);
+      const [, d, l] = alpha.shape as [number, number, number];
+      const scaled = array(alpha.shape, (flat) => {
+        const [b, channel, i, j] = [Math.floor(flat / (d * l * l)), Math.floor(flat / (l * l)) % d, Math.floor(flat / l) % l, flat % l];
+        const at = (position: number): number => (b * l + position) * d + channel;
+        return alpha.data[flat]! * (both ? rows.data[at(i)]! : 1) * columns.data[at(j)]!;
+      });
+      const scales = { columnScale: upload(columns), ...(both ? { rowScale: upload(rows) } : {}) };
+      for (const reduce of Object.keys(reductions) as Reduce[])
+        expectClose(await download(attentionMatrixReduced({ ...inputs, ...scales }, { reduce })), meanOf(scaled, reductions[reduce]));
+    }),
+    runs(10),
+  ));
 
 test('a mean over many blocks, decays that underflow included', async () => {
   const { arrays, inputs } = dynamics({ batch: 1, length: 300, perGroup: 3, state: 2, groups: 1, ...plain, seed: 2 });

@@ -1,5 +1,6 @@
-// What each method costs, in forward passes: node bench/explain.mjs [METHOD…] [--lengths 256,4096] [--rounds 5] [--processor-time]
-// METHOD is a name, or one with an option as it is printed: 'mamba-attribution clamp=none'.
+// What each method costs, in forward passes: node bench/explain.mjs [METHOD…] [--lengths 256,4096] [--rounds 5] [--units N] [--processor-time]
+// METHOD is a name, or one with an option as it is printed: 'mamba-attribution clamp=none'. Methods that take inputs away do so with
+// N stretches of tokens of equal length (--units); by default with single tokens.
 // A forward pass is the model's, fused, with the last position's logits. Each method is asked of a question of its own, so that the passes that
 // it needs (forward, recorded forward, backward, the attention view) are all in its time; the audit and the removals of `explain` are not.
 // Rounds are interleaved and the best is taken: other work on the machine then counts for little. With --processor-time it is the time that
@@ -23,6 +24,7 @@ const { values, positionals } = parseArgs({
   options: {
     lengths: { type: 'string', default: '256,4096' },
     rounds: { type: 'string', default: '5' },
+    units: { type: 'string' },
     'processor-time': { type: 'boolean', default: false },
   },
 });
@@ -56,6 +58,11 @@ const variants = [
 
 for (const length of lengths) {
   const ids = Int32Array.from({ length }, (_, i) => sample[i % sample.length]);
+  const units = Math.min(length, Number(values.units ?? length));
+  const cutAt = (unit) => Math.floor((unit * length) / units);
+  const groups = Array.from({ length: units }, (_, unit) =>
+    Array.from({ length: cutAt(unit + 1) - cutAt(unit) }, (_unused, at) => cutAt(unit) + at),
+  );
   const best = new Map();
   const timed = async (name, body) => {
     const start = clock();
@@ -86,7 +93,7 @@ for (const length of lengths) {
     methods.push([
       name,
       async () => {
-        const question = new Question(model, ids);
+        const question = new Question(model, ids, undefined, groups);
         try {
           await explainer.explain(question, parsed);
         } finally {

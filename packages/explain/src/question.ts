@@ -54,7 +54,7 @@ export class Question {
   #view: Promise<AttentionView> | undefined;
   #audit: Promise<Audit> | undefined;
   #recorded: Recorded | undefined;
-  readonly #gradients = new Map<string, QuestionGradient>();
+  readonly #gradients = new Map<string, Promise<QuestionGradient>>();
   readonly #target: Target | undefined;
   /** the ids as they were given: a span's last token is not read */
   readonly #text: Int32Array;
@@ -99,10 +99,14 @@ export class Question {
 
   /** All logits of the answer; of a span those of each of its tokens, one after another. */
   async logits(): Promise<Float32Array> {
+    return (this.#logits ??= this.#answer());
+  }
+
+  async #answer(): Promise<Float32Array> {
+    if (this.#recorded) return Float32Array.from(await this.#recorded.logits.read()); // the pass that gradients are taken of
     const count = isSpan(this.#target) ? this.#target.end - this.#target.start : 1;
-    return (this.#logits ??= (this.image ? imageAnswers(this.model, [this.image]) : answers(this.model, [this.ids], count)).then(
-      ([logits]) => logits!,
-    ));
+    const [logits] = await (this.image ? imageAnswers(this.model, [this.image]) : answers(this.model, [this.ids], count));
+    return logits!;
   }
 
   /** What is explained. */
@@ -155,21 +159,25 @@ export class Question {
 
   /** Gradients of the explained number under some rules (none: the true ones). */
   async gradient(rules: RuleSet = {}): Promise<QuestionGradient> {
-    const objective = await this.objective();
     const key = JSON.stringify(Object.entries(rules).sort());
     const known = this.#gradients.get(key);
     if (known) return known;
-    const { tape, logits, stream } = this.#record();
+    const found = this.#backward(rules);
+    this.#gradients.set(key, found);
+    return found;
+  }
+
+  async #backward(rules: RuleSet): Promise<QuestionGradient> {
+    const { tape, logits, stream } = this.#record(); // first: which answer is explained can then be read from this pass
+    const objective = await this.objective();
     const seed = await objective.seed(logits);
     const biases = this.biases();
     const gradients = tape.gradient(logits, [...stream, ...biases.values()], { seed, rules });
     seed.dispose();
-    const found = {
+    return {
       stream: gradients.slice(0, stream.length),
       biases: new Map([...biases.keys()].map((name, i) => [name, gradients[stream.length + i]!])),
     };
-    this.#gradients.set(key, found);
-    return found;
   }
 
   /**
@@ -263,7 +271,10 @@ export class Question {
   /** Frees all that was computed. */
   async dispose(): Promise<void> {
     (await this.#view?.catch(() => undefined))?.dispose();
-    for (const { stream, biases } of this.#gradients.values()) for (const tensor of [...stream, ...biases.values()]) tensor.dispose();
+    for (const gradient of this.#gradients.values()) {
+      const found = await gradient.catch(() => undefined);
+      for (const tensor of [...(found?.stream ?? []), ...(found?.biases.values() ?? [])]) tensor.dispose();
+    }
     if (this.#recorded) {
       this.#recorded.tape.dispose();
       for (const tensor of [this.#recorded.logits, ...Object.values(this.#recorded.captured)]) tensor.dispose();

@@ -3,7 +3,7 @@ import { positive, scope, sumLast, multiply, Tensor } from '@hidden-attention/te
 import { z } from 'zod';
 import { defineExplainer, type Explainer, type Relevance } from '../explainer.js';
 import type { Question } from '../question.js';
-import { layersFrom, meanGradient, meanOfLayers, onlyScans } from './layers.js';
+import { layersFrom, meanGradients, meanOfLayers, onlyScans } from './layers.js';
 import { attributionFields, startLayerOption, type AttributionOptions, type GradientAt } from './paper-options.js';
 import { minMax, releasedGradient, releasedRollout, shownAsReleased } from './released.js';
 
@@ -50,8 +50,7 @@ async function mapOf(question: Question, of: 'block' | 'unified', options: Block
     }
     return meanOfLayers(maps, startLayer, question.length);
   }
-  const columns: (Float32Array | undefined)[] = [];
-  if (form === 'attribution') for (const index of indices) columns[index] = await meanGradient(question, index, gradientAt);
+  const columns = form === 'attribution' ? await meanGradients(question, startLayer, gradientAt) : [];
   const { data, layers, warning } = await rollout(view, { start: question.start, of, without, startLayer, normalize, ...edge, columns });
   return { scores: data, layers: layers.map((layer) => layer ?? new Float64Array(question.length)), ...(warning ? { warning } : {}) };
 }

@@ -34,13 +34,17 @@ export async function streamGradient(question: Question, layer: number, at: Grad
   return (await question.gradient()).stream[at === 'output' ? layer + 1 : layer]!;
 }
 
-/** The mean of that gradient over the hidden size: (l). */
-export async function meanGradient(question: Question, layer: number, at: GradientAt): Promise<Float32Array> {
-  const gradient = await streamGradient(question, layer, at);
-  const mean = sumLast(gradient, 'sum', 1 / gradient.shape.at(-1)!);
-  const result = await mean.read();
-  mean.dispose();
-  return result;
+/** The mean of that gradient over the hidden size, by layer: (l) each; undefined before the first layer that counts. */
+export async function meanGradients(question: Question, startLayer: number, at: GradientAt): Promise<(Float32Array | undefined)[]> {
+  const mean = async (layer: number): Promise<Float32Array> => {
+    const gradient = await streamGradient(question, layer, at);
+    const tensor = sumLast(gradient, 'sum', 1 / gradient.shape.at(-1)!);
+    const result = tensor.read();
+    tensor.dispose();
+    return result;
+  };
+  const found = await Promise.all(layersFrom(question, startLayer).map(mean));
+  return [...Array.from({ length: startLayer }, () => undefined), ...found];
 }
 
 /** The mean of layers' maps; layers before the first count as 0. */

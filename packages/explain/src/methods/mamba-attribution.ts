@@ -1,6 +1,6 @@
 import { rollout } from '@hidden-attention/attention';
 import { defineExplainer, type Explainer } from '../explainer.js';
-import { layersFrom, meanGradient, onlyScans } from './layers.js';
+import { layersFrom, meanGradients, onlyScans } from './layers.js';
 import {
   attributionOptions,
   releasedAttributionOptions,
@@ -26,8 +26,7 @@ export const mambaAttribution: Explainer<AttributionOptions> = defineExplainer({
   options: attributionOptions,
   supports: () => true,
   async explain(question, { startLayer, row, normalize, aggregate: reduce, clamp, gradientAt }) {
-    const columns: (Float32Array | undefined)[] = Array.from({ length: startLayer }, () => undefined);
-    for (const index of layersFrom(question, startLayer)) columns[index] = await meanGradient(question, index, gradientAt);
+    const columns = await meanGradients(question, startLayer, gradientAt);
     const of = row === 'literal' ? 'literal' : 'scan';
     const { data, layers, warning } = await rollout(await question.attention(), {
       start: question.start,

@@ -15,19 +15,20 @@ export async function writePicture(out: string, svg: string): Promise<void> {
 }
 
 /**
- * Writes maps as float32 numbers: `rows.0.rollout.scores` [L], `rows.0.rollout.layers` [layers, L] and `rows.0.decomposition.groups.2`
- * [groups, L] of layer 2. Those of models beside the first begin with `beside.0.`.
+ * Writes maps as float32 numbers: `rows.0.rollout.scores` [L], `rows.0.rollout.layers` [layers, L], `rows.0.decomposition.groups.2`
+ * [groups, L] of layer 2 and, of images, `rows.0.decomposition.pixels` [height, width]. Those of models beside the first begin with `beside.0.`.
  */
 export async function writeMaps(out: string, sides: readonly (readonly Explanation[])[]): Promise<void> {
   const tensors: SafetensorsInput[] = [];
   for (const [side, results] of sides.entries())
     for (const { index, maps } of results)
-      for (const { method: name, variant, scores, layers, groups } of maps) {
+      for (const { method: name, variant, scores, layers, groups, pixels } of maps) {
         const own = `${side > 0 ? `beside.${side - 1}.` : ''}rows.${index}.${fullName({ name, variant })}`;
         const add = (what: string, rows: readonly (readonly number[])[], shape = [rows.length, scores.length]): void =>
           void tensors.push({ name: `${own}.${what}`, dtype: 'F32', shape, data: Float32Array.from(rows.flat()) });
         add('scores', [scores], [scores.length]);
         if (layers) add('layers', layers);
+        if (pixels) add('pixels', [pixels.scores], [...pixels.shape]);
         groups?.layers.forEach((layer, at) => add(`groups.${at}`, layer));
       }
   await writeSafetensors(out, tensors);

@@ -1,10 +1,15 @@
 import { extname } from 'node:path';
+import { writeSafetensors } from '@hidden-attention/checkpoint';
 import writeFileAtomic from 'write-file-atomic';
 import { writePicture } from './figures.js';
+import { tensorsOf } from './numbers.js';
 import { version } from './version.js';
 
+/** What a command's results can be written as. */
+export const resultEndings: readonly string[] = ['.json', '.svg', '.png', '.safetensors'];
+
 /**
- * Writes a command's results: to a file as JSON or as a picture, and to standard output as JSON (`json`) or for people.
+ * Writes a command's results: to a file as JSON, as tensors or as a picture, and to standard output as JSON (`json`) or for people.
  * @param picture draws the first row
  */
 export async function writeResults(
@@ -14,7 +19,12 @@ export async function writeResults(
   words: string,
 ): Promise<void> {
   const text = `${JSON.stringify({ version, model, results }, null, 2)}\n`;
-  if (out !== undefined) await (extname(out).toLowerCase() === '.json' ? writeFileAtomic(out, text) : writePicture(out, picture()));
+  if (out !== undefined) {
+    const ending = extname(out).toLowerCase();
+    if (ending === '.json') await writeFileAtomic(out, text);
+    else if (ending === '.safetensors') await writeSafetensors(out, tensorsOf(results));
+    else await writePicture(out, picture());
+  }
   process.stdout.write(json ? text : words);
   if (out !== undefined && !json) process.stdout.write(`wrote ${out}\n`);
 }

@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
-import { cli, workFolder } from './run.js';
+import { cli, safetensors, workFolder } from './run.js';
 
 vi.setConfig({ testTimeout: 300_000 }); // several runs of the command each
 
@@ -45,6 +45,32 @@ test('patch puts the clean run into another text, and lens reads what is held', 
   }
   const { layers } = run<Lens>('lens', ...prose, '--top', '2', '--position', 'last');
   expect(layers.at(-1)).toMatchObject([{ position: 15, target: { rank: 1 } }]);
+});
+
+test('numbers of all three are written as tensors, those of the JSON', () => {
+  const out = join(work, 'numbers.safetensors');
+  const { windows } = run<{ windows: { logit: { after: number } }[] }>(
+    'knockout',
+    ...prose,
+    '--from',
+    '8-14',
+    '--window',
+    '7',
+    '--out',
+    out,
+  );
+  const logits = safetensors(out).get('rows.0.windows.logit.after')!;
+  expect(logits.shape).toEqual([2]);
+  windows.forEach(({ logit }, at) => expect(logits.data[at]).toBeCloseTo(logit.after, 4));
+  const patched = ['--corrupt', 'Call me Ishmaem.', '--sites', 'input,mixer', '--layers', '0-2'];
+  const { sites } = run<{ sites: { layers: { scores: number[] }[] }[] }>('patch', ...prose, ...patched, '--out', out);
+  const scores = safetensors(out).get('rows.0.sites.layers.scores')!;
+  expect(scores.shape).toEqual([2, 3, 16]);
+  expect(scores.data[3 * 16 + 14]).toBeCloseTo(sites[1]!.layers[0]!.scores[14]!, 5);
+  run('lens', ...prose, '--of', 'state', '--out', out);
+  const state = safetensors(out);
+  expect(state.get('rows.0.layers.remaining')!.shape).toEqual([8, 16]);
+  expect(state.get('rows.0.position')).toMatchObject({ shape: [] });
 });
 
 test('mistakes are named: exit status 2 before the model is loaded, 1 where it had to be asked', () => {

@@ -11,6 +11,8 @@ export interface Relevance {
   scores: ArrayLike<number>;
   /** what the model's biases receive, where the method gives them anything */
   biases?: number;
+  /** of an image, one per pixel, row by row: where the method can say so much */
+  pixels?: ArrayLike<number>;
   /** by layer, one per position: whatever the method has to show of each layer */
   layers?: readonly ArrayLike<number>[];
   /** by layer, then by group of channels: one per position; what of the site each group receives */

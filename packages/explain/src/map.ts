@@ -29,6 +29,7 @@ export function mapOf(
   const { name, variant = 'paper', title, summary, cite, signed } = explainer;
   const complete = typeof explainer.complete === 'function' ? explainer.complete(options) : explainer.complete;
   checkScores(explainer, relevance, known.length);
+  const pixels = checkedPixels(explainer, relevance, subject);
   const { layers, groups, warning, baseline } = relevance;
   const { words, sentences, left } = subject;
   const plain = subject.shown(relevance.scores);
@@ -45,6 +46,7 @@ export function mapOf(
     options: { ...options },
     scores,
     ...(words && sentences ? { words: sumByGroup(words, scores), sentences: sumByGroup(sentences, scores) } : {}),
+    ...(pixels ? { pixels: { ...pixels, scores: absolute ? pixels.scores.map(Math.abs) : pixels.scores } } : {}),
     biases,
     signed: !absolute && (relevance.signed ?? (typeof signed === 'function' ? signed(options) : signed)),
     ...(absolute ? { absolute } : {}),
@@ -74,6 +76,20 @@ function checkScores(explainer: Explainer, relevance: Relevance, length: number)
     const at = Array.from(scores).findIndex((score) => !Number.isFinite(score));
     if (at >= 0) throw new NotFiniteError(`${name} gives position ${at}${where} the score ${scores[at]}; a map needs finite numbers`);
   }
+}
+
+/** @throws ExplainError unless there is one finite score a pixel, where there are any */
+function checkedPixels(explainer: Explainer, { pixels }: Relevance, { input }: Subject): AttributionMap['pixels'] {
+  if (!pixels || !('pixels' in input)) return undefined;
+  const [, height, width] = input.shape;
+  if (pixels.length !== height * width)
+    throw new ExplainError(
+      `${fullName(explainer)} gives ${pixels.length} scores of pixels for ${height} × ${width}; one a pixel is needed, or none`,
+    );
+  const scores = Array.from(pixels);
+  const at = scores.findIndex((score) => !Number.isFinite(score));
+  if (at >= 0) throw new NotFiniteError(`${fullName(explainer)} gives pixel ${at} the score ${scores[at]}; a map needs finite numbers`);
+  return { shape: [height, width], scores };
 }
 
 /** A map with a number that is not finite: where it comes from can be looked for. */

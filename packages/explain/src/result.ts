@@ -56,6 +56,8 @@ export interface AttributionMap {
   /** sums over words and sentences; absent without a text */
   words?: Span[];
   sentences?: Span[];
+  /** of an image: one per pixel, row by row, where the method can say so much */
+  pixels?: { shape: readonly [height: number, width: number]; scores: number[] };
   /** what the model's biases receive; null where the method gives them nothing */
   biases: number | null;
   signed: boolean;

@@ -42,6 +42,19 @@ describe('the page of an image', () => {
     expect(byClass(cards[1]!, 'layers')).toHaveLength(0);
   });
 
+  test('shows pixels as a view of their own where a map has them', () => {
+    const pixels = { shape: [4, 6] as const, scores: Array.from({ length: 24 }, (_, at) => at - 9) };
+    const withPixels = imageReport([{ ...imageResult(), maps: [imageMap({ pixels })] }]);
+    const [card] = byClass(parse(explanationReport(withPixels)), 'card');
+    expect(byName(card!, 'label').map(textOf)).toEqual(['Exact patches', 'Smoothed', 'Pixels']);
+    expect(byClass(card!, 'view')).toHaveLength(3);
+    expect(byClass(card!, 'view').map((view) => byName(view, 'svg')[0]!.attributes['aria-label'])).toContainEqual(
+      'Raw hidden attention over the picture, pixel by pixel',
+    );
+    const broken = imageReport([{ ...imageResult(), maps: [imageMap({ pixels: { shape: [4, 6], scores: [1, 2] } })] }]);
+    expect(() => explanationReport(broken)).toThrow('results[0].maps[0].pixels has 2 numbers for 4 × 6 pixels; it needs one per pixel');
+  });
+
   test('speaks of patches and pictures, never of words, tokens or texts', () => {
     const said = wordsOf(textOf(byName(tree, 'body')[0]!)).replace('Words used here', '');
     expect(said).not.toMatch(/\b(words?|texts?|patchs|tokens)\b/i);

@@ -8,7 +8,7 @@ import { addModelAndInput, type ModelFlags } from '../options.js';
 import { checkOutput } from '../output.js';
 import { findPositions, parsePositions, type PositionList } from '../positions.js';
 import { parseNumber, parseRanges } from '../ranges.js';
-import { writeResults } from '../results.js';
+import { resultEndings, writeResults } from '../results.js';
 
 interface Flags extends InputFlags, ModelFlags {
   from: string;
@@ -34,10 +34,10 @@ export function addKnockout(program: Command): void {
     .addOption(new Option('--direction <WAY>', 'of layers that read both ways: one direction').choices(['forward', 'backward']))
     .option('--target <T>', "the answer that is watched: an id, a label, or text:… for one token; default: the model's answer")
     .option('--json', 'print the results as JSON')
-    .option('--out <F>', 'write them: a .json, .svg or .png file')
+    .option('--out <F>', 'write them: a .json, .svg, .png or .safetensors file')
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
-      if (flags.out !== undefined) checkOutput(flags.out, ['.json', '.svg', '.png']);
+      if (flags.out !== undefined) checkOutput(flags.out, [...resultEndings]);
       const [from, to] = [parsePositions('--from', flags.from), flags.to === undefined ? undefined : parsePositions('--to', flags.to)];
       const wanted = parseRanges('--layers', flags.layers);
       const window = flags.window === undefined ? undefined : parseNumber('--window', flags.window, { integer: true, minimum: 1 });

@@ -9,7 +9,7 @@ import { resolveModel } from '../models.js';
 import { addModelAndInput, type ModelFlags } from '../options.js';
 import { checkOutput } from '../output.js';
 import { parseNumber, parsePosition } from '../ranges.js';
-import { writeResults } from '../results.js';
+import { resultEndings, writeResults } from '../results.js';
 
 interface Flags extends InputFlags, ModelFlags {
   of: 'logits' | 'state' | 'distance';
@@ -40,10 +40,10 @@ export function addLens(program: Command): void {
     .option('--top <K>', 'answers to name', '5')
     .option('--target <T>', "the answer that is watched: an id, a label, or text:… for one token; default: the model's answer")
     .option('--json', 'print the results as JSON')
-    .option('--out <F>', 'write them: a .json, .svg or .png file')
+    .option('--out <F>', 'write them: a .json, .svg, .png or .safetensors file')
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
-      if (flags.out !== undefined) checkOutput(flags.out, ['.json', '.svg', '.png']);
+      if (flags.out !== undefined) checkOutput(flags.out, [...resultEndings]);
       const position = flags.position === undefined ? undefined : parsePosition('--position', flags.position);
       const k = parseNumber('--top', flags.top, { integer: true, minimum: 1 });
       const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
@@ -127,11 +127,14 @@ async function throughState({ loaded, own, index, position }: Look): Promise<Sho
     ...(position === undefined ? {} : { position }),
   });
   const length = readings[0]!.remaining.length;
-  const lines = readings.map(({ layer, remaining, share }) => {
+  const lines = readings.map(({ layer, remaining, share, halfLife }) => {
     const order = [...share.keys()].toSorted((a, b) => share[b]! - share[a]!).slice(0, 5);
+    const left = (at: number): string => {
+      const half = halfLife?.[at] ?? undefined;
+      return `${percent(remaining[at]!)} left${half === undefined ? '' : `, half after ${half}`}`;
+    };
     return (
-      `  layer ${layer}`.padEnd(12) +
-      order.map((at) => `${JSON.stringify(own.labels[at]!)} ${percent(share[at]!)} (${percent(remaining[at]!)} left)`).join('  ')
+      `  layer ${layer}`.padEnd(12) + order.map((at) => `${JSON.stringify(own.labels[at]!)} ${percent(share[at]!)} (${left(at)})`).join('  ')
     );
   });
   const result = readings.map(({ remaining, share, ...rest }) => ({ ...rest, remaining: [...remaining], share: [...share] }));

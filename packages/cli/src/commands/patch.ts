@@ -10,7 +10,7 @@ import { addModelAndInput, type ModelFlags } from '../options.js';
 import { checkOutput } from '../output.js';
 import { findPositions, parsePositions } from '../positions.js';
 import { parseNumber, parseRanges } from '../ranges.js';
-import { writeResults } from '../results.js';
+import { resultEndings, writeResults } from '../results.js';
 
 interface Flags extends InputFlags, ModelFlags {
   corrupt?: string;
@@ -38,10 +38,10 @@ export function addPatch(program: Command): void {
     .option('--seed <S>', 'of the noise', '0')
     .option('--target <T>', "the answer that is watched: an id, a label, or text:… for one token; default: the model's answer")
     .option('--json', 'print the results as JSON')
-    .option('--out <F>', 'write them: a .json, .svg or .png file')
+    .option('--out <F>', 'write them: a .json, .svg, .png or .safetensors file')
     .action(async (flags: Flags) => {
       checkInputFlags(flags);
-      if (flags.out !== undefined) checkOutput(flags.out, ['.json', '.svg', '.png']);
+      if (flags.out !== undefined) checkOutput(flags.out, [...resultEndings]);
       if ((flags.corrupt === undefined) === (flags.subject === undefined))
         throw new UsageError(
           `${flags.corrupt === undefined ? 'neither --corrupt nor --subject' : '--corrupt and --subject'} given; exactly one is needed`,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { rules } from '../rules.js';
 import { channelGroups, groupsOption, type GroupOptions } from './groups.js';
+import { pixelsOf } from './pixels.js';
 import { relevanceOf } from './relevance.js';
 
 /** Gradient × input: e_j · ∂logit/∂e_j, e the embeddings. */
@@ -17,6 +18,7 @@ export const gradientTimesInput: Explainer<GroupOptions> = defineExplainer({
   async explain(question, { groups }) {
     const { stream } = await question.gradient(rules.gradient);
     const maps = await Promise.all(question.stream().map((value, at) => relevanceOf(value, stream[at]!)));
-    return { scores: maps[0]!, layers: maps.slice(1), ...(await channelGroups(question, rules.gradient, groups)) };
+    const pixels = await pixelsOf(question, stream[0]!);
+    return { scores: maps[0]!, layers: maps.slice(1), ...pixels, ...(await channelGroups(question, rules.gradient, groups)) };
   },
 });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { rules } from '../rules.js';
 import { normsOf } from './embeddings.js';
+import { pixelsOf } from './pixels.js';
 
 /** Over the hidden size. */
 export type Norm = 'l1' | 'l2' | 'max';
@@ -18,6 +19,6 @@ export const saliency: Explainer<{ norm: Norm }> = defineExplainer({
   async explain(question, { norm }) {
     const { stream } = await question.gradient(rules.gradient);
     const norms = await Promise.all(stream.map((gradient) => normsOf(gradient, norm)));
-    return { scores: norms[0]!, layers: norms.slice(1) };
+    return { scores: norms[0]!, layers: norms.slice(1), ...(await pixelsOf(question, stream[0]!, norm)) };
   },
 });

@@ -29,6 +29,12 @@ function checkMap(where: string, map: ReportMap, { text, tokens, grid }: ReportR
   };
   count('scores', map.scores.length);
   checkScores(`${where}.scores`, map.scores, map.signed);
+  if (map.pixels) {
+    const { shape, scores } = map.pixels;
+    if (scores.length !== shape[0] * shape[1])
+      throw new RangeError(`${where}.pixels has ${scores.length} numbers for ${shape[0]} × ${shape[1]} pixels; it needs one per pixel`);
+    checkScores(`${where}.pixels.scores`, scores, map.signed);
+  }
   map.layers?.forEach((scores, layer) => {
     count(`layers[${layer}]`, scores.length);
     scores.forEach((score, index) => finite(`${where}.layers[${layer}][${index}]`, score));

@@ -47,16 +47,23 @@ export function thumbnail({ picture, grid }: ImageResult): string {
   return element('svg', { class: 'thumbnail', viewBox: `0 0 ${width} ${height}`, width, height, 'aria-hidden': 'true' }, body);
 }
 
-/** The map over its picture, patch by patch and smoothed. */
+/** The map over its picture, patch by patch and smoothed, and pixel by pixel where it has them. */
 export function patchViews(map: ReportMap, { picture, grid }: ImageResult): { name: string; html: string }[] {
   const { scores, signed, title } = map;
   const overlay = { picture, grid, scores, signed, limit: robustLimit(scores) };
   const legend = legendHtml(legendOf('report', overlay));
-  return ([['Exact patches', 'patches'] as const, ['Smoothed', 'smooth'] as const] as const).map(([name, view]) => {
+  const views = ([['Exact patches', 'patches'] as const, ['Smoothed', 'smooth'] as const] as const).map(([name, view]) => {
     const drawing = numbered(overlayDrawing({ ...overlay, view, width: 300 }), grid);
     const svg = svgFragment(drawing, `${title} over the picture. ${described(overlay)}`);
     return { name, html: element('div', { class: 'overlay' }, svg) + legend };
   });
+  return map.pixels ? [...views, { name: 'Pixels', html: pixelView(map.pixels, map, picture) }] : views;
+}
+
+function pixelView({ shape, scores }: NonNullable<ReportMap['pixels']>, { signed, title }: ReportMap, picture: string): string {
+  const overlay = { picture, grid: shape, scores, signed, limit: robustLimit(scores) };
+  const svg = svgFragment(overlayDrawing({ ...overlay, width: 300 }, 'plain'), `${title} over the picture, pixel by pixel`);
+  return element('div', { class: 'overlay' }, svg) + legendHtml(legendOf('report', overlay));
 }
 
 /** What a patch and those around it show, the patch framed. */

@@ -59,6 +59,8 @@ export interface ReportMap {
   scores: number[];
   words?: ReportSpan[];
   sentences?: ReportSpan[];
+  /** Of an image: one per pixel, row by row, where the method has them. */
+  pixels?: { shape: readonly [height: number, width: number]; scores: number[] };
   /** What the biases receive; null where the method gives them nothing. */
   biases: number | null;
   /** Whether scores can be negative. */

@@ -134,7 +134,8 @@ async function throughState({ loaded, own, index, position }: Look): Promise<Sho
       return `${percent(remaining[at]!)} left${half === undefined ? '' : `, half after ${half}`}`;
     };
     return (
-      `  layer ${layer}`.padEnd(12) + order.map((at) => `${JSON.stringify(own.labels[at]!)} ${percent(share[at]!)} (${left(at)})`).join('  ')
+      `  layer ${layer}`.padEnd(12) +
+      order.map((at) => `${JSON.stringify(own.labels[at]!)} ${percent(share[at]!)} (${left(at)})`).join('  ')
     );
   });
   const result = readings.map(({ remaining, share, ...rest }) => ({ ...rest, remaining: [...remaining], share: [...share] }));

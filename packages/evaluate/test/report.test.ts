@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSweep, Plan, runSweep, summarizeSweep, writeReport, type MeasuredRow, type Row } from '@hidden-attention/evaluate';
-import { standings, type EvaluationReport } from '@hidden-attention/plot';
+import { leaderboardMarkdown, standings, type EvaluationReport } from '@hidden-attention/plot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { smallFolder, smallSweep } from './small-sweep.js';
 
@@ -33,7 +33,8 @@ describe('the pages of a sweep', () => {
         ['scenes', false, true],
       ]),
     );
-    for (const { maps } of report.examples) expect(maps.map(({ method }) => method)).toEqual(['gradient-x-input', 'raw', 'rollout, rows']);
+    for (const { maps } of report.examples)
+      expect(maps.map(({ method }) => method)).toEqual(['oracle', 'gradient-x-input', 'raw', 'rollout, rows']);
   });
   test('say what maps cost, and what was left out', () => {
     expect(report.costs.every(({ ms, slowest, mib }) => ms > 0 && slowest >= ms && mib > 0)).toBe(true);
@@ -105,6 +106,40 @@ describe('figures, by hand', () => {
     expect(of('raw').failed).toBe(1);
     expect(summary.failures).toEqual([{ what: 'x', error: 'broken' }]);
     expect(summary.costs[0]).toMatchObject({ ms: 2, mib: 1 });
+  });
+  test('in Markdown: places, intervals, and what the tests say', async () => {
+    const sweep = parseSweep(smallSweep());
+    const plan = await Plan.open(sweep, folder);
+    const of = (found: (example: number) => number): Record<string, number>[] => Array.from({ length: 30 }, (_, i) => counts(found(i)));
+    const summary = summarizeSweep(sweep, plan, [
+      row(
+        'gradient-x-input',
+        1,
+        of(() => 15),
+      ),
+      row(
+        'raw',
+        1,
+        of((i) => 10 + (i % 11)),
+      ), // 14.6 on average, 83.3 in all: no test can tell
+      row(
+        'rollout, rows',
+        1,
+        of(() => 2),
+      ),
+      row(
+        'random',
+        1,
+        of(() => 5),
+      ),
+    ]);
+    const lines = leaderboardMarkdown(summary).split('\n');
+    expect(lines.slice(0, 3)).toEqual(['## scenes, vision', '', '30 examples.']);
+    expect(lines.find((line) => line.startsWith('| method'))).toBe('| method | mean place | Segmentation: mIoU ↑ | ms a map |');
+    expect(lines).toContain('| `gradient-x-input` | 1.0 | **84.6** [84.6, 84.6] | 2.00 |');
+    expect(lines.find((line) => line.startsWith('| `raw`'))).toMatch(/^\| `raw` \| 2\.0 \| 83\.3 \[8[01]\.\d, 8[67]\.\d\] = \| 2\.00 \|$/);
+    expect(lines.find((line) => line.startsWith('| `rollout, rows`'))).toMatch(/▽ \| 2\.00 \|$/);
+    expect(lines.find((line) => line.startsWith('| _random_'))).toMatch(/^\| _random_ \| – \| 54\.6 /);
   });
   test('seeds of one example are its mean: they add no examples', async () => {
     const sweep = parseSweep(smallSweep());

@@ -3,19 +3,20 @@ import { probabilities } from '@hidden-attention/explain';
 import type { EvaluationExample, EvaluationTable } from '@hidden-attention/plot';
 import type { Example } from '../example.js';
 import { ModelCase } from '../model-case.js';
+import { oracle } from '../ranker.js';
 import { Variants } from '../variants.js';
 import type { Plan, Task } from '../sweep/plan.js';
 
-/** Inputs of each data set and model with all methods' maps: the first, and one where a method that ranks fares worst. */
+/** Inputs of each data set and model with all methods' maps, the known answer first where there is one: the first, and one where a method that ranks fares worst. */
 export async function examplesOf(plan: Plan, tables: readonly EvaluationTable[]): Promise<EvaluationExample[]> {
   const shown: EvaluationExample[] = [];
   const groups = new Map(tables.map((own) => [JSON.stringify([own.data, own.model]), own]));
-  for (const { data, model, protocol, rows } of groups.values()) {
+  for (const { data, model, title, rows } of groups.values()) {
     const task = await plan.task(data, model);
     const worst = rows.find(({ place }) => place === 1);
     const chosen: [number, string][] = [[task.data.examples[0]!.index, 'the first']];
     if (worst?.worst && worst.worst.example !== chosen[0]![0])
-      chosen.push([worst.worst.example, `where ${worst.method} fares worst by ${protocol}`]);
+      chosen.push([worst.worst.example, `where ${worst.method} fares worst in “${title}”`]);
     for (const [index, why] of chosen) {
       const example = task.data.examples.find((own) => own.index === index);
       if (example) shown.push(await exampleOf(task, example, why));
@@ -30,7 +31,8 @@ async function exampleOf({ data, model: { name }, loaded, rankers }: Task, examp
   const maps: EvaluationExample['maps'][number][] = [];
   let answer = '';
   let grid: EvaluationExample['grid'];
-  for (const ranker of rankers.filter(({ explainer }) => explainer)) {
+  const truth = example.mask || example.rationale?.length ? [oracle] : [];
+  for (const ranker of [...truth, ...rankers.filter(({ explainer }) => explainer)]) {
     const item = new ModelCase({ data: data.name, model, variants, others: [] }, example, ranker, 1);
     grid = item.grid;
     const predicted = await item.target('predicted');

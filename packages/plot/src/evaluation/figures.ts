@@ -1,15 +1,24 @@
 import { element, escapeText } from '../markup.js';
 import type { EvaluationCell, EvaluationRow, EvaluationTable } from './types.js';
 
-/** A figure in as many digits as say something. */
-export function figureText(value: number): string {
+/**
+ * A figure in as many digits as say something.
+ * @param scale the largest size beside it: what is less than a ten-thousandth of it is no more than rounding, and shown as 0.000
+ */
+export function figureText(value: number, scale: number = Math.abs(value)): string {
   const size = Math.abs(value);
+  if (size < 1e-4 * scale) return (0).toFixed(3);
   if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1);
   return value.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
+/** The largest size in a column. */
+export const scaleOf = ({ rows }: EvaluationTable, column: number): number =>
+  Math.max(0, ...rows.flatMap(({ cells }) => (cells[column] ? Math.abs(cells[column].value) : [])));
+
 /** A figure's interval. */
-export const intervalText = ({ low, high }: EvaluationCell): string => `${figureText(low)} to ${figureText(high)}`;
+export const intervalText = ({ low, high }: EvaluationCell, scale?: number): string =>
+  `${figureText(low, scale)} to ${figureText(high, scale)}`;
 
 /** The best value of a column among methods; undefined where no way is better. */
 export function bestOf({ rows, figures }: EvaluationTable, column: number): number | undefined {
@@ -19,10 +28,10 @@ export function bestOf({ rows, figures }: EvaluationTable, column: number): numb
   return values.length === 0 ? undefined : better === 'higher' ? Math.max(...values) : Math.min(...values);
 }
 
-export function cellHtml(cell: EvaluationCell | null, best: boolean): string {
+export function cellHtml(cell: EvaluationCell | null, best: boolean, scale: number): string {
   if (!cell) return '–';
-  const value = element('span', { class: best ? 'best' : undefined }, figureText(cell.value));
-  const interval = element('span', { class: 'interval' }, intervalText(cell));
+  const value = element('span', { class: best ? 'best' : undefined }, figureText(cell.value, scale));
+  const interval = element('span', { class: 'interval' }, intervalText(cell, scale));
   return `${value} ${interval}`;
 }
 
@@ -31,6 +40,9 @@ export const inOrder = (rows: readonly EvaluationRow[]): EvaluationRow[] =>
   rows.toSorted((a, b) => Number(a.baseline) - Number(b.baseline) || (a.place ?? Infinity) - (b.place ?? Infinity));
 
 export const arrow = { higher: ' ↑', lower: ' ↓', neither: '' } as const;
+
+/** What a data set on a model is called: once, where both have the same name. */
+export const headingOf = (data: string, model: string): string => (data === model ? data : `${data}, ${model}`);
 
 /** The head of a figure's column: its name, which way is better, and in words as a tooltip. */
 export const figureHead = ({ name, better, summary }: EvaluationTable['figures'][number]): string =>

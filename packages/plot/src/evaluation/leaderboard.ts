@@ -1,5 +1,5 @@
 import { element, escapeText } from '../markup.js';
-import { arrow, figureText, intervalText, judgement } from './figures.js';
+import { arrow, figureText, headingOf, intervalText, judgement, scaleOf } from './figures.js';
 import { page, table } from './page.js';
 import type { EvaluationCell, EvaluationReport, EvaluationTable } from './types.js';
 
@@ -54,15 +54,16 @@ function cellOf(own: EvaluationTable, method: string): string {
   const cell = row?.cells[0];
   if (!row || !cell) return '–';
   const { best, levelWithBest, random } = judgement(own, row);
+  const scale = scaleOf(own, 0);
   const notes = [
     levelWithBest ? 'level with the best' : '',
     random === 'level' ? 'level with random' : '',
     random === 'worse' ? 'worse than random' : '',
   ];
   return [
-    element('span', { class: best ? 'best' : undefined }, figureText(cell.value)),
+    element('span', { class: best ? 'best' : undefined }, figureText(cell.value, scale)),
     ' ',
-    element('span', { class: 'interval' }, intervalText(cell)),
+    element('span', { class: 'interval' }, intervalText(cell, scale)),
     rangeHtml(own, cell),
     ...notes.filter(Boolean).map((note) => element('small', { class: 'note' }, note)),
   ].join('');
@@ -94,9 +95,6 @@ function standingHtml({ data, model, tables, methods }: Standing, costs: Evaluat
     element('h2', {}, escapeText(headingOf(data, model))) + element('p', { class: 'quiet' }, sizeOf(tables)) + table(head, rows),
   );
 }
-
-/** What a data set on a model is called: once, where both have the same name. */
-export const headingOf = (data: string, model: string): string => (data === model ? data : `${data}, ${model}`);
 
 /** How many examples and seeds are behind the figures of some tables. */
 export const sizeOf = (tables: readonly EvaluationTable[]): string => {

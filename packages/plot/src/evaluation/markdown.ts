@@ -1,5 +1,5 @@
-import { arrow, figureText, judgement } from './figures.js';
-import { headingOf, sizeOf, standings } from './leaderboard.js';
+import { arrow, figureText, headingOf, judgement, scaleOf } from './figures.js';
+import { sizeOf, standings } from './leaderboard.js';
 import type { EvaluationReport, EvaluationTable } from './types.js';
 
 const escaped = (text: string): string => text.replaceAll('|', '\\|');
@@ -9,9 +9,10 @@ function cellOf(own: EvaluationTable, method: string): string {
   const cell = row?.cells[0];
   if (!row || !cell) return '–';
   const { best, levelWithBest, random } = judgement(own, row);
-  const value = figureText(cell.value);
+  const text = (figure: number): string => figureText(figure, scaleOf(own, 0));
+  const value = text(cell.value);
   const marks = `${levelWithBest ? ' =' : ''}${random === 'level' ? ' ○' : ''}${random === 'worse' ? ' ▽' : ''}`;
-  return `${best ? `**${value}**` : value} [${figureText(cell.low)}, ${figureText(cell.high)}]${marks}`;
+  return `${best ? `**${value}**` : value} [${text(cell.low)}, ${text(cell.high)}]${marks}`;
 }
 
 /**

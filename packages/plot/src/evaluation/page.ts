@@ -16,7 +16,8 @@ tr.baseline{color:var(--quiet)}
 .note{display:block;line-height:1.3}
 .example{margin:1.5rem 0 2.5rem}
 .example h4{margin-bottom:.4rem}
-.method-map{margin:.6rem 0}
+.method-maps{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,31rem),1fr));gap:0 2.5rem}
+.method-map{margin:.6rem 0;min-width:0}
 `;
 
 /** A page that loads nothing and runs nothing. `body` is markup already. */

@@ -2,7 +2,7 @@ import { curves } from '../curves.js';
 import { imageFigure } from '../image/figure.js';
 import { element, escapeText } from '../markup.js';
 import { tokenStripHtml } from '../tokens.js';
-import { bestOf, cellHtml, figureHead, figureText, inOrder } from './figures.js';
+import { bestOf, cellHtml, figureHead, figureText, headingOf, inOrder, scaleOf } from './figures.js';
 import { page, table } from './page.js';
 import type { EvaluationExample, EvaluationReport, EvaluationTable } from './types.js';
 
@@ -12,15 +12,21 @@ function chance(p: number | null): string {
 
 function tableHtml(own: EvaluationTable): string {
   const best = own.figures.map((_, column) => bestOf(own, column));
-  const head = ['method', ...own.figures.map(figureHead), 'p, best', 'p, random', 'worst example'];
+  const head = [
+    'method',
+    ...own.figures.map(figureHead),
+    'p, best',
+    'p, random',
+    '<span title="the example where the first figure is worst">worst</span>',
+  ];
   const rows = inOrder(own.rows).map(({ method, baseline, cells, againstBest, againstRandom, worst, failed }) => ({
     class: baseline ? 'baseline' : undefined,
     cells: [
       escapeText(method) + (failed > 0 ? ` <small>${failed} rows failed</small>` : ''),
-      ...cells.map((cell, column) => cellHtml(cell, !baseline && cell?.value === best[column])),
+      ...cells.map((cell, column) => cellHtml(cell, !baseline && cell?.value === best[column], scaleOf(own, column))),
       chance(againstBest),
       chance(againstRandom),
-      worst ? `${worst.example} <span class="interval">${figureText(worst.value)}</span>` : '–',
+      worst ? `${worst.example} <span class="interval">${figureText(worst.value, scaleOf(own, 0))}</span>` : '–',
     ],
   }));
   const size = `${own.examples} examples${own.seeds > 1 ? `, ${own.seeds} seeds where anything is drawn` : ''}`;
@@ -38,7 +44,7 @@ function tableHtml(own: EvaluationTable): string {
 const anchor = ({ data, model, protocol }: EvaluationTable): string => `${data}-${model}-${protocol}`.replace(/[^a-z0-9-]+/gi, '-');
 
 function exampleHtml({ data, model, example, why, answer, text, spans, picture, grid, maps }: EvaluationExample): string {
-  const heading = element('h4', {}, escapeText(`${data}, ${model}: example ${example}, ${why}`));
+  const heading = element('h4', {}, escapeText(`${headingOf(data, model)}: example ${example}, ${why}`));
   const answered = element('p', { class: 'quiet' }, escapeText(answer));
   if (picture && grid) {
     const rows = [{ picture, name: `example ${example}`, maps: maps.map(({ method, ...map }) => ({ ...map, grid, title: method })) }];
@@ -52,7 +58,7 @@ function exampleHtml({ data, model, example, why, answer, text, spans, picture, 
     const words = (spans ?? []).map(([start, end], at) => ({ start, end, score: scores[at]! }));
     return `<div class="method-map"><h5>${escapeText(method)}</h5>${tokenStripHtml({ text: text ?? '', words, signed })}</div>`;
   });
-  return element('section', { class: 'example' }, heading + answered + strips.join(''));
+  return element('section', { class: 'example' }, `${heading}${answered}<div class="method-maps">${strips.join('')}</div>`);
 }
 
 function costsHtml({ costs }: EvaluationReport): string {
@@ -72,9 +78,12 @@ export function evaluationReport(report: EvaluationReport): string {
   const groups = [...new Set(tables.map(({ data, model }) => JSON.stringify([data, model])))].map(
     (key) => JSON.parse(key) as [string, string],
   );
-  const contents = tables.map((own) =>
-    element('li', {}, element('a', { href: `#${anchor(own)}` }, escapeText(`${own.data}, ${own.model}: ${own.title}`))),
-  );
+  const contents = groups.map(([data, model]) => {
+    const links = tables
+      .filter((own) => own.data === data && own.model === model)
+      .map((own) => element('a', { href: `#${anchor(own)}` }, escapeText(own.title)));
+    return element('li', {}, `${escapeText(headingOf(data, model))}: ${links.join(' · ')}`);
+  });
   const note =
     'Behind each figure stands its bootstrap interval of 95 % over examples. “p” is of a paired test: how often a random swap of two methods’ results, example by example, differs as much. Methods are compared on one model; figures of two models say nothing about methods. Random knows nothing, the oracle knows the answer.';
   const list = (name: string, rows: readonly [string, string][]): string =>
@@ -91,7 +100,7 @@ export function evaluationReport(report: EvaluationReport): string {
         element(
           'section',
           {},
-          element('h2', {}, escapeText(`${data}, ${model}`)) +
+          element('h2', {}, escapeText(headingOf(data, model))) +
             tables
               .filter((own) => own.data === data && own.model === model)
               .map(tableHtml)

@@ -134,7 +134,9 @@ figcaption{margin-top:.5rem;max-width:22rem}
 .looks th{display:flex;align-items:center;gap:.5rem;white-space:nowrap;padding:.2rem .4rem .2rem 0}
 .looks table{font-size:.88rem}
 .looks .bars{width:auto;min-width:1.4rem}
-.looks .views>label{white-space:nowrap;margin-right:.5rem}
+.looks .views{display:grid;grid-template-columns:repeat(3,auto minmax(0,auto)) 1fr;align-items:center}
+.looks .views>label{margin-right:.5rem;line-height:1.2}
+.looks .views>.view{grid-column:1/-1}
 .looks .figure{padding-right:.4rem}
 .looks td{vertical-align:middle}
 .crop{flex:none;border-radius:.2rem}

@@ -61,6 +61,20 @@ test('without positions and the bias of the projection a patch is the sum of its
   }
 });
 
+test('integrated gradients from a black image have pixels that add up to their patches', async () => {
+  const model = smallModel({ ...vision, model_type: 'vim', d_state: 5, dt_rank: 3 });
+  const options = (baseline: string): Record<string, Record<string, unknown>> => ({ 'integrated-gradients': { baseline, steps: 4 } });
+  const input = { images: [{ ...image, black: [-0.5, 0.25, -1] }] };
+  const run = async (baseline: string): Promise<AttributionMap> =>
+    (await explain({ model, input, target: 1, methods: ['integrated-gradients'], options: options(baseline), check: false }))[0]!.maps[0]!;
+  const { pixels, scores } = await run('black');
+  const sums = new Float64Array(9);
+  pixels!.scores.forEach((score, at) => (sums[Math.floor(at / 48) * 3 + Math.floor((at % 12) / 4)]! += score));
+  const size = Math.max(...scores.map(Math.abs));
+  scores.forEach((score, patch) => expect(Math.abs(sums[patch]! - score)).toBeLessThan(1e-4 * size));
+  expect((await run('zero')).pixels).toBeUndefined();
+});
+
 test('saliency has the norm over channels, and texts have no pixels', async () => {
   const model = smallModel({ ...vision, model_type: 'vim', d_state: 5, dt_rank: 3 });
   const [l1, l2] = await Promise.all(['l1', 'l2'].map(async (norm) => (await mapsOf(model, ['saliency'], { saliency: { norm } }))[0]!));

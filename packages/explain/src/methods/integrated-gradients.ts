@@ -3,9 +3,10 @@ import { add, affine, scope, subtract, sumLeading, Tensor } from '@hidden-attent
 import { z } from 'zod';
 import { ExplainError } from '../errors.js';
 import { defineExplainer, type Explainer } from '../explainer.js';
-import { batchOfImages } from '../image.js';
+import { batchOfImages, type ImageInput } from '../image.js';
 import type { Question } from '../question.js';
 import { embeddingsOf, weightedGradients } from './embeddings.js';
+import { pixelsOf } from './pixels.js';
 import { relevanceOf } from './relevance.js';
 
 /**
@@ -63,8 +64,7 @@ async function baselineOf(question: Question, baseline: Baseline): Promise<Tenso
   }
   if (baseline === 'black') {
     if (!image) throw new ExplainError('the baseline "black" is an image; of a text take zero, mean, or a token id');
-    const black = image.pixels.map((_, at) => image.black?.[Math.floor((at * image.shape[0]) / image.pixels.length)] ?? 0);
-    return captured(question, batchOfImages(model, [{ ...image, pixels: black }]));
+    return captured(question, batchOfImages(model, [{ ...image, pixels: blackPixels(image) }]));
   }
   if (image) throw new ExplainError(`the baseline ${baseline} is a token id; of an image take zero, mean or black`);
   try {
@@ -74,6 +74,10 @@ async function baselineOf(question: Question, baseline: Baseline): Promise<Tenso
     throw new ExplainError(`the baseline ${baseline} does not exist; this model's tokens are 0 to ${model.config.vocabSize - 1}`);
   }
 }
+
+/** An image of the same size that is black: (c h w). */
+const blackPixels = ({ pixels, shape, black }: ImageInput): Float32Array =>
+  pixels.map((_, at) => black?.[Math.floor((at * shape[0]) / pixels.length)] ?? 0);
 
 /** The embeddings of a batch. */
 function captured({ model }: Question, batch: ReturnType<Question['model']['batch']> | ReturnType<Question['model']['images']>): Tensor {
@@ -119,7 +123,11 @@ export const integratedGradients: Explainer<IntegratedGradientsOptions> = define
     const mean = await weightedGradients(question, weights, (k) => add(start, affine(way, at[k]!)));
     const scores = await relevanceOf(way, mean);
     const [from] = await question.scoresAt(start);
+    // from a black image the way is one of pixels, too
+    const { image } = question;
+    const black = baseline === 'black' && image ? blackPixels(image) : undefined;
+    const pixels = black ? await pixelsOf(question, mean, { values: image!.pixels.map((value, at) => value - black[at]!) }) : {};
     for (const tensor of [start, way, mean]) tensor.dispose();
-    return { scores, baseline: from! };
+    return { scores, baseline: from!, ...pixels };
   },
 });

@@ -3,11 +3,12 @@ import { matmul, reshape, scope, type Tensor } from '@hidden-attention/tensor';
 import { gridOf } from '../image.js';
 import type { Relevance } from '../explainer.js';
 import type { Question } from '../question.js';
+import type { Norm } from './saliency.js';
 
 const kernelName = 'patch_embed.proj.weight';
 
 /** What is made of a pixel's gradient over its channels: Σ value·gradient, or a norm of the gradient. */
-const over: Readonly<Record<'product' | 'l1' | 'l2' | 'max', (values: number[], gradients: number[]) => number>> = {
+const over: Readonly<Record<'product' | Norm, (values: number[], gradients: number[]) => number>> = {
   product: (values, gradients) => gradients.reduce((sum, gradient, channel) => sum + gradient * values[channel]!, 0),
   l1: (_, gradients) => gradients.reduce((sum, gradient) => sum + Math.abs(gradient), 0),
   l2: (_, gradients) => Math.hypot(...gradients),
@@ -18,11 +19,12 @@ const over: Readonly<Record<'product' | 'l1' | 'l2' | 'max', (values: number[], 
  * Scores of an image's pixels, row by row, out of the gradient of its embeddings (1 l m): patches are projected by one linear map, so this
  * is the gradient of the pixels themselves. A patch's pixels add up to the patch, but for what its position and the projection's bias
  * supply. Nothing of texts.
+ * @param options.values (c h w) that gradients are multiplied with; default: the pixels
  */
 export async function pixelsOf(
   question: Question,
   gradient: Tensor,
-  as: keyof typeof over = 'product',
+  { as = 'product', values }: { as?: 'product' | Norm; values?: Float32Array } = {},
 ): Promise<Pick<Relevance, 'pixels'>> {
   const { model, image, parts } = question;
   if (!image || !model.parameters.has(kernelName)) return {};
@@ -46,6 +48,8 @@ export async function pixelsOf(
   const ofPixel = (numbersOf: ArrayLike<number>, pixel: number): number[] =>
     Array.from({ length: channels }, (_, channel) => numbersOf[channel * height * width + pixel]!);
   return {
-    pixels: Float64Array.from({ length: height * width }, (_, pixel) => over[as](ofPixel(image.pixels, pixel), ofPixel(gradients, pixel))),
+    pixels: Float64Array.from({ length: height * width }, (_, pixel) =>
+      over[as](ofPixel(values ?? image.pixels, pixel), ofPixel(gradients, pixel)),
+    ),
   };
 }

@@ -19,6 +19,6 @@ export const saliency: Explainer<{ norm: Norm }> = defineExplainer({
   async explain(question, { norm }) {
     const { stream } = await question.gradient(rules.gradient);
     const norms = await Promise.all(stream.map((gradient) => normsOf(gradient, norm)));
-    return { scores: norms[0]!, layers: norms.slice(1), ...(await pixelsOf(question, stream[0]!, norm)) };
+    return { scores: norms[0]!, layers: norms.slice(1), ...(await pixelsOf(question, stream[0]!, { as: norm })) };
   },
 });

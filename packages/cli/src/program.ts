@@ -12,6 +12,7 @@ import { addKnockout } from './commands/knockout.js';
 import { addLens } from './commands/lens.js';
 import { addPatch } from './commands/patch.js';
 import { addPerplexity } from './commands/perplexity.js';
+import { addPrune } from './commands/prune.js';
 import { addReproduce } from './commands/reproduce.js';
 import { addTrain } from './commands/train.js';
 import { addWorker } from './commands/worker.js';
@@ -39,6 +40,7 @@ export function createProgram(): Command {
     addKnockout,
     addPatch,
     addLens,
+    addPrune,
     addGenerate,
     addTrain,
     addPerplexity,

@@ -47,6 +47,27 @@ test('patch puts the clean run into another text, and lens reads what is held', 
   expect(layers.at(-1)).toMatchObject([{ position: 15, target: { rank: 1 } }]);
 });
 
+test('prune drops tokens in some layers, and says what becomes of the answer', () => {
+  const out = join(work, 'prune.safetensors');
+  interface Result {
+    kept: { layer: number; positions: number[] }[];
+    probability: { before: number; after: number };
+  }
+  const flags = ['--layers', '2,5', '--keep', '10', '--minimum', '3'];
+  const { kept, probability } = run<Result>('prune', ...prose, ...flags, '--out', out);
+  expect(kept.map(({ layer, positions }) => [layer, positions.length])).toEqual([
+    [2, 10],
+    [5, 5],
+  ]);
+  expect(kept[0]!.positions).toEqual(expect.arrayContaining(kept[1]!.positions));
+  expect(kept[1]!.positions.at(-1)).toBe(15);
+  const tensors = safetensors(out);
+  expect(tensors.get('rows.0.probability.after')!.data[0]).toBeCloseTo(probability.after, 5);
+  expect(tensors.get('rows.0.kept.1.positions')!.shape).toEqual([5]);
+  const { status, stderr } = cli('prune', ...prose, '--layers', '99');
+  expect([status, stderr]).toEqual([1, expect.stringContaining('layer 99 does not exist; the model has layers 0 to 7')]);
+});
+
 test('numbers of all three are written as tensors, those of the JSON', () => {
   const out = join(work, 'numbers.safetensors');
   const { windows } = run<{ windows: { logit: { after: number } }[] }>(

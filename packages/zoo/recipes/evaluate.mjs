@@ -93,15 +93,15 @@ if (images) {
   const report = { model: name };
   for (const part of ['test', 'long']) {
     const lines = linesOf(data, part);
-    const rows = lines.map(({ text, label }) => ({ ids: tokenizer.encode(text).ids, label: Number(label) }));
+    const rows = lines.map(({ text, label }) => ({ text, ids: tokenizer.encode(text).ids, label: Number(label) }));
     rows.sort((a, b) => a.ids.length - b.ids.length);
     const answers = [];
     for (let i = 0; i < rows.length; i += 20) {
       const own = rows.slice(i, i + 20);
       const logits = await scope(() => model.forward(model.batch(own.map(({ ids }) => ids))).logits).read();
-      own.forEach(({ ids, label }, r) => {
+      own.forEach(({ text, label }, r) => {
         const ten = logits.subarray(10 * r, 10 * r + 10);
-        answers.push({ length: ids.length, right: ten.indexOf(Math.max(...ten)) === label });
+        answers.push([text, ten.indexOf(Math.max(...ten)) === label]);
       });
     }
     report[part] = { examples: rows.length, ...byLength(answers), baselines: baselineFigures(lines) };

@@ -124,9 +124,9 @@ test('baselines that read no list within a list, worked out by hand', () => {
   expect(lines.map(baselines['all digits'])).toEqual([9, 1]);
   expect(lines.map(baselines['own digits'])).toEqual([2, 2]);
   expect(baselineFigures(lines)).toEqual({
-    'largest class': { accuracy: 0.5, 'up to 20': 0.5 },
-    'all digits': { accuracy: 0, 'up to 20': 0 },
-    'own digits': { accuracy: 0.5, 'up to 20': 0.5 },
+    'largest class': { accuracy: 0.5, 'up to 20': 0.5, 'up to 20, nested': 0.5 },
+    'all digits': { accuracy: 0, 'up to 20': 0, 'up to 20, nested': 0 },
+    'own digits': { accuracy: 0.5, 'up to 20': 0.5, 'up to 20, nested': 0.5 },
   });
 });
 
@@ -148,4 +148,10 @@ test('a map is folded to operands, and compared with chance', () => {
   expect(folded(scores, operands)).toEqual([1, 4, -1]);
   expect(found(scores, { operands, decides: 1 })).toEqual({ share: 6 / 8, symbols: 4 / 6, largest: 1, chance: 1 / 3 });
   expect(found(scores, { operands, decides: 0 })).toEqual({ share: 1 / 8, symbols: 1 / 6, largest: 0, chance: 1 / 3 });
+  expect(
+    found(
+      scores.map(() => 0),
+      { operands, decides: 1 },
+    ),
+  ).toEqual({ share: 4 / 6, symbols: 4 / 6, largest: 1 / 3, chance: 1 / 3 });
 });

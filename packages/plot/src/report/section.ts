@@ -103,7 +103,7 @@ function glance({ maps }: ReportResult, key: string): string {
   const { removed, unit, probability } = first.check;
   const columns = [['Map'], ['top', 'figure'], ['random', 'figure'], ['lowest', 'figure optional'], ['verdict']] as const;
   const head = columns.map(([name, kind]) => element('th', { scope: 'col', class: kind }, name)).join('');
-  const words = `Maps are calculations, and they do not always agree. So each one was put to the test: the ${counted(removed, unit)} it ranks highest were ${unit === 'patch' ? 'made black' : 'taken out of the text'} and the model was asked again. If the map is right, the answer’s probability falls from ${percent(probability.original)}, and falls further than after removing as many ${plural(unit)} at random.`;
+  const words = `Maps are calculations, and they do not always agree. So each one was put to the test: the ${counted(removed, unit)} it ranks highest ${removed === 1 ? 'was' : 'were'} ${unit === 'patch' ? 'made black' : 'taken out of the text'} and the model was asked again. If the map is right, the answer’s probability falls from ${percent(probability.original)}, and falls further than after removing as many ${plural(unit)} at random.`;
   const caption = `Probability of the answer after removing the top ${counted(removed, unit)}, random ones, the lowest-ranked`;
   const table = `<table><caption>${caption}</caption><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table>`;
   return element('div', { class: 'glance' }, `<h4>Which map to believe?</h4><p>${words}</p><div class="wide">${table}</div>`);

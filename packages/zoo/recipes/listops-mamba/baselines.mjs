@@ -24,14 +24,19 @@ export const baselines = {
   },
 };
 
-/** Shares of right answers: of all, and by length in symbols. @param answers right: whether; length: symbols */
+/** Whether there is a list within the list. */
+const isNested = (text) => text.lastIndexOf('[') > 0;
+
+/** Shares of right answers: of all, and by length in symbols: of all of a length, of flat lists, of nested ones. @param answers [text, right] */
 export function byLength(answers) {
   const counts = new Map();
-  for (const { length, right } of answers)
-    for (const key of ['accuracy', `up to ${[20, 100, 500, 2000].find((most) => length <= most)}`]) {
+  for (const [text, right] of answers) {
+    const range = `up to ${[20, 100, 500, 2000].find((most) => text.split(' ').length <= most)}`;
+    for (const key of ['accuracy', range, `${range}, ${isNested(text) ? 'nested' : 'flat'}`]) {
       const [yes, all] = counts.get(key) ?? [0, 0];
       counts.set(key, [yes + (right ? 1 : 0), all + 1]);
     }
+  }
   return Object.fromEntries([...counts].map(([key, [yes, all]]) => [key, yes / all]));
 }
 
@@ -45,16 +50,12 @@ export function linesOf(folder, part) {
 
 /** How often each baseline is right about the lines of a part, by length. */
 export function baselineFigures(lines) {
-  const length = ({ text }) => text.split(' ').length;
   const counts = new Map();
   for (const { label } of lines) counts.set(label, (counts.get(label) ?? 0) + 1);
   const [largest] = [...counts].sort((a, b) => b[1] - a[1])[0];
   const all = { 'largest class': () => Number(largest), ...baselines };
   return Object.fromEntries(
-    Object.entries(all).map(([name, answer]) => [
-      name,
-      byLength(lines.map((line) => ({ length: length(line), right: answer(line) === Number(line.label) }))),
-    ]),
+    Object.entries(all).map(([name, answer]) => [name, byLength(lines.map((line) => [line.text, answer(line) === Number(line.label)]))]),
   );
 }
 

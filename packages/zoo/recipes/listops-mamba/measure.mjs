@@ -1,6 +1,6 @@
 // How much of a map lies on the operand that decides an expression's value, where exactly one does, folded to the operands of the outermost
 // operation:
-//   node packages/zoo/recipes/listops-mamba/measure.mjs [--model FOLDER] [--data FILE] [--examples N] [--symbols MOST]
+//   node packages/zoo/recipes/listops-mamba/measure.mjs [--model FOLDER] [--data FILE] [--examples N] [--symbols MOST] [--methods A,B]
 // Of expressions that the model values rightly: the share of Σ|score| on the deciding operand, and how often that operand has the largest sum;
 // and the same of scores drawn at random, which know nothing.
 import { readFileSync } from 'node:fs';
@@ -27,14 +27,17 @@ export const methods = [
 /** A map's scores, one a symbol, folded to operands [from, to): the sum of each. */
 export const folded = (scores, operands) => operands.map(([from, to]) => scores.slice(from, to).reduce((sum, score) => sum + score, 0));
 
-/** How a map stands to the operand that decides. */
+/** How a map stands to the operand that decides; one of zeros alone counts as chance. */
 export function found(scores, { operands, decides }) {
   const size = (values) => values.reduce((sum, value) => sum + Math.abs(value), 0);
   const [from, to] = operands[decides];
   const sums = folded(scores, operands);
   const inside = operands.reduce((sum, [start, end]) => sum + end - start, 0);
+  const all = size(operands.flatMap(([start, end]) => scores.slice(start, end)));
+  if (all === 0)
+    return { share: (to - from) / inside, symbols: (to - from) / inside, largest: 1 / operands.length, chance: 1 / operands.length };
   return {
-    share: size(scores.slice(from, to)) / size(operands.flatMap(([start, end]) => scores.slice(start, end))),
+    share: size(scores.slice(from, to)) / all,
     symbols: (to - from) / inside,
     largest: sums.indexOf(Math.max(...sums)) === decides ? 1 : 0,
     chance: 1 / operands.length,
@@ -78,6 +81,7 @@ async function main() {
       data: text(join(cache, 'listops/test.jsonl')),
       examples: text('300'),
       symbols: text('2000'),
+      methods: text(methods.join()),
     },
   });
   const require = createRequire(new URL('../../../cli/package.json', import.meta.url));
@@ -87,7 +91,7 @@ async function main() {
     .map((line) => JSON.parse(line))
     .filter(({ text: own, decides, operands }) => decides !== undefined && operands.length > 1 && own.split(' ').length <= values.symbols)
     .slice(0, Number(values.examples));
-  const { right, maps } = await measure(await loadModel(values.model), examples, explain);
+  const { right, maps } = await measure(await loadModel(values.model), examples, explain, values.methods.split(','));
   const percent = (share) => `${(100 * share).toFixed(1)} %`;
   console.log(`${right} of ${examples.length} expressions valued rightly`);
   console.log('| map | share on the deciding operand | it has the largest sum |\n| --- | ---: | ---: |');

@@ -15,6 +15,7 @@ const FONT = 13;
 const ADVANCE = 0.6 * FONT;
 const INK = '#1f2328';
 const QUIET = '#59636e';
+const DECISIVE = '#c2410c';
 const MARGIN = 12;
 
 const text = (x, y, content, style = '') => `<text x="${x}" y="${y}" ${style}>${content}</text>`;
@@ -28,19 +29,23 @@ function mapRow({ title, scores, signed }, { list, operands, decides }, top, { t
     return token;
   });
   const strip = tokenStrip({ text: list.join(' '), tokens, scores, signed }, { columns, fontSize: FONT, title });
-  const inner = strip.replace('<svg ', `<svg x="0" y="${top + 8}" `);
+  const inner = strip.replace('<svg ', `<svg x="0" y="${top + 6}" `);
   const sums = folded(scores.map(Math.abs), operands);
   const total = sums.reduce((sum, value) => sum + value, 0) || 1;
   const bars = operands.map(([from, to], operand) => {
     const x = MARGIN + tokens[from].start * ADVANCE;
     const width = (tokens[to - 1].end - tokens[from].start) * ADVANCE;
     const share = sums[operand] / total;
-    const color = operand === decides ? '#c2410c' : '#8b949e';
-    const bar = `<rect x="${x}" y="${top + 48}" width="${width}" height="4" fill="#eceef0"/><rect x="${x}" y="${top + 48}" width="${width * share}" height="4" fill="${color}"/>`;
+    const decisive = operand === decides;
+    const color = decisive ? DECISIVE : '#8b949e';
+    const bar = `<rect x="${x}" y="${top + 46}" width="${width}" height="4" fill="#eceef0"/><rect x="${x}" y="${top + 46}" width="${width * share}" height="4" fill="${color}"/>`;
     const words = `${(100 * share).toFixed(0)} %`;
-    return bar + text(x, top + 65, words, `font-size="11" fill="${operand === decides ? color : QUIET}"`);
+    const frame = `<rect x="${x - 3}" y="${top + 15}" width="${width + 6}" height="54" fill="none" stroke="${DECISIVE}" stroke-dasharray="3 3" rx="4"/>`;
+    // one symbol has no room for words
+    const label = to - from > 1 || decisive ? text(x, top + 63, words, `font-size="11" fill="${decisive ? color : QUIET}"`) : '';
+    return bar + label + (decisive ? frame : '');
   });
-  return text(MARGIN, top + 10, title, `font-size="12" font-weight="600" fill="${INK}"`) + inner + bars.join('');
+  return inner + bars.join('') + text(MARGIN, top + 10, title, `font-size="12" font-weight="600" fill="${INK}"`);
 }
 
 async function main() {
@@ -61,7 +66,7 @@ async function main() {
   const line = JSON.parse(readFileSync(values.data, 'utf8').split('\n')[Number(values.line)]);
   const list = line.text.split(' ');
   const columns = line.text.length;
-  const width = 2 * MARGIN + columns * ADVANCE;
+  const width = Math.ceil(Math.max(600, 2 * MARGIN + columns * ADVANCE));
   const parts = [];
   let top = MARGIN;
   for (const name of values.models.split(',')) {
@@ -77,20 +82,16 @@ async function main() {
     }
     top += 8;
   }
-  const { operands, decides } = line;
-  const starts = list.map((_, at) => list.slice(0, at).join(' ').length + (at > 0 ? 1 : 0));
-  const [from, to] = operands[decides];
-  const frame = `<rect x="${MARGIN + starts[from] * ADVANCE - 3}" y="34" width="${(starts[to - 1] + list[to - 1].length - starts[from]) * ADVANCE + 6}" height="${top - 40}" fill="none" stroke="#c2410c" stroke-dasharray="3 3" rx="4"/>`;
   const words = text(
     MARGIN,
     top + 10,
-    `The value is ${line.label}, by the framed operand alone. Bars and shares: Σ|score| of each operand.`,
+    `The value is ${line.label}, by the framed operand alone. Bars: each operand’s share of Σ|score|.`,
     `font-size="12" fill="${QUIET}"`,
   );
   const height = top + 22;
   await writeWhole(
     positionals[0],
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" font-family="system-ui, Helvetica, Arial, DejaVu Sans, sans-serif"><title>Maps of ${line.text}</title><rect width="${width}" height="${height}" fill="#ffffff"/>${parts.join('')}${frame}${words}</svg>\n`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" font-family="system-ui, Helvetica, Arial, DejaVu Sans, sans-serif"><title>Maps of ${line.text}</title><rect width="${width}" height="${height}" fill="#ffffff"/>${parts.join('')}${words}</svg>\n`,
   );
   process.exit(0);
 }

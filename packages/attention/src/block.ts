@@ -22,7 +22,7 @@ import { pickRows, sumKinds, type Reduce } from './channels.js';
 import type { TriangularOperator } from './layer.js';
 import { scaledReduced } from './scaled-scan.js';
 import { scanDiagonal } from './scan.js';
-import { onDiagonal, type RowRange } from './positions.js';
+import { onDiagonals, type RowRange } from './positions.js';
 import { causalConv1dTransposed } from './transposed.js';
 
 /** What of the block around the scan can be left out, to see what it does: the convolution, the gate, SiLU's ratio σ(c). */
@@ -90,22 +90,26 @@ export function blockOperator(
   const mean = (range: RowRange): Tensor<Float> =>
     scope(() => {
       const [open, held, weights] = [gate(), ratio(), convWeight()];
-      const ofTap = (back: number): Tensor =>
+      /** SiLU's ratio times the tap that reads so many positions back: (b l d). */
+      const columnsOf = (back: number): Tensor => {
+        const at = weights.shape[1]! - 1 - back;
+        return multiply(held, reshape(slice(weights, 1, at, at + 1), [channels]));
+      };
+      const ofTap = (back: number): Tensor<Float> =>
         scope(() => {
-          const at = weights.shape[1]! - 1 - back;
-          const tap = reshape(slice(weights, 1, at, at + 1), [channels]);
-          const columns = multiply(held, tap);
-          const scanned = scaledReduced(dynamics, { rows: open, columns }, 'mean', range);
-          const skipped = D && sumLast(multiply(multiply(open, columns), D), 'sum', 1 / channels); //    (b l)
-          const matrix = skipped ? add(scanned, onDiagonal(skipped, range)) : scanned;
-          if (back === 0 || back >= length) return back === 0 ? matrix : affine(matrix, 0);
+          const matrix = scaledReduced(dynamics, { rows: open, columns: columnsOf(back) }, 'mean', range);
+          if (back === 0) return matrix;
           const none = Tensor.full([batch, range.end - range.start, back], 0, delta.device);
           return concat([slice(matrix, 2, back, length), none], 2);
         });
-      return Array.from({ length: taps }, (_, back) => back).reduce<Tensor<Float>>(
-        (sum, back) => scope(() => add(sum, ofTap(back))),
-        Tensor.full([batch, range.end - range.start, length], 0, delta.device),
-      );
+      const backs = Array.from({ length: Math.min(taps, length) }, (_, back) => back);
+      const first = D
+        ? onDiagonals(
+            backs.map((back) => scope(() => sumLast(multiply(multiply(open, columnsOf(back)), D), 'sum', 1 / channels))),
+            range,
+          )
+        : Tensor.full([batch, range.end - range.start, length], 0, delta.device);
+      return backs.reduce<Tensor<Float>>((sum, back) => scope(() => add(sum, ofTap(back))), first);
     });
 
   const matrixReduced = (reduce: Reduce, { start, end }: RowRange): Tensor<Float> =>

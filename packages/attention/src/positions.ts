@@ -1,4 +1,4 @@
-import { concat, multiply, slice, Tensor, type Device, type Float } from '@hidden-attention/tensor';
+import { concat, multiply, reshape, scope, slice, Tensor, type Device, type Float } from '@hidden-attention/tensor';
 
 /** A position: a whole number (negative: from each row's own end), or each row's own last. */
 export type Position = number | 'last';
@@ -43,12 +43,33 @@ export function inEveryChannel(
 }
 
 /** Rows of the matrices with these diagonals (b l): (b rows l). */
-export function onDiagonal(values: Tensor, { start, end }: RowRange): Tensor<Float> {
-  const [batch, length] = values.shape as [number, number];
-  const ones = new Float32Array((end - start) * length);
-  for (let row = start; row < end; row++) ones[(row - start) * length + row] = 1;
-  const identity = Tensor.from(ones, [1, end - start, length], values.device);
-  const rows = slice(values, 1, start, end).view([batch, end - start, 1]);
-  const all = concat(new Array<Tensor>(batch).fill(identity), 0);
-  return multiply(all, rows);
+export function onDiagonal(values: Tensor, range: RowRange): Tensor<Float> {
+  return onDiagonals([values], range);
+}
+
+/**
+ * Rows of the matrices in which number i of values[k] (b l) stands in row i, k columns before the diagonal: (b rows l). Rows are made one number
+ * too long, each beginning with its own numbers, and written one after another: so each begins one place later than the row before.
+ */
+export function onDiagonals(values: readonly Tensor[], { start, end }: RowRange): Tensor<Float> {
+  const [batch, length] = values[0]!.shape as [number, number];
+  const rows = end - start;
+  const { device } = values[0]!;
+  return scope(() => {
+    const zeros = (...shape: number[]): Tensor<Float> => Tensor.full(shape, 0, device);
+    const joined = (parts: readonly Tensor[]): Tensor<Float> =>
+      concat(
+        parts.filter(({ size }) => size > 0),
+        1,
+      );
+    const own = values.slice(0, length).map((value, back) => {
+      const there = joined([zeros(batch, back), slice(value, 1, back, length)]); // left of the first column there is nothing
+      return reshape(slice(there, 1, start, end), [batch * rows, 1]);
+    });
+    const long = joined([...own.toReversed(), zeros(batch * rows, length + 1 - own.length)]);
+    const first = start - (own.length - 1); // where the first row's numbers stand
+    const flat = reshape(long, [batch, rows * (length + 1)]);
+    const shifted = first >= 0 ? joined([zeros(batch, first), flat]) : slice(flat, 1, -first, rows * (length + 1));
+    return reshape(slice(joined([shifted, zeros(batch, own.length)]), 1, 0, rows * length), [batch, rows, length]);
+  });
 }

@@ -2,8 +2,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { createModel } from '@hidden-attention/model';
 import { expect, test } from 'vitest';
-import { keptFolder, kinds, recipeOf, tasks } from '../recipes/comparison/comparison.mjs';
+import { keptFolder, kinds, recipeOf, seeds, tasks } from '../recipes/comparison/comparison.mjs';
 import { figureNames, interval, measureExcerpt } from '../recipes/comparison/measure.mjs';
+import { rendered } from '../recipes/comparison/render.mjs';
 
 type Figures = Record<string, number>;
 interface Measured {
@@ -53,4 +54,12 @@ test('measured again on the models and inputs that are kept, the figures are tho
       for (const [k, value] of own.smoothing.entries())
         expect(Math.abs(value - known.smoothing[k]!), `${where}, depth ${k}`).toBeLessThan(1e-4);
     }
+});
+
+test('the page shows the figures that were measured, of three seeds and 200 held-out inputs', async () => {
+  const report = JSON.parse(file('../recipes/comparison/comparison.json')) as Record<string, { lookedAt: number }>;
+  expect(seeds).toHaveLength(3);
+  for (const task of tasks) expect(report[task]!.lookedAt).toBeGreaterThanOrEqual(200);
+  const page = file('../../../docs/evaluate/comparison.md');
+  expect(await rendered(page, report)).toBe(page);
 });

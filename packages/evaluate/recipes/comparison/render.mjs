@@ -11,9 +11,14 @@ const begin = (task) => `<!-- ${task}: written by packages/evaluate/recipes/comp
 const end = (task) => `<!-- end of ${task} -->`;
 
 /** Three digits that count. */
-const digits = (value) =>
-  Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) < 1e-3 ? value.toFixed(4) : String(Number(value.toPrecision(3)));
-const spread = ({ mean, high }, scale = 1) => `${digits(scale * mean)} ± ${digits(scale * (high - mean))}`;
+const digits = (value) => String(Number(value.toPrecision(3)));
+/** A mean and half of its interval, of which two digits count. */
+function spread({ mean, high }, scale = 1) {
+  const half = scale * (high - mean);
+  if (half < 1e-9) return digits(scale * mean);
+  const decimals = Math.max(0, 1 - Math.floor(Math.log10(half)));
+  return `${(scale * mean).toFixed(decimals)} ± ${half.toFixed(decimals)}`;
+}
 const percent = (interval) => `${spread(interval, 100)} %`;
 const whole = (value) => value.toLocaleString('en');
 

@@ -109,6 +109,8 @@ const idsSchema = z.union([z.array(z.number()).min(1), z.array(z.array(z.number(
 /** The rows that the input flags name; an --ids file may hold one array of ids or an array of them. */
 export async function readInput(flags: InputFlags, loaded: LoadedModel): Promise<InputRow[]> {
   if (flags.ids !== undefined) return readIds(flags.ids);
+  if (flags.text === undefined && flags.file === undefined)
+    throw new UsageError('an image was given where text is read; give --text T, --file F or --ids F');
   const text = flags.text ?? (await readText(flags.file!));
   if (text === '')
     throw new Error(`${flags.text === undefined ? `${flags.file} is` : '--text is'} empty; at least one character is needed`);

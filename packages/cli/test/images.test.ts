@@ -193,6 +193,11 @@ describe('what is refused, with nothing left behind', () => {
     expect(() => readFileSync(file('no.json'))).toThrow();
   });
 
+  test('an image for a command that reads text', () => {
+    const result = cli('perplexity', ...model, '--image', shirt);
+    expect(result).toMatchObject({ status: 2, stderr: expect.stringMatching(/an image was given where text is read; give --text T/) });
+  });
+
   test('an image that was cut short', () => {
     const cut = file('cut.png');
     writeFileSync(cut, readFileSync(shirt).subarray(0, 200));

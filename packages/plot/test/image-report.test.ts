@@ -26,7 +26,7 @@ describe('the page of an image', () => {
     cards.forEach((card, index) => {
       const map = report.results[0]!.maps[index]!;
       expect(wordsOf(textOf(card))).toContain(wordsOf(verdict(map.certificate.check!).sentence));
-      expect(byName(card, 'label').map(textOf)).toEqual(['Exact patches', 'Smoothed']);
+      expect(byName(card, 'label').map(textOf)).toEqual(['Patches', 'Smoothed']);
       expect(byClass(card, 'view')).toHaveLength(2);
       expect(byClass(card, 'on-picture')).toHaveLength(2);
     });
@@ -46,7 +46,7 @@ describe('the page of an image', () => {
     const pixels = { shape: [4, 6] as const, scores: Array.from({ length: 24 }, (_, at) => at - 9) };
     const withPixels = imageReport([{ ...imageResult(), maps: [imageMap({ pixels })] }]);
     const [card] = byClass(parse(explanationReport(withPixels)), 'card');
-    expect(byName(card!, 'label').map(textOf)).toEqual(['Exact patches', 'Smoothed', 'Pixels']);
+    expect(byName(card!, 'label').map(textOf)).toEqual(['Patches', 'Smoothed', 'Pixels']);
     expect(byClass(card!, 'view')).toHaveLength(3);
     expect(byClass(card!, 'view').map((view) => byName(view, 'svg')[0]!.attributes['aria-label'])).toContainEqual(
       'Raw hidden attention over the picture, pixel by pixel',

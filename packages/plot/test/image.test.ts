@@ -327,7 +327,7 @@ describe('layers', () => {
     const svg = parse(markup);
     expect(byName(svg, 'use')).toHaveLength(3);
     const texts = byName(svg, 'text').map(textOf);
-    expect(texts).toEqual(expect.arrayContaining(['layer 0', 'up to ±4', 'layer 1', 'up to ±40', 'layer 2']));
+    expect(texts).toEqual(expect.arrayContaining(['layer 0', 'up to ±4', 'layer 1', 'up to ±40', 'layer 2', '0 everywhere']));
   });
 
   test('with a limit all layers have one scale, and a legend of it', () => {

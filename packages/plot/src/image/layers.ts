@@ -24,8 +24,9 @@ export interface LayerMap extends ImageOverlay {
   readonly reach: string;
 }
 
-/** How far the scores of a map go: "up to ±0.12", "0.59 to 0.64". */
+/** How far the scores of a map go: "up to ±0.12", "0.59 to 0.64", "0 everywhere". */
 function reachOf(where: string, map: PatchMap): string {
+  if (Array.from(map.scores).every((score) => score === 0)) return '0 everywhere';
   const { low, limit } = scaleOf(where, map);
   return map.signed ? `up to ±${scoreText(limit, false)}` : `${scoreText(low, false)} to ${scoreText(limit, false)}`;
 }

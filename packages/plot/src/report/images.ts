@@ -52,7 +52,7 @@ export function patchViews(map: ReportMap, { picture, grid }: ImageResult): { na
   const { scores, signed, title } = map;
   const overlay = { picture, grid, scores, signed, limit: robustLimit(scores) };
   const legend = legendHtml(legendOf('report', overlay));
-  const views = ([['Exact patches', 'patches'] as const, ['Smoothed', 'smooth'] as const] as const).map(([name, view]) => {
+  const views = ([['Patches', 'patches'] as const, ['Smoothed', 'smooth'] as const] as const).map(([name, view]) => {
     const drawing = numbered(overlayDrawing({ ...overlay, view, width: 300 }), grid);
     const svg = svgFragment(drawing, `${title} over the picture. ${described(overlay)}`);
     return { name, html: element('div', { class: 'overlay' }, svg) + legend };

@@ -37,7 +37,7 @@ describe('the page of an image', () => {
     expect(byName(byClass(cards[0]!, 'layers')[0]!, 'li').map(textOf)).toEqual([
       'layer 0 up to ±4',
       'layer 1 up to ±4',
-      'layer 2 up to ±1',
+      'layer 2 0 everywhere',
     ]);
     expect(byClass(cards[1]!, 'layers')).toHaveLength(0);
   });

@@ -7,8 +7,8 @@ import { exponentOf, inTurn, median } from './measure.mjs';
 import { root } from './models.mjs';
 
 const over = (peer, ours) => (peer && ours ? peer.min / ours.min : undefined);
-const atLeast = (aim) => ({ aim, met: (value) => value >= aim, sign: '≥' });
-const atMost = (aim) => ({ aim, met: (value) => value <= aim, sign: '≤' });
+const atLeast = (aim) => ({ aim, sign: '≥' });
+const atMost = (aim) => ({ aim, sign: '≤' });
 const fastest = (...candidates) => candidates.filter(Boolean).reduce((a, b) => (b.min < a.min ? b : a), candidates.find(Boolean));
 const named = (who, times) => times && { who, ...times };
 

@@ -1,8 +1,8 @@
 // Every figure that the project claims about the processor, for this library and for the peers that are here, in one run, taking turns:
-//   npm run bench -- [--quick] [--only scan,prefill] [--peers llama,torch|none] [--threads N] [--out FOLDER]
+//   npm run bench -- [--quick] [--only scan,prefill [--again]] [--peers llama,torch|none] [--threads N] [--out FOLDER]
 // Writes FOLDER/results.json and FOLDER/results.md (default: docs/benchmarks; with --quick or --only nowhere) and prints the table; a whole run
-// also writes three ratios into the README.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// also writes three ratios into the README. With --again the lines of --only take the place of those in the results that are there.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, type } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,6 +16,7 @@ const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    again: { type: 'boolean', default: false },
     out: { type: 'string' },
     threads: { type: 'string' },
     peers: { type: 'string' },
@@ -32,7 +33,14 @@ if (!Number.isInteger(threads) || threads < 1) {
   console.error(`--threads is ${options.threads}; a whole number from 1 on is needed`);
   process.exit(2);
 }
-const out = options.out ? resolve(options.out) : options.quick || options.only ? undefined : join(root, 'docs/benchmarks');
+const partly = options.quick || (options.only && !options.again);
+const out = options.out ? resolve(options.out) : partly ? undefined : join(root, 'docs/benchmarks');
+const earlierFile = out && join(out, 'results.json');
+if (options.again && !(earlierFile && existsSync(earlierFile))) {
+  console.error(`--again puts lines into results that are there; ${earlierFile ?? 'no folder'} has none: run npm run bench first`);
+  process.exit(2);
+}
+const earlier = options.again ? JSON.parse(readFileSync(earlierFile, 'utf8')) : undefined;
 
 const bench = new Bench({ quick: options.quick, threads, peers: options.peers?.split(',') });
 const { level } = await bench.ours({ task: 'about' });
@@ -63,7 +71,13 @@ for (const name of wanted) {
   console.error(`  ${((performance.now() - start) / 1000).toFixed(0)} s`);
 }
 await bench.close();
-const result = { about, sections };
+const result = earlier
+  ? {
+      about: earlier.about,
+      again: [...(earlier.again ?? []), { ...about, lines: wanted }],
+      sections: { ...earlier.sections, ...sections },
+    }
+  : { about, sections };
 const table = markdown(result);
 console.log(table);
 if (out) {

@@ -18,11 +18,12 @@ const titles = {
   startUp: 'Start-up',
 };
 
-function judged({ value, aim, met, unit = '', sign }) {
+function judged({ value, aim, unit = '', sign }) {
   if (value === undefined) return ['not measured', aim === undefined ? '' : `${sign} ${aim.toLocaleString('en')}`];
   const text = `${digits(value)}${unit}`;
   if (aim === undefined) return [text, ''];
-  return [met(value) ? `**${text}**` : `${text} (missed)`, `${sign} ${aim.toLocaleString('en')}${unit}`];
+  const met = sign === '≥' ? value >= aim : value <= aim;
+  return [met ? `**${text}**` : `${text} (missed)`, `${sign} ${aim.toLocaleString('en')}${unit}`];
 }
 
 /** What a row says for people: rates where it is about tokens. */
@@ -33,10 +34,14 @@ function remarks({ perSecond, ours, peer, note }) {
 }
 
 /** @param result what main.mjs measured */
-export function markdown({ about, sections }) {
+export function markdown({ about, again = [], sections }) {
   const parts = [
     `Measured ${about.date} by \`${about.command}\`: ${about.processor}, ${about.threads} threads, ${about.system}, Node ${about.node}, instruction-set level ${about.level}.`,
     `Peers: ${about.peers.join(', ') || 'none were here'}. Times are milliseconds, the least and the median; a ratio is of the least ones. Load of the machine at the start: ${about.load}.`,
+    ...again.map(
+      (run) =>
+        `Measured again ${run.date} by \`${run.command}\` (${run.processor}, load ${run.load}): ${run.lines.map((name) => titles[name]).join(', ')}.`,
+    ),
   ];
   for (const [name, rows] of Object.entries(sections)) {
     if (rows.error) {

@@ -20,15 +20,14 @@ Layer layerOf(Bench& b, int64_t width, DType dtype) {
   return l;
 }
 struct Space {
-  Out residual, hidden, both, x, z, convolved, u, projected, low, B, C, delta, y, scale;
+  Out residual, hidden, both, x, z, u, projected, low, B, C, delta, y, scale;
 };
 Space spaceFor(Bench& b, const Layer& l, int64_t rows, DType dtype) {
   Space s;
   s.residual = b.random(rows * l.width, DType::f32), s.hidden = b.random(rows * l.width, dtype), s.both = b.empty(rows * 2 * l.inner, dtype);
-  s.x = b.empty(rows * l.inner, dtype), s.z = b.empty(rows * l.inner, dtype), s.convolved = b.empty(rows * l.inner, dtype);
+  s.x = b.empty(rows * l.inner, dtype), s.z = b.empty(rows * l.inner, dtype), s.u = b.empty(rows * l.inner, dtype);
   s.projected = b.empty(rows * (l.rank + 2 * l.state), dtype), s.low = b.empty(rows * l.rank, dtype), s.B = b.empty(rows * l.state, dtype);
   s.C = b.empty(rows * l.state, dtype), s.delta = b.empty(rows * l.inner, dtype), s.y = b.empty(rows * l.inner, dtype), s.scale = b.empty(rows, DType::f32);
-  s.u = s.convolved;  // generation keeps no value from before the SiLU
   return s;
 }
 void split(Bench& b, int64_t rows, const Out& source, int64_t columns, int64_t offset, int64_t count, const Out& target) {
@@ -46,9 +45,8 @@ void layerForward(Bench& b, const Layer& l, const Space& s, int64_t batch, int64
   b.op.rmsNorm(b.context, norm), b.done();
   product(b, rows, 2 * l.inner, l.width, s.hidden, l.inProjection, s.both);
   split(b, rows, s.both, 2 * l.inner, 0, l.inner, s.x), split(b, rows, s.both, 2 * l.inner, l.inner, l.inner, s.z);
-  CausalConv1d conv{batch, length, l.inner, l.taps, s.x, l.convolution, l.convolutionBias, window, {}, {}, s.convolved, window};
+  CausalConv1d conv{batch, length, l.inner, l.taps, true, s.x, l.convolution, l.convolutionBias, window, {}, {}, s.u, window};
   b.op.causalConv1d(b.context, conv), b.done();
-  b.op.unary(b.context, {rows * l.inner, UnaryKind::kSilu, 0, 0, s.convolved, s.u}), b.done();
   const int64_t columns = l.rank + 2 * l.state;
   product(b, rows, columns, l.inner, s.u, l.xProjection, s.projected);
   split(b, rows, s.projected, columns, 0, l.rank, s.low), split(b, rows, s.projected, columns, l.rank, l.state, s.B);
@@ -106,7 +104,6 @@ void benchTraining(Bench& b, int64_t layers, int64_t width, int64_t batch, int64
   const Layer l = layerOf(b, width, dtype);
   const int64_t columns = l.rank + 2 * l.state;
   Space s = spaceFor(b, l, rows, dtype), d = spaceFor(b, l, rows, dtype);  // values and their gradients
-  s.u = b.empty(rows * l.inner, dtype), d.u = b.empty(rows * l.inner, dtype);
   const Out checkpoints = b.empty(batch * scanTiles(length) * l.inner * l.state, wide);
   const Out dIn = b.empty(2 * l.inner * width, dtype), dConvolution = b.empty(l.inner * l.taps, wide), dBias = b.empty(l.inner, wide);
   const Out dX = b.empty(columns * l.inner, dtype), dDt = b.empty(l.inner * l.rank, dtype), dOut = b.empty(width * l.inner, dtype);
@@ -139,9 +136,9 @@ void benchTraining(Bench& b, int64_t layers, int64_t width, int64_t batch, int64
     linear(l.inner, l.rank, s.low, l.dtProjection, d.delta, d.low, dDt, false);
     join(d.low, l.rank, d.projected, columns, 0), join(d.B, l.state, d.projected, columns, l.rank), join(d.C, l.state, d.projected, columns, l.rank + l.state);
     linear(columns, l.inner, s.u, l.xProjection, d.projected, d.u, dX, true);
-    b.op.unaryBackward(b.context, {rows * l.inner, UnaryKind::kSilu, 0, s.convolved, d.u, d.convolved}), b.done();
     CausalConv1dBackward conv{};
-    conv.batch = batch, conv.length = length, conv.channels = l.inner, conv.width = l.taps, conv.x = s.x, conv.weight = l.convolution, conv.dy = d.convolved;
+    conv.batch = batch, conv.length = length, conv.channels = l.inner, conv.width = l.taps, conv.silu = true;
+    conv.x = s.x, conv.weight = l.convolution, conv.bias = l.convolutionBias, conv.dy = d.u;
     conv.dx = d.x, conv.dweight = dConvolution, conv.dbias = dBias;
     b.op.causalConv1dBackward(b.context, conv), b.done();
     join(d.x, l.inner, d.both, 2 * l.inner, 0), join(d.z, l.inner, d.both, 2 * l.inner, l.inner);

@@ -6,6 +6,7 @@ namespace ha::HA_ISA {
 
 constexpr int kTile = 8;               // positions of a tile
 constexpr int64_t kPositions = 1024;   // of a chunk, at most: each sums its own part of the weight's gradient
+constexpr int64_t kBlock = 32;         // positions of the backward whose gradients before the activation are at hand at a time
 
 /// A row of positions −carried…length−1: what came before the sequence (absent: zeros), then the sequence.
 struct Positions {
@@ -47,10 +48,11 @@ HA_INLINE Cut cutPositions(Context& context, int64_t batch, int64_t length, int6
   return {parts, (length + parts - 1) / parts};
 }
 
-/// Σ_k taps[k]·x[first+k] (+ start) for the positions of one tile and one vector of channels; `Width` 0: any width.
-template <int Width>
+/// Σ_k taps[k]·x[first+k] (+ start) for the positions of one tile and one vector of channels; `Width` 0: any width. What is stored
+/// is result(sum, i, lanes), i the position's number in the tile.
+template <int Width, class F>
 HA_INLINE void filterTile(const Positions& x, int64_t first, int count, const vf* taps, const float* weight, int64_t width, vf start,
-                          int64_t d, int lanes, float* y) {
+                          int64_t d, int lanes, float* y, const F& result) {
   if (Width > 0) {
     vf window[Width > 0 ? Width : 1];
 #pragma GCC unroll 4
@@ -61,7 +63,7 @@ HA_INLINE void filterTile(const Positions& x, int64_t first, int count, const vf
       vf total = start;
 #pragma GCC unroll 4
       for (int k = 0; k < Width; k++) total = fma(taps[k], window[k], total);
-      storePart(y + i * x.channels + d, total, lanes);
+      storePart(y + i * x.channels + d, result(total, i, lanes), lanes);
 #pragma GCC unroll 4
       for (int k = 0; k < Width - 1; k++) window[k] = window[k + 1];
     }
@@ -70,15 +72,15 @@ HA_INLINE void filterTile(const Positions& x, int64_t first, int count, const vf
       vf total = start;
       for (int64_t k = 0; k < width; k++)
         total = fma(loadPart(weight + k * x.channels + d, lanes), loadPart(x[first + i + k] + d, lanes), total);
-      storePart(y + i * x.channels + d, total, lanes);
+      storePart(y + i * x.channels + d, result(total, i, lanes), lanes);
     }
   }
 }
 
-/// y_i = Σ_k weight[k]·x[i+k+offset] + bias for positions first…last−1, weight as [k d].
-template <int Width>
+/// y_i = result(Σ_k weight[k]·x[i+k+offset] + bias, i, d, lanes) for positions first…last−1, weight as [k d].
+template <int Width, class F>
 HA_INLINE void filter(const Positions& x, int64_t offset, const float* weight, int64_t width, const float* bias, int64_t first,
-                      int64_t last, float* y) {
+                      int64_t last, float* y, const F& result) {
   for (int64_t i = first; i < last; i += kTile) {
     const int count = (int)minimum(kTile, last - i);
     eachVector(0, x.channels, [&](int64_t d, int lanes) HA_INLINED {
@@ -86,21 +88,25 @@ HA_INLINE void filter(const Positions& x, int64_t offset, const float* weight, i
       for (int k = 0; k < Width; k++) taps[k] = loadPart(weight + k * x.channels + d, lanes);
       const vf start = bias ? loadPart(bias + d, lanes) : splat(0);
       float* to = y + i * x.channels;
-      if (count == kTile) filterTile<Width>(x, i + offset, kTile, taps, weight, width, start, d, lanes, to);
-      else filterTile<Width>(x, i + offset, count, taps, weight, width, start, d, lanes, to);
+      const auto here = [&](vf sum, int at, int lanes) HA_INLINED { return result(sum, i + at, d, lanes); };
+      if (count == kTile) filterTile<Width>(x, i + offset, kTile, taps, weight, width, start, d, lanes, to, here);
+      else filterTile<Width>(x, i + offset, count, taps, weight, width, start, d, lanes, to, here);
     });
   }
 }
 
+template <class F>
 HA_INLINE void filterAny(const Positions& x, int64_t offset, const float* weight, int64_t width, const float* bias, int64_t first,
-                         int64_t last, float* y) {
+                         int64_t last, float* y, const F& result) {
   switch (width) {
-    case 2: return filter<2>(x, offset, weight, 2, bias, first, last, y);
-    case 3: return filter<3>(x, offset, weight, 3, bias, first, last, y);
-    case 4: return filter<4>(x, offset, weight, 4, bias, first, last, y);
-    default: return filter<0>(x, offset, weight, width, bias, first, last, y);
+    case 2: return filter<2>(x, offset, weight, 2, bias, first, last, y, result);
+    case 3: return filter<3>(x, offset, weight, 3, bias, first, last, y, result);
+    case 4: return filter<4>(x, offset, weight, 4, bias, first, last, y, result);
+    default: return filter<0>(x, offset, weight, width, bias, first, last, y, result);
   }
 }
+
+constexpr auto asItIs = [](vf sum, int64_t, int64_t, int) HA_INLINED { return sum; };
 
 /// Where texts begin in one row of positions: the rows of a sequence that do not see one another.
 struct Texts {
@@ -111,18 +117,27 @@ struct Texts {
   bool reachesBack(int64_t i, int64_t carried) const { return parted(i - carried, i); }
 };
 
-/// y_i again for those positions whose filter reaches into the text before: y_i = Σ_k weight[k]·x_{i−carried+k} + bias over their own.
+/// y_i again for those positions whose filter reaches into the text before: Σ_k weight[k]·x_{i−carried+k} + bias over their own.
+template <class F>
 HA_INLINE void filterWithin(const Texts& texts, const Positions& x, const float* weight, int64_t width, const float* bias, int64_t first,
-                            int64_t last, float* y) {
+                            int64_t last, float* y, const F& result) {
   for (int64_t i = first; texts.starts && i < last; i++) {
     if (!texts.reachesBack(i, width - 1)) continue;
     eachVector(0, x.channels, [&](int64_t d, int lanes) HA_INLINED {
       vf total = bias ? loadPart(bias + d, lanes) : splat(0);
       for (int64_t from = texts.starts[i]; from <= i; from++)
         total = fma(loadPart(weight + (from - i + width - 1) * x.channels + d, lanes), loadPart(x[from] + d, lanes), total);
-      storePart(y + i * x.channels + d, total, lanes);
+      storePart(y + i * x.channels + d, result(total, i, d, lanes), lanes);
     });
   }
+}
+
+/// The convolution of positions first…last−1, each text by itself: y_i = result(sum, i, d, lanes), weight as [k d].
+template <class F>
+HA_INLINE void convolve(const Texts& texts, const Positions& x, const float* weight, int64_t width, const float* bias, int64_t first,
+                        int64_t last, float* y, const F& result) {
+  filterAny(x, 1 - width, weight, width, bias, first, last, y, result);
+  filterWithin(texts, x, weight, width, bias, first, last, y, result);
 }
 
 /// dx_i again for those positions that filters of the text behind would reach: dx_i = Σ_k reversed[k]·dy_{i+k} within its own text.
@@ -147,14 +162,15 @@ void causalConv1d(Context& context, const CausalConv1d& o) {
   const float* before = carriedInputs(context, o.initial, o.batch, o.channels, carried);
   const auto inputs = [&](int64_t b) { return Positions{before + b * carried * o.channels, o.x + b * size, carried, o.channels}; };
 
-  const Cut cut = cutPositions(context, o.batch, o.length, o.channels, 0.25);
+  const Cut cut = cutPositions(context, o.batch, o.length, o.channels, o.silu ? 0.5 : 0.25);
   parallel(context, o.batch * cut.parts, [&](int64_t chunk) {
     const int64_t b = chunk / cut.parts, first = minimum(o.length, chunk % cut.parts * cut.positions);
     const int64_t end = minimum(o.length, first + cut.positions);
     const int64_t last = maximum(first, minimum(end, lengthOf(o.lengths, b, o.length)));
     float* y = o.y + b * size;
-    filterAny(inputs(b), -carried, weight, o.width, o.bias, first, last, y);
-    filterWithin({o.starts ? o.starts + b * o.length : nullptr}, inputs(b), weight, o.width, o.bias, first, last, y);
+    const Texts texts{o.starts ? o.starts + b * o.length : nullptr};
+    if (o.silu) convolve(texts, inputs(b), weight, o.width, o.bias, first, last, y, [](vf c, int64_t, int64_t, int) HA_INLINED { return silu(c); });
+    else convolve(texts, inputs(b), weight, o.width, o.bias, first, last, y, asItIs);
     memset(y + last * o.channels, 0, (end - last) * o.channels * sizeof(float));
   });
 
@@ -246,8 +262,8 @@ HA_INLINE void addWeightGradientAny(const Texts& texts, const Positions& x, cons
   }
 }
 
-/// dx is the convolution of dy with the filter reversed, looking ahead: dx_i = Σ_k weight[K−1−k]·dy_{i+k}, where dy is zero
-/// past a row's length; positions before the first one receive dInitial by the same formula.
+/// With dc the gradient before the activation, dx is the convolution of dc with the filter reversed, looking ahead:
+/// dx_i = Σ_k weight[K−1−k]·dc_{i+k}, where dc is zero past a row's length; positions before the first one receive dInitial by the same formula.
 void causalConv1dBackward(Context& context, const CausalConv1dBackward& o) {
   const int64_t carried = o.width - 1, size = o.length * o.channels, row = o.channels * sizeof(float);
   if (o.batch * o.channels == 0) return;
@@ -255,41 +271,46 @@ void causalConv1dBackward(Context& context, const CausalConv1dBackward& o) {
   for (int64_t k = 0; k < o.width; k++)
     for (int64_t d = 0; d < o.channels; d++) reversed[k * o.channels + d] = o.weight[d * o.width + carried - k];
   const bool wantWeight = o.dweight && o.x, wantSums = wantWeight || o.dbias;
-  const float* before = wantWeight ? carriedInputs(context, o.initial, o.batch, o.channels, carried) : nullptr;
+  const float* weight = o.silu ? transposed(context, o.weight, o.channels, o.width) : nullptr;
+  const float* before = wantWeight || o.silu ? carriedInputs(context, o.initial, o.batch, o.channels, carried) : nullptr;
+  const auto inputs = [&](int64_t b) {
+    return before ? Positions{before + b * carried * o.channels, o.x + b * size, carried, o.channels} : Positions{nullptr, nullptr, carried, o.channels};
+  };
+  const auto textsOf = [&](int64_t b) { return Texts{o.starts ? o.starts + b * o.length : nullptr}; };
 
-  // the last K−1 positions of a row look past its end: they read a copy of the end of dy with zeros behind it, [b 2(k−1) d]
-  float* ends = static_cast<float*>(context.scratch(2 * o.batch * carried * row));
-  for (int64_t b = 0; b < o.batch; b++) {
-    const int64_t length = lengthOf(o.lengths, b, o.length), known = minimum(length, carried);
-    float* end = ends + b * 2 * carried * o.channels;
-    memcpy(end, o.dy + b * size + (length - known) * o.channels, known * row);
-    memset(end + known * o.channels, 0, (2 * carried - known) * row);
-  }
+  // dc of positions first…last−1, [last−first d]: dy·SiLU′(c), c being computed again, or dy itself
+  const auto beforeActivation = [&](int64_t b, int64_t first, int64_t last, float* dc) {
+    const int64_t end = maximum(first, minimum(last, lengthOf(o.lengths, b, o.length)));
+    const float* dy = o.dy + b * size;
+    if (o.silu)
+      convolve(textsOf(b), inputs(b), weight, o.width, o.bias, first, end, dc - first * o.channels,
+               [&](vf c, int64_t i, int64_t d, int lanes) HA_INLINED { return loadPart(dy + i * o.channels + d, lanes) * siluGradient(c); });
+    else memcpy(dc, dy + first * o.channels, (end - first) * row);
+    memset(dc + (end - first) * o.channels, 0, (last - end) * row);
+  };
 
-  const Cut cut = cutPositions(context, o.batch, o.length, o.channels, 0.6);
+  const Cut cut = cutPositions(context, o.batch, o.length, o.channels, o.silu ? 1 : 0.6);
   const int64_t chunks = o.batch * cut.parts, sumCount = (o.width + 1) * o.channels;
+  const int64_t blockSize = (minimum(kBlock, cut.positions) + carried) * o.channels;
   float* sums = wantSums ? static_cast<float*>(context.scratch(chunks * sumCount * sizeof(float))) : nullptr;
+  float* blocks = static_cast<float*>(context.scratch(chunks * blockSize * sizeof(float)));
   parallel(context, chunks, [&](int64_t chunk) {
     const int64_t b = chunk / cut.parts, first = minimum(o.length, chunk % cut.parts * cut.positions);
     const int64_t end = minimum(o.length, first + cut.positions);
     const int64_t length = lengthOf(o.lengths, b, o.length), last = maximum(first, minimum(end, length));
-    const float* dy = o.dy + b * size;
-    const Texts texts{o.starts ? o.starts + b * o.length : nullptr};
-    if (wantSums) {
-      float* own = sums + chunk * sumCount;
-      memset(own, 0, sumCount * sizeof(float));
-      Positions x{nullptr, nullptr, carried, o.channels};
-      if (wantWeight) x.before = before + b * carried * o.channels, x.sequence = o.x + b * size;
-      addWeightGradientAny(texts, x, dy, o.width, first, last, wantWeight, own);
+    const Texts texts = textsOf(b);
+    float *block = blocks + chunk * blockSize, *dx = o.dx ? o.dx + b * size : nullptr, *own = sums + chunk * sumCount;
+    if (wantSums) memset(own, 0, sumCount * sizeof(float));
+    for (int64_t i = first; i < last; i += kBlock) {
+      const int64_t next = minimum(last, i + kBlock);
+      beforeActivation(b, i, dx ? next + carried : next, block);
+      const float* dc = block - i * o.channels;
+      if (wantSums) addWeightGradientAny(texts, inputs(b), dc, o.width, i, next, wantWeight, own);
+      if (!dx) continue;
+      filterAny({nullptr, dc, 0, o.channels}, 0, reversed, o.width, nullptr, i, next, dx, asItIs);
+      gradientWithin(texts, dc, reversed, o.width, o.channels, length, i, next, dx);
     }
-    if (!o.dx) return;
-    float* dx = o.dx + b * size;
-    const int64_t endStart = maximum(0, length - carried), whole = maximum(first, minimum(last, endStart));
-    filterAny({nullptr, dy, 0, o.channels}, 0, reversed, o.width, nullptr, first, whole, dx);
-    const Positions tail = {nullptr, ends + (b * 2 * carried - endStart) * o.channels, 0, o.channels};
-    filterAny(tail, 0, reversed, o.width, nullptr, whole, last, dx);
-    gradientWithin(texts, dy, reversed, o.width, o.channels, length, first, last, dx);
-    memset(dx + last * o.channels, 0, (end - last) * row);
+    if (dx) memset(dx + last * o.channels, 0, (end - last) * row);
   });
 
   for (int64_t d = 0; wantSums && d < o.channels; d++) {
@@ -302,15 +323,17 @@ void causalConv1dBackward(Context& context, const CausalConv1dBackward& o) {
     }
   }
   // the ends: dInitial, and the gradient of `final` where its numbers came from
+  float* head = o.dInitial ? static_cast<float*>(context.scratch(carried * row)) : nullptr;  // dc of the first positions
   for (int64_t b = 0; b < o.batch; b++) {
     const int64_t length = lengthOf(o.lengths, b, o.length);
-    const Texts texts{o.starts ? o.starts + b * o.length : nullptr};
+    const Texts texts = textsOf(b);
+    if (head) beforeActivation(b, 0, carried, head);
     for (int64_t d = 0; d < o.channels; d++) {
       float* dInitial = o.dInitial ? o.dInitial + (b * o.channels + d) * carried : nullptr;
       for (int64_t j = 0; dInitial && j < carried; j++) {  // position j − carried feeds y_i through tap k = j − i
         float total = 0;
         for (int64_t i = 0; i <= j && i < length && !texts.parted(j - carried, i); i++)
-          total += o.weight[d * o.width + j - i] * o.dy[b * size + i * o.channels + d];
+          total += o.weight[d * o.width + j - i] * head[i * o.channels + d];
         dInitial[j] = total;
       }
       for (int64_t k = 0; o.dFinal && k < carried; k++) {

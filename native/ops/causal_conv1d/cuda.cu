@@ -1,6 +1,5 @@
 // The depthwise causal convolution. Filters of four taps, as models have them: a thread a run of positions of up to four channels,
 // the last inputs in registers. Any other width: one number a thread. One position, as generation has it: one kernel moves the window too.
-#include <type_traits>
 #include "cuda_parts.h"
 
 namespace ha::gpu {
@@ -8,18 +7,13 @@ namespace {
 
 constexpr int kThreads = kConvThreads;
 
-template <class T, int V> __global__ __launch_bounds__(kThreads) void fourTapsKernel(CausalConv1d o, const T* x, T* y) {
+template <class T, int V, bool Silu> __global__ __launch_bounds__(kThreads) void fourTapsKernel(CausalConv1d o, const T* x, T* y) {
   const int64_t vectors = o.channels / V, runs = (o.length + kConvRun - 1) / kConvRun, count = o.batch * runs * vectors;
   for (int64_t at = blockIdx.x * int64_t{kThreads} + threadIdx.x; at < count; at += int64_t{gridDim.x} * kThreads) {
     const ConvPlace p(at, vectors, runs, V);
     const int64_t first = p.run * kConvRun, last = first + kConvRun < o.length ? first + kConvRun : o.length, end = endOf(o, p.b);
-    float weight[V][4], bias[V], window[4][V];  // the newest input last
-#pragma unroll
-    for (int c = 0; c < V; c++) {
-      bias[c] = o.bias.data ? numberOf(o.bias, p.d + c) : 0;
-#pragma unroll
-      for (int k = 0; k < 4; k++) weight[c][k] = numberOf(o.weight, (p.d + c) * 4 + k);
-    }
+    const FourTaps<V> taps(o.weight, o.bias, p.d);
+    float window[4][V];  // the newest input last
 #pragma unroll
     for (int k = 0; k < 3; k++) inputs<T, V>(window[k + 1], x, o.initial, p.b, first - 3 + k, p.d, o.length, o.channels);
 #pragma unroll 4
@@ -29,38 +23,25 @@ template <class T, int V> __global__ __launch_bounds__(kThreads) void fourTapsKe
 #pragma unroll
         for (int c = 0; c < V; c++) window[k][c] = window[k + 1][c];
       load<T, V>(window[3], x + (p.b * o.length + i) * o.channels + p.d);
-      const int64_t start = textStart(o, p.b, i);
       float sum[V];
+      taps.convolve(sum, window, i, textStart(o, p.b, i));
 #pragma unroll
-      for (int c = 0; c < V; c++) {
-        sum[c] = bias[c];
-#pragma unroll
-        for (int k = 0; k < 4; k++)
-          if (i - 3 + k >= start) sum[c] = fmaf(weight[c][k], window[k][c], sum[c]);
-        if (i >= end) sum[c] = 0;
-      }
+      for (int c = 0; c < V; c++) sum[c] = i >= end ? 0 : Silu ? silu(sum[c]) : sum[c];
       store<T, V>(y + (p.b * o.length + i) * o.channels + p.d, sum);
     }
   }
 }
 
-__device__ __forceinline__ float inputAt(const CausalConv1d& o, int64_t b, int64_t i, int64_t d) {
-  if (i >= 0) return numberOf(o.x, (b * o.length + i) * o.channels + d);
-  return o.initial.data ? numberOf(o.initial, (b * o.channels + d) * (o.width - 1) + i + o.width - 1) : 0;
-}
-__device__ __forceinline__ float convolved(const CausalConv1d& o, int64_t b, int64_t i, int64_t d) {
+__device__ __forceinline__ float resultAt(const CausalConv1d& o, int64_t b, int64_t i, int64_t d) {
   if (i >= endOf(o, b)) return 0;
-  const int64_t first = i - o.width + 1, start = textStart(o, b, i);
-  float total = o.bias.data ? numberOf(o.bias, d) : 0;
-  for (int64_t k = 0; k < o.width; k++)
-    if (first + k >= start) total = fmaf(numberOf(o.weight, d * o.width + k), inputAt(o, b, first + k, d), total);
-  return total;
+  const float c = convolvedAt(o, b, i, d);
+  return o.silu ? silu(c) : c;
 }
 
 __global__ void anyTapsKernel(CausalConv1d o) {
   const int64_t count = o.batch * o.length * o.channels;
   for (int64_t at = blockIdx.x * int64_t{kThreads} + threadIdx.x; at < count; at += int64_t{gridDim.x} * kThreads)
-    putNumber(o.y, at, convolved(o, at / o.channels / o.length, at / o.channels % o.length, at % o.channels));
+    putNumber(o.y, at, resultAt(o, at / o.channels / o.length, at / o.channels % o.length, at % o.channels));
 }
 
 /// `final` may be initial's own memory: each thread moves its channel's numbers forwards. Of one position also y, before they move.
@@ -68,7 +49,7 @@ __global__ void carryKernel(CausalConv1d o, bool withY) {
   const int64_t carried = o.width - 1;
   for (int64_t at = blockIdx.x * int64_t{kThreads} + threadIdx.x; at < o.batch * o.channels; at += int64_t{gridDim.x} * kThreads) {
     const int64_t d = at % o.channels, b = at / o.channels, end = endOf(o, b), start = end > 0 ? textStart(o, b, end - 1) : -o.width;
-    if (withY) putNumber(o.y, at, convolved(o, b, 0, d));
+    if (withY) putNumber(o.y, at, resultAt(o, b, 0, d));
     for (int64_t k = 0; k < carried; k++) {
       const int64_t from = end - carried + k;
       putNumber(o.final, at * carried + k, from < start ? 0 : inputAt(o, b, from, d));
@@ -84,10 +65,11 @@ void causalConv1d(Gpu& gpu, const CausalConv1d& o) {
   const bool oneKernel = o.length == 1 && o.final.data;
   if (!oneKernel && o.length) {
     if (o.width == 4 && o.x.dtype == o.y.dtype)
-      withConvVectors(o.x.dtype, o.channels, [&](auto zero, auto vector) {
+      withConvVectors(o.x.dtype, o.channels, o.silu, [&](auto zero, auto vector, auto silu) {
         using T = decltype(zero);
         constexpr int V = decltype(vector)::value;
-        LAUNCH((fourTapsKernel<T, V>), convBlocks(gpu, o.batch * divideUp(o.length, kConvRun) * (o.channels / V)), kThreads, 0, gpu.stream, o, as<T>(o.x), as<T>(o.y));
+        constexpr bool Silu = decltype(silu)::value;
+        LAUNCH((fourTapsKernel<T, V, Silu>), convBlocks(gpu, o.batch * divideUp(o.length, kConvRun) * (o.channels / V)), kThreads, 0, gpu.stream, o, as<T>(o.x), as<T>(o.y));
       }, o.x.data, o.y.data);
     else LAUNCH(anyTapsKernel, convBlocks(gpu, rows * o.length), kThreads, 0, gpu.stream, o);
   }

@@ -1,5 +1,5 @@
 // The gradients of the causal convolution; those of filter and bias are summed over runs of positions, then over the runs in order.
-#include <type_traits>
+// With SiLU behind it, each kernel computes the convolution again where it reads dy: dc = dy·SiLU′(c) is what it goes on with.
 #include "cuda_parts.h"
 
 namespace ha::gpu {
@@ -8,28 +8,47 @@ namespace {
 constexpr int kThreads = kConvThreads;
 constexpr int64_t kPositions = 128;  // of a part of the sums
 
-/// dx of four taps: the filter turned round, over the dy that follow. A thread goes from the last position of its run to the first.
-template <class T, int V> __global__ __launch_bounds__(kThreads) void fourTapsInputKernel(CausalConv1dBackward o, const T* dy, T* dx) {
+/// dx of four taps: the filter turned round, over the dc that follow. A thread goes from the last position of its run to the first.
+template <class T, int V, bool Silu> __global__ __launch_bounds__(kThreads) void fourTapsInputKernel(CausalConv1dBackward o, const T* x, const T* dy, T* dx) {
   const int64_t vectors = o.channels / V, runs = (o.length + kConvRun - 1) / kConvRun, count = o.batch * runs * vectors;
   for (int64_t at = blockIdx.x * int64_t{kThreads} + threadIdx.x; at < count; at += int64_t{gridDim.x} * kThreads) {
     const ConvPlace p(at, vectors, runs, V);
     const int64_t first = p.run * kConvRun, last = first + kConvRun < o.length ? first + kConvRun : o.length, end = endOf(o, p.b);
     const int64_t lastStart = end > 0 ? textStart(o, p.b, end - 1) : 0;
-    float weight[V][4], window[4][V];  // dy of i, i + 1, …
-    int64_t start[4];                  // and where the texts of these positions begin
-#pragma unroll
-    for (int c = 0; c < V; c++)
-#pragma unroll
-      for (int k = 0; k < 4; k++) weight[c][k] = numberOf(o.weight, (p.d + c) * 4 + k);
+    const FourTaps<V> taps(o.weight, o.bias, p.d);
+    float window[4][V];       // dc of i, i + 1, …
+    int64_t start[4];         // and where the texts of these positions begin
+    float before[4][V] = {};  // with SiLU: x of i − 3 … i
     const auto fetch = [&](float(&to)[V], int64_t i) {
-      if (i < end) load<T, V>(to, dy + (p.b * o.length + i) * o.channels + p.d);
-      else
+      if constexpr (Silu) {
+#pragma unroll
+        for (int k = 3; k > 0; k--)
+#pragma unroll
+          for (int c = 0; c < V; c++) before[k][c] = before[k - 1][c];
+        if (i - 3 < end) inputs<T, V>(before[0], x, o.initial, p.b, i - 3, p.d, o.length, o.channels);
+      }
+      if (i >= end) {
 #pragma unroll
         for (int c = 0; c < V; c++) to[c] = 0;
-      return i < end ? textStart(o, p.b, i) : o.length;
-    };
+        return o.length;
+      }
+      const int64_t start = textStart(o, p.b, i);
+      load<T, V>(to, dy + (p.b * o.length + i) * o.channels + p.d);
+      if constexpr (Silu) {
+        float sum[V];
+        taps.convolve(sum, before, i, start);
 #pragma unroll
-    for (int k = 0; k < 3; k++) start[k] = fetch(window[k], last + k);
+        for (int c = 0; c < V; c++) to[c] *= siluGradient(sum[c]);
+      }
+      return start;
+    };
+    if constexpr (Silu) {
+#pragma unroll
+      for (int k = 0; k < 3; k++)
+        if (last + k < end) inputs<T, V>(before[k], x, o.initial, p.b, last + k, p.d, o.length, o.channels);
+    }
+#pragma unroll
+    for (int k = 2; k >= 0; k--) start[k] = fetch(window[k], last + k);
     for (int64_t i = last - 1; i >= first; i--) {
 #pragma unroll
       for (int k = 3; k > 0; k--) {
@@ -46,7 +65,7 @@ template <class T, int V> __global__ __launch_bounds__(kThreads) void fourTapsIn
         sum[c] = leaves ? numberOf(o.dFinal, (p.b * o.channels + p.d + c) * 3 + carried) : 0;
 #pragma unroll
         for (int k = 3; k >= 0; k--)
-          if (i >= start[k] && i + k < end) sum[c] = fmaf(weight[c][3 - k], window[k][c], sum[c]);
+          if (i >= start[k] && i + k < end) sum[c] = fmaf(taps.weight[c][3 - k], window[k][c], sum[c]);
         if (i >= end) sum[c] = 0;
       }
       store<T, V>(dx + (p.b * o.length + i) * o.channels + p.d, sum);
@@ -54,6 +73,11 @@ template <class T, int V> __global__ __launch_bounds__(kThreads) void fourTapsIn
   }
 }
 
+/// dc at position i.
+__device__ __forceinline__ float beforeActivation(const CausalConv1dBackward& o, int64_t b, int64_t i, int64_t d) {
+  const float dy = numberOf(o.dy, (b * o.length + i) * o.channels + d);
+  return o.silu ? dy * siluGradient(convolvedAt(o, b, i, d)) : dy;
+}
 /// The gradient of the input at position i ≥ −carried.
 __device__ __forceinline__ float gradientAt(const CausalConv1dBackward& o, int64_t b, int64_t i, int64_t d) {
   const int64_t carried = o.width - 1, end = endOf(o, b), last = i - (end - carried);
@@ -61,7 +85,7 @@ __device__ __forceinline__ float gradientAt(const CausalConv1dBackward& o, int64
   float total = leaves ? numberOf(o.dFinal, (b * o.channels + d) * carried + last) : 0;
   for (int64_t k = 0; k < o.width; k++) {
     const int64_t to = i + carried - k;
-    if (to >= 0 && to < end && i >= textStart(o, b, to)) total = fmaf(numberOf(o.weight, d * o.width + k), numberOf(o.dy, (b * o.length + to) * o.channels + d), total);
+    if (to >= 0 && to < end && i >= textStart(o, b, to)) total = fmaf(numberOf(o.weight, d * o.width + k), beforeActivation(o, b, to, d), total);
   }
   return total;
 }
@@ -77,12 +101,13 @@ __global__ void initialGradientKernel(CausalConv1dBackward o) {
     putNumber(o.dInitial, at, gradientAt(o, at / carried / o.channels, at % carried - carried, at / carried % o.channels));
 }
 
-/// partial[b, part, k, d] = Σ dy_i·x_{i+k−3} over the part's positions; k = 4: Σ dy_i. Of four taps, all five sums in one thread.
-template <class T, int V> __global__ __launch_bounds__(kThreads) void fourTapsWeightKernel(CausalConv1dBackward o, int64_t parts, const T* x, const T* dy, float* partial) {
+/// partial[b, part, k, d] = Σ dc_i·x_{i+k−3} over the part's positions; k = 4: Σ dc_i. Of four taps, all five sums in one thread.
+template <class T, int V, bool Silu> __global__ __launch_bounds__(kThreads) void fourTapsWeightKernel(CausalConv1dBackward o, int64_t parts, const T* x, const T* dy, float* partial) {
   const int64_t vectors = o.channels / V, count = o.batch * parts * vectors;
   for (int64_t at = blockIdx.x * int64_t{kThreads} + threadIdx.x; at < count; at += int64_t{gridDim.x} * kThreads) {
     const ConvPlace p(at, vectors, parts, V);
     const int64_t first = p.run * kPositions, end = endOf(o, p.b), last = first + kPositions < end ? first + kPositions : end;
+    const FourTaps<V> taps(o.weight, o.bias, p.d);
     float sum[5][V] = {}, window[4][V] = {};
     if (first < last && x)
 #pragma unroll
@@ -97,6 +122,12 @@ template <class T, int V> __global__ __launch_bounds__(kThreads) void fourTapsWe
         for (int c = 0; c < V; c++) window[k][c] = window[k + 1][c];
       if (x) load<T, V>(window[3], x + (p.b * o.length + i) * o.channels + p.d);
       const int64_t start = textStart(o, p.b, i);
+      if constexpr (Silu) {
+        float convolved[V];
+        taps.convolve(convolved, window, i, start);
+#pragma unroll
+        for (int c = 0; c < V; c++) given[c] *= siluGradient(convolved[c]);
+      }
 #pragma unroll
       for (int c = 0; c < V; c++) {
 #pragma unroll
@@ -116,12 +147,10 @@ __global__ void anyTapsWeightKernel(CausalConv1dBackward o, int64_t parts, float
     const int64_t first = part % parts * kPositions, end = endOf(o, b);
     float total = 0;
     for (int64_t i = first; i < end && i < first + kPositions; i++) {
-      const float given = numberOf(o.dy, (b * o.length + i) * o.channels + d);
       const int64_t from = i + k - carried;
-      if (k == o.width) total += given;
-      else if (from < textStart(o, b, i) || !o.x.data) continue;
-      else if (from >= 0) total += given * numberOf(o.x, (b * o.length + from) * o.channels + d);
-      else if (o.initial.data) total += given * numberOf(o.initial, (b * o.channels + d) * carried + from + carried);
+      if (k < o.width && (from < textStart(o, b, i) || !o.x.data)) continue;
+      const float given = beforeActivation(o, b, i, d);
+      total += k == o.width ? given : given * inputAt(o, b, from, d);
     }
     partial[at] = total;
   }
@@ -145,11 +174,12 @@ void causalConv1dBackward(Gpu& gpu, const CausalConv1dBackward& o) {
   const bool fourTaps = o.width == 4 && allOf(o.dy.dtype, o.x, o.dx);
   if (o.dx.data && count) {
     if (fourTaps)
-      withConvVectors(o.dy.dtype, o.channels, [&](auto zero, auto vector) {
+      withConvVectors(o.dy.dtype, o.channels, o.silu, [&](auto zero, auto vector, auto silu) {
         using T = decltype(zero);
         constexpr int V = decltype(vector)::value;
-        LAUNCH((fourTapsInputKernel<T, V>), convBlocks(gpu, o.batch * divideUp(o.length, kConvRun) * (o.channels / V)), kThreads, 0, gpu.stream, o, as<T>(o.dy), as<T>(o.dx));
-      }, o.dy.data, o.dx.data);
+        constexpr bool Silu = decltype(silu)::value;
+        LAUNCH((fourTapsInputKernel<T, V, Silu>), convBlocks(gpu, o.batch * divideUp(o.length, kConvRun) * (o.channels / V)), kThreads, 0, gpu.stream, o, as<T>(o.x), as<T>(o.dy), as<T>(o.dx));
+      }, o.x.data, o.dy.data, o.dx.data);
     else LAUNCH(anyTapsInputKernel, convBlocks(gpu, count), kThreads, 0, gpu.stream, o);
   }
   if (o.dInitial.data && carried) LAUNCH(initialGradientKernel, convBlocks(gpu, carried), kThreads, 0, gpu.stream, o);
@@ -157,10 +187,11 @@ void causalConv1dBackward(Gpu& gpu, const CausalConv1dBackward& o) {
   const int64_t each = divideUp(o.length, kPositions), parts = o.batch * each, sums = (o.width + 1) * o.channels;
   float* partial = parts ? scratch<float>(gpu, parts * sums) : nullptr;
   if (parts && fourTaps)
-    withConvVectors(o.dy.dtype, o.channels, [&](auto zero, auto vector) {
+    withConvVectors(o.dy.dtype, o.channels, o.silu, [&](auto zero, auto vector, auto silu) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
-      LAUNCH((fourTapsWeightKernel<T, V>), convBlocks(gpu, parts * (o.channels / V)), kThreads, 0, gpu.stream, o, each, as<T>(o.x), as<T>(o.dy), partial);
+      constexpr bool Silu = decltype(silu)::value;
+      LAUNCH((fourTapsWeightKernel<T, V, Silu>), convBlocks(gpu, parts * (o.channels / V)), kThreads, 0, gpu.stream, o, each, as<T>(o.x), as<T>(o.dy), partial);
     }, o.x.data, o.dy.data);
   else if (parts) LAUNCH(anyTapsWeightKernel, convBlocks(gpu, parts * sums), kThreads, 0, gpu.stream, o, each, partial);
   LAUNCH(addPartsKernel, convBlocks(gpu, sums), kThreads, 0, gpu.stream, o, parts, partial);

@@ -1,5 +1,6 @@
 // What the kernels of the causal convolution share: where rows and texts end, and what a thread has of it.
 #pragma once
+#include <type_traits>
 #include "../../device/gpu/numbers.h"
 
 namespace ha::gpu {
@@ -29,12 +30,49 @@ template <class T, int V> __device__ __forceinline__ void inputs(float (&to)[V],
   for (int c = 0; c < V; c++) to[c] = initial.data ? numberOf(initial, (b * channels + d + c) * 3 + i + 3) : 0;
 }
 
-/// body(T, V): the type of the long operands and the channels that are read at once, as constants.
-template <class F, class... Pointers> void withConvVectors(DType dtype, int64_t channels, const F& body, Pointers... pointers) {
+/// The filter of V channels, of four taps.
+template <int V> struct FourTaps {
+  float weight[V][4], bias[V];
+  __device__ __forceinline__ FourTaps(const In& taps, const In& biases, int64_t d) {
+#pragma unroll
+    for (int c = 0; c < V; c++) {
+      bias[c] = biases.data ? numberOf(biases, d + c) : 0;
+#pragma unroll
+      for (int k = 0; k < 4; k++) weight[c][k] = numberOf(taps, (d + c) * 4 + k);
+    }
+  }
+  /// The convolution at position i from the inputs of i − 3 … i, of which those from `start` on count.
+  __device__ __forceinline__ void convolve(float (&sum)[V], const float (&window)[4][V], int64_t i, int64_t start) const {
+#pragma unroll
+    for (int c = 0; c < V; c++) {
+      sum[c] = bias[c];
+#pragma unroll
+      for (int k = 0; k < 4; k++)
+        if (i - 3 + k >= start) sum[c] = fmaf(weight[c][k], window[k][c], sum[c]);
+    }
+  }
+};
+
+/// Input i ≥ −carried of channel d, and the convolution at position i: of any width, in any type.
+template <class Arguments> __device__ __forceinline__ float inputAt(const Arguments& o, int64_t b, int64_t i, int64_t d) {
+  if (i >= 0) return numberOf(o.x, (b * o.length + i) * o.channels + d);
+  return o.initial.data ? numberOf(o.initial, (b * o.channels + d) * (o.width - 1) + i + o.width - 1) : 0;
+}
+template <class Arguments> __device__ __forceinline__ float convolvedAt(const Arguments& o, int64_t b, int64_t i, int64_t d) {
+  const int64_t first = i - o.width + 1, start = textStart(o, b, i);
+  float total = o.bias.data ? numberOf(o.bias, d) : 0;
+  for (int64_t k = 0; k < o.width; k++)
+    if (first + k >= start) total = fmaf(numberOf(o.weight, d * o.width + k), inputAt(o, b, first + k, d), total);
+  return total;
+}
+
+/// body(T, V, silu): the type of the long operands, the channels that are read at once and whether SiLU follows, as constants.
+template <class F, class... Pointers> void withConvVectors(DType dtype, int64_t channels, bool silu, const F& body, Pointers... pointers) {
   withType(dtype, [&](auto zero) {
     using T = decltype(zero);
-    if (packable(channels, 4, sizeof(T), pointers...)) body(zero, std::integral_constant<int, 4>());
-    else body(zero, std::integral_constant<int, 1>());
+    const auto ofVectors = [&](auto vector) { silu ? body(zero, vector, std::true_type()) : body(zero, vector, std::false_type()); };
+    if (packable(channels, 4, sizeof(T), pointers...)) ofVectors(std::integral_constant<int, 4>());
+    else ofVectors(std::integral_constant<int, 1>());
   });
 }
 

@@ -10,6 +10,7 @@ template <class Real>
 struct Problem {
   using Reals = std::vector<Real>;
   int64_t batch, length, channels, width;
+  bool silu;
   Reals x, weight, bias, initial;  // bias and initial may be empty
   std::vector<int32_t> lengths, starts;
   /// Whether an input at position `from` belongs to another text than position i.
@@ -27,22 +28,25 @@ struct Problem {
   template <class Other>
   Problem<Other> as() const {
     const auto copy = [](const Reals& v) { return std::vector<Other>(v.begin(), v.end()); };
-    return {batch, length, channels, width, copy(x), copy(weight), copy(bias), copy(initial), lengths, starts};
+    return {batch, length, channels, width, silu, copy(x), copy(weight), copy(bias), copy(initial), lengths, starts};
   }
 };
 
 struct Forward {
   Doubles y, final;
+  Doubles slopes;  // dy/dc, c the sum before the activation
 };
 Forward forward(const Problem<double>& p) {
-  Forward f{Doubles(p.bld()), Doubles(p.carried())};
+  Forward f{Doubles(p.bld()), Doubles(p.carried()), Doubles(p.bld(), 1)};
   for (int64_t b = 0; b < p.batch; b++)
     for (int64_t d = 0; d < p.channels; d++) {
       for (int64_t i = 0; i < p.end(b); i++) {
-        double y = p.bias.empty() ? 0 : p.bias[d];
+        double c = p.bias.empty() ? 0 : p.bias[d];
         for (int64_t k = 0; k < p.width; k++)
-          if (!p.parted(b, i - (p.width - 1) + k, i)) y += p.weight[d * p.width + k] * p.input(p.place(b, i - (p.width - 1) + k, d));
-        f.y[(b * p.length + i) * p.channels + d] = y;
+          if (!p.parted(b, i - (p.width - 1) + k, i)) c += p.weight[d * p.width + k] * p.input(p.place(b, i - (p.width - 1) + k, d));
+        const double open = p.silu ? 1 / (1 + std::exp(-c)) : 1;
+        f.y[(b * p.length + i) * p.channels + d] = c * open;
+        f.slopes[(b * p.length + i) * p.channels + d] = open * (1 + c * (1 - open));
       }
       for (int64_t k = 0; k < p.width - 1; k++)
         f.final[(b * p.channels + d) * (p.width - 1) + k] =
@@ -56,6 +60,7 @@ struct Gradients {
 };
 Gradients backward(const Problem<double>& p, const Doubles& dy, const Doubles& dFinal) {
   Gradients g{Doubles(p.bld()), Doubles(p.channels * p.width), Doubles(p.channels), Doubles(p.carried())};
+  const Doubles slopes = forward(p).slopes;
   for (int64_t b = 0; b < p.batch; b++)
     for (int64_t d = 0; d < p.channels; d++) {
       const auto add = [&](int64_t i, double gradient) {
@@ -63,7 +68,7 @@ Gradients backward(const Problem<double>& p, const Doubles& dy, const Doubles& d
         (place >= 0 ? g.dx[place] : g.dInitial[-1 - place]) += gradient;
       };
       for (int64_t i = 0; i < p.end(b); i++) {
-        const double grown = dy[(b * p.length + i) * p.channels + d];
+        const double grown = dy[(b * p.length + i) * p.channels + d] * slopes[(b * p.length + i) * p.channels + d];
         g.dbias[d] += grown;
         for (int64_t k = 0; k < p.width; k++) {
           const int64_t from = i - (p.width - 1) + k;
@@ -92,8 +97,9 @@ void checkDifferences(Check& check, const Problem<double>& p, const Doubles& dy,
   const auto slopes = [&](const char* what, Doubles Problem<double>::*member, const Doubles& gradient) {
     for (size_t i = 0; i < (p.*member).size(); i++) {
       Problem<double> up = p, down = p;
-      (up.*member)[i] += 0.5, (down.*member)[i] -= 0.5;  // the loss is linear in each number
-      check.that(what, std::fabs(loss(up) - loss(down) - gradient[i]) < 1e-9);
+      const double step = p.silu ? 1e-5 : 0.5;  // without silu, the loss is linear in each number
+      (up.*member)[i] += step, (down.*member)[i] -= step;
+      check.that(what, std::fabs((loss(up) - loss(down)) / (2 * step) - gradient[i]) < (p.silu ? 1e-7 : 1e-9));
     }
   };
   slopes("the derivative to x", &Problem<double>::x, g.dx);
@@ -103,10 +109,10 @@ void checkDifferences(Check& check, const Problem<double>& p, const Doubles& dy,
 }
 
 void testCase(Check& check, int64_t batch, int64_t length, int64_t channels, int64_t width, int options, bool differences = false) {
-  const bool bias = options & 1, initial = options & 2, ragged = options & 4, withFinal = options & 8, texts = options & 16;
+  const bool bias = options & 1, initial = options & 2, ragged = options & 4, withFinal = options & 8, texts = options & 16, silu = options & 32;
   check.label = std::to_string(batch) + "x" + std::to_string(length) + "x" + std::to_string(channels) + " width " + std::to_string(width) +
                 " options " + std::to_string(options);
-  Problem<float> p{batch, length, channels, width, check.normal(batch * length * channels), check.normal(channels * width), {}, {}, {}, {}};
+  Problem<float> p{batch, length, channels, width, silu, check.normal(batch * length * channels), check.normal(channels * width), {}, {}, {}, {}};
   if (bias) p.bias = check.normal(channels);
   if (initial) p.initial = check.normal(p.carried());
   for (int64_t b = 0; ragged && b < batch; b++) p.lengths.push_back((int32_t)(check.random() % (length + 1)));
@@ -115,13 +121,13 @@ void testCase(Check& check, int64_t batch, int64_t length, int64_t channels, int
   const Problem<double> exact = p.as<double>();
   const Forward f = forward(exact);
   Floats y(p.bld(), 9), final(p.carried(), 9);
-  check.op.causalConv1d(check.context, {batch, length, channels, width, p.x.data(), p.weight.data(), dataOf(p.bias), dataOf(p.initial),
+  check.op.causalConv1d(check.context, {batch, length, channels, width, silu, p.x.data(), p.weight.data(), dataOf(p.bias), dataOf(p.initial),
                                         dataOf(p.lengths), dataOf(p.starts), y.data(), final.data()});
   check.close("y", y, f.y, 1e-6);
   check.close("final", final, f.final, 0);
   if (initial && width > 1) {
     Floats state = p.initial, y2(p.bld());
-    check.op.causalConv1d(check.context, {batch, length, channels, width, p.x.data(), p.weight.data(), dataOf(p.bias), state.data(),
+    check.op.causalConv1d(check.context, {batch, length, channels, width, silu, p.x.data(), p.weight.data(), dataOf(p.bias), state.data(),
                                           dataOf(p.lengths), dataOf(p.starts), y2.data(), state.data()});
     check.equal("final in place of initial", state, final);
     check.equal("y beside it", y2, y);
@@ -132,8 +138,8 @@ void testCase(Check& check, int64_t batch, int64_t length, int64_t channels, int
   if (differences) checkDifferences(check, exact, Doubles(dy.begin(), dy.end()), Doubles(dFinal.begin(), dFinal.end()), g);
   Floats dx(p.bld(), 9), dweight(channels * width, 9), dbias(channels, 9), dInitial(p.carried(), 9);
   const auto call = [&](float* dx, float* dweight, float* dbias, float* dInitial) {
-    check.op.causalConv1dBackward(check.context, {batch, length, channels, width, dweight ? p.x.data() : nullptr, p.weight.data(), dataOf(p.initial),
-                                                  dataOf(p.lengths), dataOf(p.starts), dy.data(), dataOf(dFinal), dx, dweight, dbias, dInitial});
+    check.op.causalConv1dBackward(check.context, {batch, length, channels, width, silu, dweight || silu ? p.x.data() : nullptr, p.weight.data(),
+                                                  dataOf(p.bias), dataOf(p.initial), dataOf(p.lengths), dataOf(p.starts), dy.data(), dataOf(dFinal), dx, dweight, dbias, dInitial});
   };
   call(dx.data(), dweight.data(), dbias.data(), dInitial.data());
   check.close("dx", dx, g.dx, 1e-6);
@@ -154,18 +160,20 @@ void testCase(Check& check, int64_t batch, int64_t length, int64_t channels, int
 TEST(causalConv1dCases) {
   const int64_t lengths[] = {1, 2, 3, 4, 7, 8, 9, 30}, channels[] = {1, 3, 16, 17, 33, 100};
   for (int64_t width : {1, 2, 3, 4, 5, 7})
-    for (int options = 0; options < 32; options++)
+    for (int options = 0; options < 64; options++)
       testCase(check, 1 + options % 3, lengths[check.random() % 8], channels[check.random() % 6], width, options);
-  for (int options = 0; options < 32; options++) testCase(check, 2, 5, 2, 4, options, true);
+  for (int options = 0; options < 64; options++) testCase(check, 2, 5, 2, 4, options, true);
   testCase(check, 2, 2, 2, 4, 15, true);  // shorter than the filter
+  testCase(check, 2, 2, 2, 4, 47, true);
 }
 
 TEST(causalConv1dChunks) {
   const int64_t length = check.played ? 300 : 2100;  // several chunks of positions
-  testCase(check, 1, length, 40, 4, 15);
-  testCase(check, 3, check.played ? 40 : 200, 384, 4, 15);
-  testCase(check, 1, length, 40, 4, 31);
-  testCase(check, 1, 37, 100, 40, 15);  // a filter longer than the sequence
+  for (int options : {15, 31, 47, 63}) testCase(check, 1, length, 40, 4, options);
+  for (int options : {15, 47}) {
+    testCase(check, 3, check.played ? 40 : 200, 384, 4, options);
+    testCase(check, 1, 37, 100, 40, options);  // a filter longer than the sequence
+  }
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ const close = 2e-5; // float32, a few layers
 
 /**
  * Tests (for vitest) that every model family has to pass, on a small model of it: rows of a batch do not see one another, nor texts
- * packed into one row, the step is the scan, gradients pass through the carried state, the layers are their attention and its edges can
+ * packed into one row, the step is the scan, gradients pass through the carried state, a pass that is spelled out gives what the fused one gives, the layers are their attention and its edges can
  * be cut, gradients are those of finite differences, every site can be captured and patched, a pass can start at any layer, the
  * decomposition adds up, and a model that is saved and loaded gives the same bits.
  * @param json a config.json of the family, small, with at least 2 layers: a language model of at least 20 words, or a classifier of
@@ -159,6 +159,20 @@ export function testFamily(json: Readonly<Record<string, unknown>>): void {
       }
     });
 
+    test('spelled out, a pass gives the logits and the gradients of the fused one', async () => {
+      const names = [...model.parameters.keys()];
+      const parameters = names.map((name) => model.parameter(name));
+      const of = (spelledOut: boolean): ReturnType<typeof gradient> =>
+        gradient(() => {
+          const { logits } = model.forward(read(model), { logits: 'last', spelledOut });
+          return sum(multiply(logits!, logits!));
+        }, parameters);
+      const [fused, apart] = [of(false), of(true)];
+      expect(Math.abs((await fused.value.item()) / (await apart.value.item()) - 1)).toBeLessThan(close);
+      for (const [i, name] of names.entries())
+        expectNear(await fused.gradients[i]!.read(), await apart.gradients[i]!.read(), 5 * close, name);
+    });
+
     test('every site can be captured, and patched by its own value without a trace', async () => {
       const { captured, logits } = model.forward(read(model), { capture: model.sites() });
       const names = model.sites().filter((name) => name !== 'logits');
@@ -237,8 +251,8 @@ function randomImage(model: Model, seed = 1): ImageInput {
   return { pixels, shape: [channels, ...imageSize] };
 }
 
-function expectNear(actual: Float32Array, expected: Float32Array, within: number): void {
+function expectNear(actual: Float32Array, expected: Float32Array, within: number, what?: string): void {
   expect(actual.length).toBe(expected.length);
   const size = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  for (const [i, value] of expected.entries()) expect(Math.abs(actual[i]! - value)).toBeLessThanOrEqual(within * size);
+  for (const [i, value] of expected.entries()) expect(Math.abs(actual[i]! - value), what).toBeLessThanOrEqual(within * size);
 }

@@ -47,7 +47,7 @@ export interface ForwardOptions {
   state?: ModelState;
   /** a language model's logits; default 'all'. A classifier's are always (b classes) */
   logits?: LogitsOption;
-  /** keep Δ and the gate out of the scan's kernel: needed where rules or gradients look at them one by one */
+  /** keep Δ and the gate out of the scan's kernel, and SiLU out of the convolution's: needed where rules or gradients look at them one by one */
   spelledOut?: boolean;
   /** keep only what enters and leaves each layer for a gradient, which runs the layers again: less memory, one more forward */
   recompute?: boolean;

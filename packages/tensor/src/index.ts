@@ -23,7 +23,7 @@ export { ssdScan, ssdScanTransposed, type SsdScanInputs, type SsdScanTransposedI
 export { add, divide, multiply, subtract } from './ops/binary.js';
 export { gate } from './ops/gate.js';
 export { rmsNorm, type RmsNormInputs, type RmsNormOptions } from './ops/rms-norm.js';
-export { causalConv1d, type CausalConv1dInputs } from './ops/causal-conv1d.js';
+export { causalConv1d, type CausalConv1dInputs, type CausalConv1dOptions } from './ops/causal-conv1d.js';
 export { embedding } from './ops/embedding.js';
 export { crossEntropy } from './ops/cross-entropy.js';
 export { sum, sumLast, sumLeading, weightedSum } from './ops/reduce.js';

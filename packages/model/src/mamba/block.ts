@@ -1,20 +1,7 @@
-import {
-  add,
-  causalConv1d,
-  gate,
-  linear,
-  negExp,
-  reshape,
-  rmsNorm,
-  selectiveScan,
-  silu,
-  softplus,
-  split,
-  Tensor,
-  type Float,
-} from '@hidden-attention/tensor';
+import { add, gate, linear, negExp, reshape, rmsNorm, selectiveScan, softplus, split, Tensor, type Float } from '@hidden-attention/tensor';
 import type { BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
+import { convolutionAndSilu } from '../convolution.js';
 import type { LayerResult } from '../recompute.js';
 import type { ScanState } from '../state.js';
 import type { MambaSizes } from './config.js';
@@ -30,7 +17,7 @@ export function mambaBlock(h: Tensor, context: BlockContext<MambaSizes>): LayerR
 
 /** What a Mamba block adds to its input (math.md section 1), line by line: norm, mixer, and the state it leaves. */
 export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { input: Tensor; mixer: Tensor; state: ScanState } {
-  const { model, layer, sites, state, parameter, optional } = context;
+  const { model, layer, sites, state, parameter, optional, spelledOut } = context;
   const { lengthsTensor: lengths, startsTensor: starts } = context.batch;
   const { innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, epsilon, mixerEpsilon } = model.config;
   const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
@@ -42,9 +29,10 @@ export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { inpu
   const x = site('x', xHalf); //                                                                    (b l d)
   const z = site('z', zHalf); //                                                                    (b l d)
   const taps = reshape(parameter('mixer.conv1d.weight'), [d, k]);
-  const window = { initial: state.conv, lengths, starts };
-  const { y: c, final: convState } = causalConv1d({ x, weight: taps, bias: bias('mixer.conv1d'), ...window });
-  const u = site('u', silu(site('conv', c))); //                                                    x′ (b l d)
+  const window = { x, weight: taps, bias: bias('mixer.conv1d'), initial: state.conv, lengths, starts };
+  const fused = !spelledOut && sites.quiet(`layers.${layer}.conv`);
+  const { y, final: convState } = convolutionAndSilu(window, fused, (c) => site('conv', c));
+  const u = site('u', y); //                                                                        x′ (b l d)
   const [low, BFlat, CFlat] = split(linear(u, parameter('mixer.x_proj.weight')), [r, n, n]).map((x, i) =>
     mixerEpsilon === undefined ? x : rmsNorm({ x, weight: optional(`mixer.${mixerNorms[i]}.weight`) }, { epsilon: mixerEpsilon }).y,
   ) as [Tensor, Tensor, Tensor]; //                                                                 Δr, B, C

@@ -1,20 +1,7 @@
-import {
-  add,
-  causalConv1d,
-  concat,
-  gate,
-  linear,
-  negExp,
-  reshape,
-  rmsNorm,
-  silu,
-  softplus,
-  split,
-  ssdScan,
-  type Tensor,
-} from '@hidden-attention/tensor';
+import { add, concat, gate, linear, negExp, reshape, rmsNorm, softplus, split, ssdScan, type Tensor } from '@hidden-attention/tensor';
 import type { BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
+import { convolutionAndSilu } from '../convolution.js';
 import type { LayerResult } from '../recompute.js';
 import type { Mamba2Sizes } from './config.js';
 import { clamp } from './heads.js';
@@ -24,7 +11,7 @@ import { clamp } from './heads.js';
  * leaves. The scan has one Δ and one A a head; it runs in chunks as matrix products.
  */
 export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Sizes>): LayerResult {
-  const { model, layer, sites, state, parameter, optional } = context;
+  const { model, layer, sites, state, parameter, optional, spelledOut } = context;
   const { lengthsTensor: lengths, startsTensor: starts } = context.batch;
   const { innerSize: d, heads, headSize, groups: g, stateSize: n, convKernel: k, timeStepLimit, normGroups, epsilon } = model.config;
   const name = (site: string): string => `layers.${layer}.${site}`;
@@ -45,9 +32,9 @@ export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Sizes>): Laye
   const z = site('z', zPart); //                                                                    (b l d)
   const convolved = xPart('x', xBC); //                                                             (b l d+2·g·n)
   const taps = reshape(parameter('mixer.conv1d.weight'), [d + 2 * g * n, k]);
-  const window = { initial: state.conv, lengths, starts };
-  const { y: c, final: conv } = causalConv1d({ x: convolved, weight: taps, bias: bias('mixer.conv1d'), ...window });
-  const [x, BFlat, CFlat] = split(silu(xPart('conv', c)), [d, g * n, g * n]) as [Tensor, Tensor, Tensor];
+  const window = { x: convolved, weight: taps, bias: bias('mixer.conv1d'), initial: state.conv, lengths, starts };
+  const { y: all, final: conv } = convolutionAndSilu(window, !spelledOut && sites.quiet(name('conv')), (c) => xPart('conv', c));
+  const [x, BFlat, CFlat] = split(all, [d, g * n, g * n]) as [Tensor, Tensor, Tensor];
   const u = site('u', x); //                                                                        x′ (b l d)
   const B = site('B', grouped(BFlat)); //                                                           (b l g n)
   const C = site('C', grouped(CFlat)); //                                                           (b l g n)

@@ -1,7 +1,6 @@
 import {
   add,
   affine,
-  causalConv1d,
   gate,
   linear,
   negExp,
@@ -9,13 +8,13 @@ import {
   reverse,
   rmsNorm,
   selectiveScan,
-  silu,
   softplus,
   split,
   type Float,
   type Tensor,
 } from '@hidden-attention/tensor';
 import type { BlockContext } from '../backbone.js';
+import { convolutionAndSilu } from '../convolution.js';
 import type { LayerResult } from '../recompute.js';
 import type { LayerState } from '../state.js';
 import type { VimConfig } from './config.js';
@@ -67,8 +66,9 @@ function scanIn(
     return turned(sites.pass(fullName(name), turned(value))) as T;
   };
   const taps = reshape(own('conv1d.weight'), [d, k]);
-  const { y: c } = causalConv1d({ x, weight: taps, bias: optional(nameIn(direction, 'mixer.conv1d.bias')) });
-  const u = site('u', silu(site('conv', c))); //                                                    x′ (b l d)
+  const window = { x, weight: taps, bias: optional(nameIn(direction, 'mixer.conv1d.bias')) };
+  const fused = !spelledOut && sites.quiet(fullName('conv'));
+  const u = site('u', convolutionAndSilu(window, fused, (c) => site('conv', c)).y); //              x′ (b l d)
   const [low, BFlat, CFlat] = split(linear(u, own('x_proj.weight')), [r, n, n]) as [Tensor, Tensor, Tensor]; // Δr, B, C
   const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, n]); // (b l n) → (b l 1 n)
   const operands = { u, A: negExp(own('A_log')), B: grouped(site('B', BFlat)), C: grouped(site('C', CFlat)), D: own('D') };

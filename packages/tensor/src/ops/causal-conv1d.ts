@@ -17,12 +17,17 @@ export type CausalConv1dInputs = {
   /** of rows that hold several texts: where the text of each position begins (b l), i32; what is before counts as zero. One text when absent */
   starts?: Tensor | undefined;
 };
+/** How the convolution goes on. */
+export type CausalConv1dOptions = {
+  /** what its sums pass through in the same kernel; default: nothing */
+  activation?: 'silu' | undefined;
+};
 type Outputs = { y: Tensor<Float>; final: Tensor<'f32'> };
 
-const op: Op<CausalConv1dInputs, object, Outputs> = defineOp<CausalConv1dInputs, object, Outputs>({
+const op: Op<CausalConv1dInputs, CausalConv1dOptions, Outputs> = defineOp<CausalConv1dInputs, CausalConv1dOptions, Outputs>({
   name: 'causalConv1d',
   signature: 'x: b l d, weight: d k, bias?: d, initial?: b d k-1, lengths?: b, starts?: b l -> y: b l d, final: b d k-1',
-  forward({ x, weight, bias, initial, lengths, starts }, _, { axes }) {
+  forward({ x, weight, bias, initial, lengths, starts }, { activation }, { axes }) {
     const { b, l, d, k } = axes as Record<'b' | 'l' | 'd' | 'k', number>;
     const y = Tensor.like(x);
     const final = Tensor.empty([b, d, k - 1], x.device);
@@ -31,6 +36,7 @@ const op: Op<CausalConv1dInputs, object, Outputs> = defineOp<CausalConv1dInputs,
       length: l,
       channels: d,
       width: k,
+      silu: activation === 'silu',
       x: x.handle,
       weight: weight.handle,
       bias: bias?.handle,
@@ -42,7 +48,10 @@ const op: Op<CausalConv1dInputs, object, Outputs> = defineOp<CausalConv1dInputs,
     });
     return { outputs: { y, final } };
   },
-  gradient({ inputs: { x, weight, bias, initial, lengths, starts }, axes }, { y: dy, final: dFinal }, needs) {
+  gradient({ inputs, options: { activation }, axes }, { y: dy, final: dFinal }, needs, rules) {
+    const rule = activation && (rules[activation] ?? rules.causalConv1d);
+    if (rule) throw new Error(`causalConv1d: rule ${rule} needs ${activation} as an op of its own; run the model with spelledOut: true`);
+    const { x, weight, bias, initial, lengths, starts } = inputs;
     const cotangent = dy ?? Tensor.full(x.shape, 0, x.device);
     const like = (name: 'x' | 'weight' | 'bias' | 'initial', tensor: Tensor | undefined): Tensor<Float> | undefined =>
       tensor && needs(name) ? Tensor.like(tensor) : undefined;
@@ -52,8 +61,10 @@ const op: Op<CausalConv1dInputs, object, Outputs> = defineOp<CausalConv1dInputs,
       length: axes.l,
       channels: axes.d,
       width: axes.k,
+      silu: activation === 'silu',
       x: x.handle,
       weight: weight.handle,
+      bias: bias?.handle,
       initial: initial?.handle,
       lengths: lengths?.handle,
       starts: starts?.handle,
@@ -71,11 +82,12 @@ const op: Op<CausalConv1dInputs, object, Outputs> = defineOp<CausalConv1dInputs,
 });
 
 /**
- * Depthwise causal convolution (math.md section 1): y_i[d] = Σ_k weight[d,k]·x_{i−(K−1)+k}[d] + bias[d].
- * With length 1 and carried columns it is one step of generation.
+ * Depthwise causal convolution (math.md section 1): y_i[d] = f(Σ_k weight[d,k]·x_{i−(K−1)+k}[d] + bias[d]), f the activation.
+ * With length 1 and carried columns it is one step of generation. With an activation, the gradient computes the sums again,
+ * so that only x is kept for it; a gradient under a rule for `silu` or for the convolution then throws.
  * Rule `gamma:γ`: contributions of the output's own sign count 1 + γ times, all scaled to add up to it (`gammaRule`).
  * @returns y (b l d), zero past a row's length, and final (b d k−1), the last k−1 inputs of each row's last text, oldest first
  */
-export function causalConv1d(inputs: CausalConv1dInputs): Outputs {
-  return op(inputs, {});
+export function causalConv1d(inputs: CausalConv1dInputs, options: CausalConv1dOptions = {}): Outputs {
+  return op(inputs, options);
 }

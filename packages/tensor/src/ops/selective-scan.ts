@@ -119,7 +119,7 @@ const op = defineOp<SelectiveScanInputs, Options, Outputs>({
       const { u, delta, A, B, C, D, z, deltaBias, lengths, starts, initialState } = inputs;
       if (options.softplus || z || deltaBias) {
         throw new Error(
-          'selectiveScan: rule holdDynamics needs delta after its softplus and no fused gate; run the model with fused: false',
+          'selectiveScan: rule holdDynamics needs delta after its softplus and no fused gate; run the model with spelledOut: true',
         );
       }
       const g = dy ?? Tensor.full(u.shape, 0, u.device);

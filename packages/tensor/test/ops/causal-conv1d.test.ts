@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { causalConv1d, slice, ShapeError, Tensor, type CausalConv1dInputs } from '../../src/index.js';
+import { causalConv1d, gradient, ShapeError, silu, slice, sum, Tensor, type CausalConv1dInputs } from '../../src/index.js';
 import { expectGradients } from '../gradients.js';
 import * as reference from '../reference/causal-conv1d.js';
-import { download, expectClose, integers, Random, runs, upload } from '../support.js';
+import { array, download, expectClose, integers, Random, runs, upload } from '../support.js';
 
 test('values and gradients', () =>
   fc.assert(
@@ -15,10 +15,11 @@ test('values and gradients', () =>
         width: fc.integer({ min: 1, max: 5 }),
         bias: fc.boolean(),
         initial: fc.boolean(),
+        activation: fc.constantFrom('silu' as const, undefined),
         lengths: fc.option(fc.array(fc.nat(9), { minLength: 3, maxLength: 3 }), { nil: undefined }),
         seed: fc.integer(),
       }),
-      async ({ batch, length, channels, width, bias, initial, lengths, seed }) => {
+      async ({ batch, length, channels, width, bias, initial, activation, lengths, seed }) => {
         const random = new Random(seed);
         await expectGradients({
           inputs: {
@@ -29,12 +30,12 @@ test('values and gradients', () =>
             lengths: lengths && integers(lengths.slice(0, batch).map((n) => Math.min(n, length))),
           },
           op: (tensors) => {
-            const { y, final } = causalConv1d(tensors as unknown as CausalConv1dInputs);
+            const { y, final } = causalConv1d(tensors as unknown as CausalConv1dInputs, { activation });
             return [y, final];
           },
           reference: (arrays) => {
             const { y, final } = reference.causalConv1d(arrays);
-            return [y, final];
+            return [activation ? array(y.shape, (i) => y.data[i]! / (1 + Math.exp(-y.data[i]!))) : y, final];
           },
         });
       },
@@ -62,4 +63,17 @@ test('carried columns of the wrong number are refused', () => {
   expect(() => causalConv1d({ x, weight, initial: Tensor.full([1, 3, 4], 0) })).toThrow(
     new ShapeError('causalConv1d: initial is (1, 3, 4); axis 2 is "k-1", which weight (3, 4) sets to 3'),
   );
+});
+
+test('with SiLU in the same kernel = SiLU of what it gives, and a rule for either is refused', async () => {
+  const random = new Random(8);
+  const [x, weight, bias] = [upload(random.array([2, 70, 37])), upload(random.array([37, 4])), upload(random.array([37]))];
+  const inputs = { x, weight, bias };
+  const fused = gradient(() => sum(causalConv1d(inputs, { activation: 'silu' }).y), Object.values(inputs));
+  const apart = gradient(() => sum(silu(causalConv1d(inputs).y)), Object.values(inputs));
+  for (const [i, dx] of fused.gradients.entries()) expectClose(await download(dx), await download(apart.gradients[i]!), 1e-5);
+  for (const rules of [{ silu: 'holdRatio' }, { causalConv1d: 'gamma:1' }] as const) {
+    const held = (): unknown => gradient(() => sum(causalConv1d(inputs, { activation: 'silu' }).y), [x], { rules });
+    expect(held).toThrow(/rule .* needs silu as an op of its own; run the model with spelledOut: true/);
+  }
 });

@@ -176,4 +176,40 @@ TEST(causalConv1dChunks) {
   }
 }
 
+TEST(causalConv1dOf16Bits) {
+  // the same as on the rounded numbers in f32: in packs of four channels and one by one, of four taps and of three
+  for (DType dtype : {DType::bf16, DType::f16})
+    for (int64_t channels : {8, 13})
+      for (int64_t width : {4, 3})
+        for (bool silu : {false, true}) {
+          const int64_t batch = 2, length = 35, count = batch * length * channels;
+          check.label = std::string(nameOf(dtype)) + " channels " + std::to_string(channels) + " width " + std::to_string(width) + (silu ? " silu" : "");
+          const auto narrow = [&](const Floats& x) {
+            std::vector<uint16_t> y(x.size());
+            check.op.cast(check.context, {(int64_t)x.size(), x.data(), {y.data(), dtype}});
+            return y;
+          };
+          const auto wide = [&](const std::vector<uint16_t>& x) {
+            Floats y(x.size());
+            check.op.cast(check.context, {(int64_t)x.size(), {x.data(), dtype}, y.data()});
+            return y;
+          };
+          const auto x = narrow(check.normal(count)), dy = narrow(check.normal(count)), weight = narrow(check.normal(channels * width)), bias = narrow(check.normal(channels));
+          const Floats xWide = wide(x), dyWide = wide(dy), weightWide = wide(weight), biasWide = wide(bias);
+          std::vector<uint16_t> y(count), dx(count);
+          Floats wantY(count), wantDx(count), dweight(channels * width), wantDweight(channels * width);
+          check.op.causalConv1d(check.context, {batch, length, channels, width, silu, {x.data(), dtype}, {weight.data(), dtype}, {bias.data(), dtype}, {}, {}, {},
+                                                {y.data(), dtype}, {}});
+          check.op.causalConv1d(check.context, {batch, length, channels, width, silu, xWide.data(), weightWide.data(), biasWide.data(), {}, {}, {}, wantY.data(), {}});
+          check.op.causalConv1dBackward(check.context, {batch, length, channels, width, silu, {x.data(), dtype}, {weight.data(), dtype}, {bias.data(), dtype}, {}, {}, {},
+                                                        {dy.data(), dtype}, {}, {dx.data(), dtype}, dweight.data(), {}, {}});
+          check.op.causalConv1dBackward(check.context, {batch, length, channels, width, silu, xWide.data(), weightWide.data(), biasWide.data(), {}, {}, {},
+                                                        dyWide.data(), {}, wantDx.data(), wantDweight.data(), {}, {}});
+          const double tolerance = dtype == DType::bf16 ? 1. / 256 : 1. / 2048;
+          check.close("y", wide(y), Doubles(wantY.begin(), wantY.end()), tolerance);
+          check.close("dx", wide(dx), Doubles(wantDx.begin(), wantDx.end()), tolerance);
+          check.close("dweight", dweight, Doubles(wantDweight.begin(), wantDweight.end()), 3e-6);
+        }
+}
+
 }  // namespace

@@ -127,21 +127,30 @@ export class Device {
   run(name: string, args: OpArguments): void {
     const op = this.#ops.get(name);
     if (!op) throw new DeviceError(`no op "${name}"; known: ${[...this.#ops.keys()].join(', ')}`);
-    this.#fill(op.fields, args, 0);
+    this.#fill(name, op.fields, args, 0);
     const written = this.#trace?.call(this.#native, name, op.fields, args);
     this.#native.run(op.index);
     written?.();
   }
 
-  #fill(fields: OpField[], args: OpArguments, at: number): number {
+  #fill(op: string, fields: OpField[], args: OpArguments, at: number): number {
+    let known = 0;
     if (at + fields.length > frameLength) throw new DeviceError(`an op with more than ${frameLength} arguments`);
     for (const field of fields) {
       const value = args[field.name];
+      if (field.name in args) known++;
       if (field.role === 'list') {
         const items = (value ?? []) as OpArguments[];
         this.#frame[at++] = items.length;
-        for (const item of items) at = this.#fill(field.items!, item, at);
+        for (const item of items) at = this.#fill(op, field.items!, item, at);
       } else this.#frame[at++] = Number(value ?? 0);
+    }
+    const given = Object.keys(args);
+    if (known < given.length) {
+      const unknown = given.filter((key) => fields.every((field) => field.name !== key)).join(', ');
+      throw new DeviceError(
+        `op ${op} has no argument ${unknown}; it takes ${fields.map((field) => field.name).join(', ')}. Where the code is right, the addon is of another version: build it again (node native/build.mjs)`,
+      );
     }
     return at;
   }

@@ -54,6 +54,12 @@ describe.each(names)('on %s', (name) => {
     expect(await read(other)).toEqual([5, 5, 5, 5]);
   });
 
+  test('an argument that an op does not have is refused', () => {
+    const y = device.allocate('f32', 1);
+    expect(() => device.run('fill', { count: 1, valeu: 2, y })).toThrow(/op fill has no argument valeu; it takes count, value, y/);
+    device.release(y);
+  });
+
   test('more than there is is refused by name', () => {
     expect(() => device.allocate('f32', 2 ** 44)).toThrow(/out of memory: .* asked for/);
   });

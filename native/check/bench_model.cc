@@ -20,11 +20,11 @@ Layer layerOf(Bench& b, int64_t width, DType dtype) {
   return l;
 }
 struct Space {
-  Out residual, hidden, both, x, z, u, projected, low, B, C, delta, y, scale;
+  Out residual, hidden, x, z, u, projected, low, B, C, delta, y, scale;
 };
 Space spaceFor(Bench& b, const Layer& l, int64_t rows, DType dtype) {
   Space s;
-  s.residual = b.random(rows * l.width, DType::f32), s.hidden = b.random(rows * l.width, dtype), s.both = b.empty(rows * 2 * l.inner, dtype);
+  s.residual = b.random(rows * l.width, DType::f32), s.hidden = b.random(rows * l.width, dtype);
   s.x = b.empty(rows * l.inner, dtype), s.z = b.empty(rows * l.inner, dtype), s.u = b.empty(rows * l.inner, dtype);
   s.projected = b.empty(rows * (l.rank + 2 * l.state), dtype), s.low = b.empty(rows * l.rank, dtype), s.B = b.empty(rows * l.state, dtype);
   s.C = b.empty(rows * l.state, dtype), s.delta = b.empty(rows * l.inner, dtype), s.y = b.empty(rows * l.inner, dtype), s.scale = b.empty(rows, DType::f32);
@@ -34,8 +34,9 @@ void split(Bench& b, int64_t rows, const Out& source, int64_t columns, int64_t o
   b.op.copyBlocks(b.context, {rows, count, offset, columns, rows * columns, 0, count, rows * count, source, target});
   b.done();
 }
-void product(Bench& b, int64_t rows, int64_t outputs, int64_t inputs, In x, In weight, Out y) {
-  b.op.matmul(b.context, {rows, outputs, inputs, false, true, false, x, weight, {}, y});
+/// x times some rows of a weight, which begin at `offset`.
+void product(Bench& b, int64_t rows, int64_t outputs, int64_t inputs, In x, In weight, Out y, int64_t offset = 0) {
+  b.op.matmul(b.context, {rows, outputs, inputs, false, true, false, x, weight, {}, y, offset, 0});
   b.done();
 }
 void layerForward(Bench& b, const Layer& l, const Space& s, int64_t batch, int64_t length, Out window, Out states, Out checkpoints) {
@@ -43,8 +44,8 @@ void layerForward(Bench& b, const Layer& l, const Space& s, int64_t batch, int64
   RmsNorm norm{};
   norm.rows = rows, norm.width = l.width, norm.groups = 1, norm.epsilon = 1e-5f, norm.x = s.hidden, norm.weight = l.norm, norm.y = s.hidden, norm.scale = s.scale;
   b.op.rmsNorm(b.context, norm), b.done();
-  product(b, rows, 2 * l.inner, l.width, s.hidden, l.inProjection, s.both);
-  split(b, rows, s.both, 2 * l.inner, 0, l.inner, s.x), split(b, rows, s.both, 2 * l.inner, l.inner, l.inner, s.z);
+  product(b, rows, l.inner, l.width, s.hidden, l.inProjection, s.x);
+  product(b, rows, l.inner, l.width, s.hidden, l.inProjection, s.z, l.inner * l.width);
   CausalConv1d conv{batch, length, l.inner, l.taps, true, s.x, l.convolution, l.convolutionBias, window, {}, {}, s.u, window};
   b.op.causalConv1d(b.context, conv), b.done();
   const int64_t columns = l.rank + 2 * l.state;
@@ -122,10 +123,10 @@ void benchTraining(Bench& b, int64_t layers, int64_t width, int64_t batch, int64
   scan.u = s.u, scan.delta = s.delta, scan.A = l.A, scan.B = s.B, scan.C = s.C, scan.D = l.D, scan.deltaBias = l.deltaBias, scan.z = s.z;
   scan.checkpoints = checkpoints, scan.dy = d.y, scan.du = d.u, scan.ddelta = d.delta, scan.dA = dA, scan.dB = d.B, scan.dC = d.C, scan.dD = dD;
   scan.ddeltaBias = dDelta, scan.dz = d.z;
-  // gradients of a linear layer: of its input and of its weight
-  const auto linear = [&](int64_t outputs, int64_t inputs, In x, In weight, Out dy, Out dx, Out dWeight, bool add) {
-    b.op.matmul(b.context, {rows, inputs, outputs, false, false, add, dy, weight, {}, dx}), b.done();
-    b.op.matmul(b.context, {outputs, inputs, rows, true, false, false, dy, x, {}, dWeight}), b.done();
+  // gradients of a linear layer, or of some rows of its weight: of its input and of its weight
+  const auto linear = [&](int64_t outputs, int64_t inputs, In x, In weight, Out dy, Out dx, Out dWeight, bool add, int64_t offset = 0) {
+    b.op.matmul(b.context, {rows, inputs, outputs, false, false, add, dy, weight, {}, dx, offset, 0}), b.done();
+    b.op.matmul(b.context, {outputs, inputs, rows, true, false, false, dy, x, {}, dWeight, 0, offset}), b.done();
   };
   const auto join = [&](const Out& part, int64_t count, const Out& whole, int64_t stride, int64_t offset) {
     b.op.copyBlocks(b.context, {rows, count, 0, count, rows * count, offset, stride, rows * stride, part, whole}), b.done();
@@ -141,8 +142,8 @@ void benchTraining(Bench& b, int64_t layers, int64_t width, int64_t batch, int64
     conv.x = s.x, conv.weight = l.convolution, conv.bias = l.convolutionBias, conv.dy = d.u;
     conv.dx = d.x, conv.dweight = dConvolution, conv.dbias = dBias;
     b.op.causalConv1dBackward(b.context, conv), b.done();
-    join(d.x, l.inner, d.both, 2 * l.inner, 0), join(d.z, l.inner, d.both, 2 * l.inner, l.inner);
-    linear(2 * l.inner, width, s.hidden, l.inProjection, d.both, d.hidden, dIn, false);
+    linear(l.inner, width, s.hidden, l.inProjection, d.x, d.hidden, dIn, false);
+    linear(l.inner, width, s.hidden, l.inProjection, d.z, d.hidden, dIn, true, l.inner * width);
     RmsNormBackward norm{};
     norm.rows = rows, norm.width = width, norm.groups = 1, norm.x = s.hidden, norm.weight = l.norm, norm.scale = s.scale, norm.dy = d.hidden, norm.dx = dInput, norm.dweight = dNorm;
     b.op.rmsNormBackward(b.context, norm), b.done();

@@ -35,8 +35,10 @@ void row(Context& context, const Arguments& arguments) {
     if (arguments.source.dtype == arguments.target.dtype) return kernel(context, arguments);
   if constexpr (std::is_same_v<Arguments, AppendPositions>)
     if (arguments.source.dtype == arguments.cache.dtype && arguments.past.dtype == DType::f32) return kernel(context, arguments);
-  if constexpr (std::is_same_v<Arguments, Matmul>)
+  if constexpr (std::is_same_v<Arguments, Matmul>) {
+    if (arguments.bOffset || arguments.cOffset) return row<Arguments, kernel, cast>(context, placed(arguments));
     if (arguments.b.dtype == DType::bf16) return widened(context, cast, kernel, arguments, &Matmul::b);
+  }
   if constexpr (!std::is_same_v<Arguments, Cast>)
     if (anyNarrow(arguments)) return widened(context, cast, kernel, arguments);
   kernel(context, arguments);

@@ -57,7 +57,8 @@ template <class C> __global__ void addBiasKernel(int64_t count, int64_t n, const
 
 }  // namespace
 
-void matmul(Gpu& gpu, const Matmul& o) {
+void matmul(Gpu& gpu, const Matmul& call) {
+  const Matmul o = placed(call);
   if (!o.m || !o.n) return;
   if (matmulFewRows(gpu, o)) return;
   if (o.a.dtype != o.b.dtype || (o.c.dtype != o.a.dtype && o.c.dtype != DType::f32) || !allOf(DType::f32, o.bias)) return inF32(gpu, matmul, o);

@@ -11,12 +11,21 @@ struct Matmul {
   In b;     // [k n], or [n k] with transposeB
   In bias;  // [n], added to every row
   Out c;    // [m n]; with `accumulate` added to
+  int64_t bOffset = 0, cOffset = 0;  // where b and c begin in their memory: some rows of a weight, or of its gradient
   template <class V> void fields(V& v) {
-    v.size("m", m), v.size("n", n), v.size("k", k);
+    v.size("m", m), v.size("n", n), v.size("k", k), v.size("bOffset", bOffset), v.size("cOffset", cOffset);
     v.flag("transposeA", transposeA), v.flag("transposeB", transposeB), v.flag("accumulate", accumulate);
-    v.in("a", a, m * k), v.in("b", b, k * n), v.optional("bias", bias, n), v.update("c", c, m * n);
+    v.in("a", a, m * k), v.in("b", b, bOffset + k * n), v.optional("bias", bias, n), v.update("c", c, cOffset + m * n);
   }
 };
+
+/// The same call with b and c where they begin.
+inline Matmul placed(Matmul o) {
+  o.b.data = static_cast<const char*>(o.b.data) + o.bOffset * bytesOf(o.b.dtype);
+  o.c.data = static_cast<char*>(o.c.data) + o.cOffset * bytesOf(o.c.dtype);
+  o.bOffset = o.cOffset = 0;
+  return o;
+}
 
 /// Whether b is a weight that few rows are multiplied with: then the processor reads it in bf16 as it is, since it is the reading
 /// that takes the time.

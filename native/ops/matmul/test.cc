@@ -1,4 +1,5 @@
 // The matrix product against a plain loop in double precision, all ways the factors can lie.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include "../../test/check.h"
@@ -90,6 +91,37 @@ TEST(matmulOf16Bits) {
       check.op.matmul(check.context, {m, n, k, false, true, false, a.data(), {narrow.data(), dtype}, bias.data(), {result.data(), dtype}});
       check.op.cast(check.context, {m * n, {result.data(), dtype}, read.data()});
       check.close("c in 16 bits", read, Doubles(want.begin(), want.end()), dtype == DType::bf16 ? 5e-3 : 6e-4);
+    }
+}
+
+TEST(matmulOffsets) {
+  // some rows of a weight, and of its gradient, give what they give in memory of their own
+  const struct { int64_t m, n, k; } shapes[] = {{1, 6, 40}, {5, 20, 24}, {37, 33, 19}, {check.played ? 20 : 300, 70, 96}};
+  for (auto [m, n, k] : shapes)
+    for (DType dtype : {DType::f32, DType::bf16}) {
+      check.label = std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + " " + nameOf(dtype);
+      const int64_t before = 3 * k, after = 2 * k, bytes = bytesOf(dtype);
+      std::vector<char> a(m * k * bytes), weight((before + n * k + after) * bytes), own(n * k * bytes), dy(m * n * bytes);
+      std::vector<char> gradient(weight.size(), 7), ownGradient(own.size()), y(m * n * bytes), ownY(y.size());
+      const auto fill = [&](std::vector<char>& x) {
+        const int64_t count = (int64_t)x.size() / bytes;
+        const Floats numbers = check.normal(count);
+        check.op.cast(check.context, {count, numbers.data(), {x.data(), dtype}});
+      };
+      fill(a), fill(weight), fill(dy);
+      own.assign(weight.begin() + before * bytes, weight.begin() + (before + n * k) * bytes);
+      const auto in = [&](const std::vector<char>& x) { return In(x.data(), dtype); };
+      const auto out = [&](std::vector<char>& x) { return Out(x.data(), dtype); };
+      check.op.matmul(check.context, {m, n, k, false, true, false, in(a), in(weight), {}, out(y), before, 0});
+      check.op.matmul(check.context, {m, n, k, false, true, false, in(a), in(own), {}, out(ownY)});
+      check.that("y", y == ownY);
+      const std::vector<char> untouched = gradient;
+      check.op.matmul(check.context, {n, k, m, true, false, false, in(dy), in(a), {}, out(gradient), 0, before});
+      check.op.matmul(check.context, {n, k, m, true, false, false, in(dy), in(a), {}, out(ownGradient)});
+      check.that("the gradient", std::vector<char>(gradient.begin() + before * bytes, gradient.begin() + (before + n * k) * bytes) == ownGradient);
+      if (check.played) continue;  // memory of its own is copied there, and what is not written comes back as it was on the card
+      check.that("what lies before", std::equal(gradient.begin(), gradient.begin() + before * bytes, untouched.begin()));
+      check.that("what lies behind", std::equal(gradient.begin() + (before + n * k) * bytes, gradient.end(), untouched.begin() + (before + n * k) * bytes));
     }
 }
 

@@ -11,7 +11,7 @@ export { gammaRule } from './gamma.js';
 export { abs, affine, exp, gelu, log, negExp, positive, sigmoid, silu, softplus, square } from './ops/unary.js';
 export { appendPositions, positionIds, rotate } from './ops/positions.js';
 export { cast } from './ops/cast.js';
-export { linear } from './ops/linear.js';
+export { linear, linearSplit } from './ops/linear.js';
 export { quantize } from './ops/quantize.js';
 export {
   selectiveScan,

@@ -2,6 +2,7 @@ import { add, gate, linear, negExp, reshape, rmsNorm, selectiveScan, softplus, s
 import type { BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
 import { convolutionAndSilu } from '../convolution.js';
+import { projections } from '../projections.js';
 import type { LayerResult } from '../recompute.js';
 import type { ScanState } from '../state.js';
 import type { MambaSizes } from './config.js';
@@ -25,7 +26,8 @@ export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { inpu
 
   const input = site('input', h);
   const normed = site('norm', rmsNorm({ x: input, weight: parameter('norm.weight') }, { epsilon }).y);
-  const [xHalf, zHalf] = split(linear(normed, parameter('mixer.in_proj.weight'), bias('mixer.in_proj')), [d, d]) as [Tensor, Tensor];
+  const halves = projections(normed, parameter('mixer.in_proj.weight'), [d, d], bias('mixer.in_proj'), spelledOut);
+  const [xHalf, zHalf] = halves as [Tensor, Tensor];
   const x = site('x', xHalf); //                                                                    (b l d)
   const z = site('z', zHalf); //                                                                    (b l d)
   const taps = reshape(parameter('mixer.conv1d.weight'), [d, k]);

@@ -2,6 +2,7 @@ import { add, concat, gate, linear, negExp, reshape, rmsNorm, softplus, split, s
 import type { BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
 import { convolutionAndSilu } from '../convolution.js';
+import { projections } from '../projections.js';
 import type { LayerResult } from '../recompute.js';
 import type { Mamba2Sizes } from './config.js';
 import { clamp } from './heads.js';
@@ -27,8 +28,9 @@ export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Sizes>): Laye
 
   const input = site('input', h);
   const normed = site('norm', rmsNorm({ x: input, weight: parameter('norm.weight') }, { epsilon }).y);
-  const projected = linear(normed, parameter('mixer.in_proj.weight'), bias('mixer.in_proj'));
-  const [zPart, xBC, dt] = split(projected, [d, d + 2 * g * n, heads]) as [Tensor, Tensor, Tensor];
+  const sizes = [d, d + 2 * g * n, heads];
+  const projected = projections(normed, parameter('mixer.in_proj.weight'), sizes, bias('mixer.in_proj'), spelledOut);
+  const [zPart, xBC, dt] = projected as [Tensor, Tensor, Tensor];
   const z = site('z', zPart); //                                                                    (b l d)
   const convolved = xPart('x', xBC); //                                                             (b l d+2·g·n)
   const taps = reshape(parameter('mixer.conv1d.weight'), [d + 2 * g * n, k]);

@@ -15,6 +15,7 @@ import {
 } from '@hidden-attention/tensor';
 import type { BlockContext } from '../backbone.js';
 import { convolutionAndSilu } from '../convolution.js';
+import { projections } from '../projections.js';
 import type { LayerResult } from '../recompute.js';
 import type { LayerState } from '../state.js';
 import type { VimConfig } from './config.js';
@@ -34,15 +35,13 @@ export function nameIn(direction: Direction, name: string): string {
  * one runs over the positions from last to first with its own parameters. Its sites are in the order of the tokens.
  */
 export function vimBlock(h: Tensor, context: BlockContext<VimConfig, LayerState>): LayerResult {
-  const { model, layer, sites, parameter, optional } = context;
+  const { model, layer, sites, parameter, optional, spelledOut } = context;
   const { innerSize: d, epsilon, halved } = model.config;
   const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
   const input = site('input', h);
   const normed = site('norm', rmsNorm({ x: input, weight: parameter('norm.weight') }, { epsilon }).y);
-  const [xHalf, zHalf] = split(linear(normed, parameter('mixer.in_proj.weight'), optional('mixer.in_proj.bias')), [d, d]) as [
-    Tensor,
-    Tensor,
-  ];
+  const halves = projections(normed, parameter('mixer.in_proj.weight'), [d, d], optional('mixer.in_proj.bias'), spelledOut);
+  const [xHalf, zHalf] = halves as [Tensor, Tensor];
   const x = site('x', xHalf); //                                                                    (b l d)
   const z = site('z', zHalf); //                                                                    (b l d)
   const both = add(scanIn('forward', x, context), reverse(scanIn('backward', reverse(x, 1), context), 1));

@@ -1,7 +1,10 @@
 import { gammaRule } from '../gamma.js';
 import { defineOp, type Op } from '../op.js';
 import { scope } from '../scope.js';
+import { formatShape, ShapeError } from '../shape-error.js';
+import { unrecorded } from '../tape.js';
 import { commonType, sizeOf, Tensor, type Float } from '../tensor.js';
+import { concat, slice, split } from './layout.js';
 import { product } from './matmul.js';
 import { sumLeading } from './reduce.js';
 
@@ -35,6 +38,53 @@ const op: Op<In, Options, Out> = defineOp<In, Options, Out>({
   rules: { gamma: gammaRule(() => op.definition) },
 });
 
+const partsOp = defineOp<In, { sizes: readonly number[] }, Record<string, Tensor<Float>>>({
+  name: 'linearSplit',
+  signature: 'x: ... k, weight: n k, bias?: n -> parts: *',
+  forward({ x, weight, bias }, { sizes }, { axes }) {
+    const { k, n } = axes as Record<'k' | 'n', number>;
+    if (sizes.some((size) => !(size >= 0)) || sizes.reduce((a, b) => a + b, 0) !== n)
+      throw new ShapeError(`linearSplit: sizes ${formatShape(sizes)} must add up to the rows of weight ${formatShape(weight.shape)}`);
+    const leading = x.shape.slice(0, -1);
+    const outputs: Record<string, Tensor<Float>> = {};
+    for (const [i, { size, start }] of placesOf(sizes).entries()) {
+      const y = (outputs[i] = Tensor.empty([...leading, size], x.device, commonType(x, weight)));
+      const own = bias && unrecorded(() => slice(bias, 0, start, start + size));
+      const operands = { a: x.handle, b: weight.handle, bias: own?.handle, c: y.handle };
+      x.device.run('matmul', { m: sizeOf(leading), n: size, k, bOffset: start * k, transposeB: true, ...operands });
+      own?.dispose();
+    }
+    return { outputs };
+  },
+  gradient({ inputs: { x, weight, bias }, options: { sizes }, axes }, dParts, needs) {
+    const { k } = axes as Record<'k', number>;
+    const parts = placesOf(sizes).flatMap((place, i) => (dParts[i] ? [{ ...place, dy: dParts[i] }] : []));
+    if (parts.length === 0) return {};
+    const { device } = x;
+    const type = commonType(x, weight);
+    const rows = sizeOf(x.shape.slice(0, -1));
+    return scope(() => {
+      const dx = needs('x') ? Tensor.empty(x.shape, device, type) : undefined;
+      const dWeight = needs('weight') ? Tensor.empty(weight.shape, device, type) : undefined;
+      if (dWeight && parts.length < sizes.length) device.run('fill', { count: dWeight.size, value: 0, y: dWeight.handle });
+      for (const [i, { size, start, dy }] of parts.entries()) {
+        const a = (dy.dtype === type ? dy : dy.as(type)).handle;
+        if (dx) device.run('matmul', { m: rows, n: k, k: size, bOffset: start * k, accumulate: i > 0, a, b: weight.handle, c: dx.handle });
+        if (dWeight)
+          device.run('matmul', { m: size, n: k, k: rows, cOffset: start * k, transposeA: true, a, b: x.handle, c: dWeight.handle });
+      }
+      const ofBias = (size: number, i: number): Tensor => (dParts[i] ? sumLeading(dParts[i]) : Tensor.full([size], 0, device));
+      return { x: dx, weight: dWeight, bias: bias && needs('bias') ? concat(sizes.map(ofBias), 0) : undefined };
+    });
+  },
+});
+
+/** Where each part begins. */
+function placesOf(sizes: readonly number[]): { size: number; start: number }[] {
+  let start = 0;
+  return sizes.map((size) => ({ size, start: (start += size) - size }));
+}
+
 function linearInt8(x: Tensor, weight: Tensor, bias: Tensor | undefined, shape: number[], dtype: Float = 'f32'): Tensor<Float> {
   const y = Tensor.empty(shape, x.device, dtype);
   const [n, k] = weight.shape as [number, number];
@@ -51,4 +101,14 @@ function linearInt8(x: Tensor, weight: Tensor, bias: Tensor | undefined, shape: 
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options: { dtype?: Float } = {}): Tensor<Float> {
   return op({ x, weight, bias }, options).y;
+}
+
+/**
+ * `split(linear(x, weight, bias), sizes)` without a copy: each part is a product with its own rows of the weight. x (… k),
+ * weight (n k), bias (n), sizes that add up to n → one tensor (… size) each. Rules for `linear` do not see it.
+ */
+export function linearSplit(x: Tensor, weight: Tensor, sizes: readonly number[], bias?: Tensor): Tensor<Float>[] {
+  if (weight.dtype === 'i8') return split(linear(x, weight, bias), sizes);
+  const parts = partsOp({ x, weight, bias }, { sizes });
+  return sizes.map((_, i) => parts[i]!);
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { linear, matmul, ShapeError, Tensor } from '../../src/index.js';
+import { add, cast, gradient, linear, linearSplit, matmul, multiply, quantize, ShapeError, split, sum, Tensor } from '../../src/index.js';
 import { expectGradients } from '../gradients.js';
 import * as reference from '../reference/matrix.js';
 import { array, download, expectClose, Random, runs, upload } from '../support.js';
@@ -54,6 +54,46 @@ test('linear: values and gradients, any leading axes', () =>
     ),
     runs(15),
   ));
+
+test('linearSplit = the parts of linear, and so are its gradients, also where a part is not used', () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.array(size, { minLength: 1, maxLength: 3 }),
+      size,
+      size,
+      fc.boolean(),
+      fc.nat(2),
+      fc.integer(),
+      async (sizes, rows, k, bias, unused, seed) => {
+        const random = new Random(seed);
+        const n = sizes.reduce((a, b) => a + b);
+        const x = upload(random.array([rows, k]));
+        const [weight, own] = [upload(random.array([n, k])), bias ? upload(random.array([n])) : undefined];
+        const weights = sizes.map((count) => upload(random.array([rows, count])));
+        const score = (parts: Tensor[]): Tensor =>
+          parts
+            .map((part, i) => sum(multiply(part, weights[i]!)))
+            .filter((_, i) => sizes.length === 1 || i !== unused)
+            .reduce((a, b) => add(a, b));
+        const inputs = [x, weight, ...(own ? [own] : [])];
+        const apart = gradient(() => score(split(linear(x, weight, own), sizes)), inputs);
+        const direct = gradient(() => score(linearSplit(x, weight, sizes, own)), inputs);
+        expectClose(await download(direct.value), await download(apart.value), 1e-5);
+        for (const [i, each] of direct.gradients.entries()) expectClose(await download(each), await download(apart.gradients[i]!), 1e-5);
+      },
+    ),
+    runs(25),
+  ));
+
+test('linearSplit of weights in 16 and in 8 bits, and sizes that do not add up', async () => {
+  const random = new Random(3);
+  const [x, weight] = [upload(random.array([5, 64])), upload(random.array([48, 64]))];
+  for (const narrow of [cast(weight, 'bf16'), quantize(weight)]) {
+    const [parts, expected] = [linearSplit(x, narrow, [32, 16]), split(linear(x, narrow), [32, 16])];
+    for (const [i, part] of parts.entries()) expect(await part.read()).toEqual(await expected[i]!.read());
+  }
+  expect(() => linearSplit(x, weight, [32, 17])).toThrow('linearSplit: sizes (32, 17) must add up to the rows of weight (48, 64)');
+});
 
 test('inner sizes that differ', () => {
   expect(() => matmul(Tensor.full([2, 3], 0), Tensor.full([2, 3], 0))).toThrow(

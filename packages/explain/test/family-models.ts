@@ -15,6 +15,7 @@ export const families: readonly [name: string, model: Model, input: ExplainReque
     ['falcon_mamba', smallModel({ model_type: 'falcon_mamba' })],
     ['mamba2', smallModel({ model_type: 'mamba2', num_heads: 4, head_dim: 6, n_groups: 2, vocab_size: 60 })],
     ['vim', smallModel({ ...vision, model_type: 'vim', d_state: 5, dt_rank: 3, bias: true })],
+    ['vim2', smallModel({ ...vision, model_type: 'vim2', headdim: 6, d_state: 5, bias: true })],
     [
       'gpt2',
       smallModel({ model_type: 'gpt2', vocab_size: 60, n_embd: 12, n_layer: 3, n_head: 3, n_positions: 40, initializer_range: 0.3 }),

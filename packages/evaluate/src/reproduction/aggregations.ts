@@ -1,6 +1,13 @@
 import type { AttentionLayer } from '@hidden-attention/attention';
-import { defineExplainer, getExplainer, registerExplainer, type Explainer, type Question } from '@hidden-attention/explain';
-import { layerKindsOf } from '@hidden-attention/model';
+import {
+  defineExplainer,
+  getExplainer,
+  registerExplainer,
+  type Explainer,
+  type ImageInput,
+  type Question,
+} from '@hidden-attention/explain';
+import { layerKindsOf, type Model } from '@hidden-attention/model';
 import { scope, sumLast, Tensor } from '@hidden-attention/tensor';
 import { z } from 'zod';
 
@@ -43,7 +50,7 @@ const aggregated: Explainer<Options> = defineExplainer({
       let read: Float64Array;
       if (aggregate === 'norm' || aggregate === 'gradient') read = await throughWeighted(layer, v, weights[index]!);
       else {
-        const matrix = await matrixOf(layer, aggregate);
+        const matrix = await matrixOf(question, layer, index, aggregate);
         if (attribution) positiveColumns(matrix, await meanGradient(question, index));
         if (discard > 0) discardSmallest(matrix, discard);
         read = transposedProduct(matrix, v);
@@ -64,28 +71,53 @@ export function registerAggregations(): void {
   }
 }
 
-/** One matrix (l l) of a layer's channels. A product of hundreds of small numbers underflows: its root is taken, the sign kept. */
-async function matrixOf(layer: AttentionLayer, aggregate: Exclude<Options['aggregate'], 'norm' | 'gradient'>): Promise<Float64Array> {
+/** A layer's channels brought together in the three ways that are no scan (l l), out of one pass over their matrices. */
+type Extremes = Record<'max' | 'min' | 'product', Float64Array>;
+
+/** What the last input was found to have, layer by layer: aggregations are compared on one input after another. */
+let latest: { model: Model; input: ImageInput | string; layers: (Extremes | undefined)[] } | undefined;
+
+/** One matrix (l l) of a layer's channels. */
+async function matrixOf(
+  question: Question,
+  layer: AttentionLayer,
+  index: number,
+  aggregate: 'mean' | keyof Extremes,
+): Promise<Float64Array> {
+  if (aggregate === 'mean') {
+    const matrix = layer.matrix({ reduce: 'mean' });
+    const result = Float64Array.from(await matrix.read());
+    matrix.dispose();
+    return result;
+  }
+  const { model, image, ids } = question;
+  const input = image ?? ids.join();
+  if (latest?.model !== model || latest.input !== input) latest = { model, input, layers: [] };
+  return (latest.layers[index] ??= await extremesOf(layer))[aggregate].slice();
+}
+
+/** A product of hundreds of small numbers underflows: its root is taken, the sign kept. */
+async function extremesOf(layer: AttentionLayer): Promise<Extremes> {
   const [, length, channels] = layer.shape;
   const size = length * length;
-  const matrix = layer.matrix(aggregate === 'mean' ? { reduce: 'mean' } : { channels: 'all' });
+  const matrix = layer.matrix({ channels: 'all' });
   const all = await matrix.read();
   matrix.dispose();
-  if (aggregate === 'mean') return Float64Array.from(all);
-  const result = new Float64Array(size).fill(aggregate === 'max' ? -Infinity : aggregate === 'min' ? Infinity : 0);
-  const negative = new Uint8Array(size);
+  const [max, min] = [new Float64Array(size).fill(-Infinity), new Float64Array(size).fill(Infinity)];
+  const [logs, factor] = [new Float64Array(size), new Float64Array(size).fill(1)];
   for (let channel = 0; channel < channels; channel++) {
     const own = all.subarray(channel * size, (channel + 1) * size);
+    const full = channel % 8 === 7 || channel === channels - 1; // eight factors fit into a float64, whose logarithm is then taken
     for (let at = 0; at < size; at++) {
       const value = own[at]!;
-      if (aggregate === 'product') {
-        result[at]! += Math.log(Math.abs(value));
-        if (value < 0) negative[at]! ^= 1;
-      } else if (aggregate === 'max' ? value > result[at]! : value < result[at]!) result[at] = value;
+      if (value > max[at]!) max[at] = value;
+      if (value < min[at]!) min[at] = value;
+      const product = factor[at]! * value;
+      if (full) logs[at]! += Math.log(Math.abs(product));
+      factor[at] = full ? Math.sign(product) : product;
     }
   }
-  if (aggregate !== 'product') return result;
-  return result.map((logs, at) => (negative[at] ? -1 : 1) * Math.exp(logs / channels));
+  return { max, min, product: factor.map((sign, at) => sign * Math.exp(logs[at]! / channels)) };
 }
 
 /** The mean gradient of the residual stream after a block, one number a position. */

@@ -42,11 +42,6 @@ export class SweepFindings {
     for (const [key, own] of groups) this.#records.set(key, byExample(own));
   }
 
-  /** Names of the data sets, each once. */
-  get dataSets(): string[] {
-    return [...new Set(this.sweep.data.map(({ name }) => name))];
-  }
-
   /** What was measured there, by example; undefined where nothing was. */
   records({ data, model, method, protocol }: Place): ReadonlyMap<number, Record_> | undefined {
     const found = this.#records.get(JSON.stringify([data, model, method, protocol]));

@@ -29,7 +29,7 @@ export const perturbationRow: ReproductionRow = {
   async run(context) {
     const found = await runOwnSweep(context, 'perturbation.json');
     const verdicts: Verdict[] = [];
-    for (const data of found.dataSets)
+    for (const data of ['garments', 'digits'])
       for (const [figure, kind, variant] of each) {
         const [mamba, transformer] = published[figure][kind];
         const [ours, theirs] = methods[kind];
@@ -47,7 +47,7 @@ export const perturbationRow: ReproductionRow = {
           ),
         );
       }
-    for (const data of found.dataSets) {
+    for (const data of ['garments', 'digits']) {
       const place = (method: string) => ({ data, model: `${data}-mamba`, method, name: method, protocol: 'perturbation' });
       for (const [better, other] of [
         ['mamba-attribution', 'raw'],
@@ -67,9 +67,9 @@ export const perturbationRow: ReproductionRow = {
           ),
         );
     }
-    const tables = found.dataSets.flatMap((name) =>
-      found.sweep.protocols.map(({ as }) => found.table(`${name}, ${as}`, name, as, ['positive', 'negative'])),
+    const tables = ['garments', 'garments-fills', 'digits', 'digits-fills'].flatMap((name) =>
+      found.sweep.protocols.map(({ as }) => found.table(`${name.replace('-fills', '')}, ${as}`, name, as, ['positive', 'negative'])),
     );
-    return { verdicts, tables, lacking: [] };
+    return { verdicts, tables: tables.filter(({ rows }) => rows.length > 0), lacking: [] };
   },
 };

@@ -12,7 +12,7 @@ import type { Cell, ReproductionRow, Verdict } from '../row.js';
 import { compared } from '../verdict.js';
 
 /** Bytes of the context, at least, and of each choice. */
-const [contextLength, choiceLength, choiceCount] = [160, 48, 4];
+const [contextLength, choiceLength, choiceCount] = [128, 32, 4];
 
 /** Questions out of running prose: whole sentences, and which of four sentences comes next; the three others stand elsewhere in the text. */
 export function clozeQuestions(text: string, count: number, seed = 1): Choices[] {
@@ -52,8 +52,8 @@ export function clozeQuestions(text: string, count: number, seed = 1): Choices[]
 }
 
 const methods = {
-  'prose-mamba': ['raw', 'rollout', 'mamba-attribution', 'mamba-attribution:released'],
-  'prose-transformer': ['raw', 'rollout', 'transformer-attribution'],
+  'prose-mamba': ['mamba-attribution', 'mamba-attribution:released'],
+  'prose-transformer': ['transformer-attribution'],
 } as const;
 
 type Record_ = Record<string, number>;

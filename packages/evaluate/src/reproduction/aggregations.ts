@@ -18,14 +18,17 @@ interface Options {
   aggregate: (typeof aggregates)[number];
   /** this share of the entries, the smallest, are set to 0: attention rollout's "discard ratio" */
   discard: number;
-  /** whether it is Mamba-Attribution's matrix: columns by the gradient, and negative numbers to 0 */
+  /** whether it is Mamba-Attribution's matrix: columns by the gradient, and a clamp */
   attribution: boolean;
+  /** what becomes of negative numbers of an attribution's matrix: 0, themselves, or their size */
+  clamp: 'positive' | 'none' | 'absolute';
 }
 
 const options = z.strictObject({
   aggregate: z.enum(aggregates).default('mean'),
   discard: z.coerce.number().min(0).max(0.99).default(0),
   attribution: z.boolean().default(false),
+  clamp: z.enum(['positive', 'none', 'absolute']).default('positive'),
 });
 
 /**
@@ -40,7 +43,7 @@ const aggregated: Explainer<Options> = defineExplainer({
   signed: true,
   options,
   supports: (model) => layerKindsOf(model).every((kind) => kind !== 'softmax') || 'it is for channels of scans',
-  async explain(question, { aggregate, discard, attribution }) {
+  async explain(question, { aggregate, discard, attribution, clamp }) {
     const view = await question.attention();
     const weights = aggregate === 'norm' || aggregate === 'gradient' ? await channelWeights(question, aggregate) : [];
     let v = Float64Array.from(question.start);
@@ -51,7 +54,7 @@ const aggregated: Explainer<Options> = defineExplainer({
       if (aggregate === 'norm' || aggregate === 'gradient') read = await throughWeighted(layer, v, weights[index]!);
       else {
         const matrix = await matrixOf(question, layer, index, aggregate);
-        if (attribution) positiveColumns(matrix, await meanGradient(question, index));
+        if (attribution) scaleColumns(matrix, await meanGradient(question, index), clamps[clamp]);
         if (discard > 0) discardSmallest(matrix, discard);
         read = transposedProduct(matrix, v);
       }
@@ -75,7 +78,7 @@ export function registerAggregations(): void {
 type Extremes = Record<'max' | 'min' | 'product', Float64Array>;
 
 /** What the last input was found to have, layer by layer: aggregations are compared on one input after another. */
-let latest: { model: Model; input: ImageInput | string; layers: (Extremes | undefined)[] } | undefined;
+let latest: { model: Model; input: ImageInput | string; means: Float64Array[]; extremes: Extremes[] } | undefined;
 
 /** One matrix (l l) of a layer's channels. */
 async function matrixOf(
@@ -84,16 +87,18 @@ async function matrixOf(
   index: number,
   aggregate: 'mean' | keyof Extremes,
 ): Promise<Float64Array> {
-  if (aggregate === 'mean') {
-    const matrix = layer.matrix({ reduce: 'mean' });
-    const result = Float64Array.from(await matrix.read());
-    matrix.dispose();
-    return result;
-  }
   const { model, image, ids } = question;
   const input = image ?? ids.join();
-  if (latest?.model !== model || latest.input !== input) latest = { model, input, layers: [] };
-  return (latest.layers[index] ??= await extremesOf(layer))[aggregate].slice();
+  if (latest?.model !== model || latest.input !== input) latest = { model, input, means: [], extremes: [] };
+  if (aggregate === 'mean') return (latest.means[index] ??= await meanOf(layer)).slice();
+  return (latest.extremes[index] ??= await extremesOf(layer))[aggregate].slice();
+}
+
+async function meanOf(layer: AttentionLayer): Promise<Float64Array> {
+  const matrix = layer.matrix({ reduce: 'mean' });
+  const numbers = await matrix.read();
+  matrix.dispose();
+  return Float64Array.from(numbers);
 }
 
 /** A product of hundreds of small numbers underflows: its root is taken, the sign kept. */
@@ -129,9 +134,11 @@ async function meanGradient(question: Question, layer: number): Promise<Float32A
   return numbers;
 }
 
-function positiveColumns(matrix: Float64Array, columns: Float32Array): void {
+const clamps = { positive: (value: number) => Math.max(0, value), none: (value: number) => value, absolute: Math.abs };
+
+function scaleColumns(matrix: Float64Array, columns: Float32Array, clamp: (value: number) => number): void {
   const length = columns.length;
-  for (let at = 0; at < matrix.length; at++) matrix[at] = Math.max(0, matrix[at]! * columns[at % length]!);
+  for (let at = 0; at < matrix.length; at++) matrix[at] = clamp(matrix[at]! * columns[at % length]!);
 }
 
 function discardSmallest(matrix: Float64Array, share: number): void {

@@ -18,10 +18,12 @@ export interface Choices {
   units: readonly (readonly number[])[];
   /** put in place of what is removed */
   unknown: number;
+  /** what stands before a choice where its own probability is asked for */
+  neutral: Int32Array;
 }
 
 /**
- * Such a question as a case that protocols measure. Its logits, one a choice, are log p(choice | context) − log p(choice | blank): what the
+ * Such a question as a case that protocols measure. Its logits, one a choice, are log p(choice | context) − log p(choice | nothing but a neutral beginning): what the
  * context does for each choice. Maps explain the sum of the logits of the chosen text's tokens, and have the context's positions.
  */
 export class ChoiceCase implements Case {
@@ -33,7 +35,7 @@ export class ChoiceCase implements Case {
   readonly pixels = undefined;
   readonly others: readonly Ranker[] = [];
   #logits: Promise<Float32Array> | undefined;
-  #blank: Promise<Float64Array> | undefined;
+  readonly #known = new Map<string, Float64Array>();
   readonly #maps = new Map<number, Promise<Relevance>>();
 
   constructor(
@@ -81,9 +83,9 @@ export class ChoiceCase implements Case {
       const gone = new Set(units.flatMap((unit) => this.units[unit]!));
       return context.map((id, at) => (gone.has(at) ? unknown : id));
     });
-    const blank = await (this.#blank ??= this.#logProbabilities([new Int32Array(context.length).fill(unknown)]).then(([own]) => own!));
+    const [alone] = (await this.#logProbabilities([this.question.neutral])) as [Float64Array];
     const all = await this.#logProbabilities(contexts);
-    return all.map((own) => Float32Array.from(own, (value, choice) => value - blank[choice]!));
+    return all.map((own) => Float32Array.from(own, (value, choice) => value - alone[choice]!));
   }
 
   async variant(): Promise<Model> {
@@ -106,8 +108,17 @@ export class ChoiceCase implements Case {
     }
   }
 
-  /** log p(choice | context), by context and choice. Each context is read once, and each choice from the state after it. */
+  /** log p(choice | context), by context and choice; those that were asked for before are not computed again. */
   async #logProbabilities(contexts: readonly Int32Array[]): Promise<Float64Array[]> {
+    const missing = new Map(contexts.map((context) => [context.join(), context]));
+    for (const key of this.#known.keys()) missing.delete(key);
+    const found = missing.size > 0 ? await this.#read([...missing.values()]) : [];
+    [...missing.keys()].forEach((key, at) => this.#known.set(key, found[at]!));
+    return contexts.map((context) => this.#known.get(context.join())!);
+  }
+
+  /** Each context is read once, and each choice from the state after it. */
+  async #read(contexts: readonly Int32Array[]): Promise<Float64Array[]> {
     const { model } = this;
     const { choices } = this.question;
     const batch = model.batch(contexts);

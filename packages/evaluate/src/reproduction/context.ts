@@ -15,7 +15,7 @@ export class Context {
 
   constructor(
     readonly roles: Roles,
-    /** where the row may keep what it has measured so far */
+    /** where rows keep what they have measured so far; parts that two rows share are measured once */
     readonly folder: string,
     /** inputs of an average */
     readonly samples: number,

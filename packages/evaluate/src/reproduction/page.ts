@@ -29,7 +29,9 @@ const words = { yes: 'yes', no: 'no', open: 'cannot be told' };
 function section(result: RowResult): string {
   const { id, title, item, method } = reproductionRows.find((row) => row.id === result.id)!;
   const { samples, models = {} } = result.settings as { samples?: number; models?: Record<string, string | null> };
-  const used = [...new Set(Object.values(models).filter((path) => path !== null))].map((path) => `\`${path.replace(/^(\.\.\/)+/, '')}\``);
+  const used = [...new Set(Object.values(models).filter((path) => path !== null))].map(
+    (path) => `\`${path.replace(/^(\.{1,2}\/)+/, '')}\``,
+  );
   const pictures = result.pictures.map(({ file, text }) => `![${text}](${folder}/${file})`);
   return [
     `## ${id} ${title}`,
@@ -47,7 +49,7 @@ function section(result: RowResult): string {
       `\`hidden-attention reproduce --rows ${id}\``,
       samples ? `${samples} inputs` : '',
       used.length > 0 ? `models: ${used.join(', ')}` : '',
-      `${shown(result.seconds)} s`,
+      `${shown(result.seconds)} s of one processor`,
     ]
       .filter(Boolean)
       .join('; '),
@@ -79,7 +81,7 @@ the program from the numbers: by a paired permutation test on the same inputs (p
 means that these inputs do not tell the two apart. Brackets are bootstrap intervals of 95 % over inputs. Where two models are compared, as
 the paper does, remember its own caution: a better figure of one model than of another says little about the method.`,
     `\`\`\`sh\nhidden-attention reproduce --out results              # every row; what is done is not done again\nhidden-attention reproduce --out results --rows E3,E6 --samples 400\n\`\`\``,
-    `All rows together took ${shown(minutes)} minutes here, one thread of a shared machine.${quick ? ' **These are figures of a quick run, nothing to quote.**' : ''} Row E13 asks large language models
+    `All rows together took ${shown(minutes)} minutes of one processor's time.${quick ? ' **These are figures of a quick run, nothing to quote.**' : ''} Row E13 asks large language models
 to reason with the help of explanations, and has no counterpart at this size. This page is rendered from the results in [\`${folder}\`](${folder}); [errata](errata.md)
 lists where the paper and its code disagree. \`paper\` methods are the printed equations; those marked \`:released\` compute what the released code does.`,
     summary,

@@ -40,7 +40,7 @@ export interface RowResult extends Omit<Findings, 'pictures'> {
   pictures: { file: string; text: string }[];
   /** what the figures depend on: sample sizes, models */
   settings: Record<string, unknown>;
-  /** how long it took, the only number that differs from run to run */
+  /** what it took of one processor, together with interrupted runs: the only number that differs from run to run */
   seconds: number;
 }
 

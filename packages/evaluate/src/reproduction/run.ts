@@ -68,20 +68,21 @@ export async function reproduce(options: ReproductionOptions): Promise<Reproduct
     const settings = { version, samples, quick, models: Object.fromEntries(row.roles.map((role) => [role, roles.models[role] ?? null])) };
     if (!(await isDone(folder, row.id, settings))) {
       if (signal?.aborted) break;
-      const measured = join(out, 'measured', row.id);
+      const measured = join(out, 'measured');
       const report = (text: string): void => options.onProgress?.({ done, total: rows.length, at: `${row.id}: ${text}` });
       report(row.title);
       const context = new Context(roles, measured, samples, quick, options.device, signal, report);
-      const started = performance.now();
+      const spent = spentOn(measured, row.id);
       try {
         const { pictures = [], ...found } = await row.run(context);
         for (const { file, svg } of pictures) await writeWhole(join(folder, file), svg);
-        const seconds = Math.round((performance.now() - started) / 100) / 10;
+        const seconds = await spent();
         const lacking = [...new Set([...context.lacking, ...found.lacking])];
         const shown = pictures.map(({ file, text }) => ({ file, text }));
         const result: RowResult = { id: row.id, settings, ...found, pictures: shown, lacking, seconds };
         await writeWhole(join(folder, `${row.id}.json`), `${JSON.stringify(rounded(result), null, 1)}\n`);
       } catch (error) {
+        await spent();
         if (signal?.aborted) break;
         failures.push({ id: row.id, error: (error as Error).message });
       }
@@ -117,6 +118,20 @@ async function readResult(folder: string, id: string): Promise<RowResult | undef
 async function isDone(folder: string, id: string, settings: object): Promise<boolean> {
   const result = await readResult(folder, id);
   return result !== undefined && JSON.stringify(result.settings) === JSON.stringify(settings);
+}
+
+/** Counts the processor's seconds from now on; what earlier, interrupted runs of the row took is kept in its folder and added. */
+function spentOn(folder: string, id: string): () => Promise<number> {
+  const path = join(folder, `${id}.seconds`);
+  const start = process.cpuUsage();
+  return async () => {
+    const { user, system } = process.cpuUsage(start);
+    const before = Number(await readFile(path, 'utf8').catch(() => '0'));
+    const seconds = Math.round((before + (user + system) / 1e6) * 10) / 10;
+    await mkdir(folder, { recursive: true });
+    await writeWhole(path, String(seconds));
+    return seconds;
+  };
 }
 
 /** Six significant digits are more than any figure here has. */

@@ -159,7 +159,6 @@ export async function runOwnSweep(context: Context, file: string): Promise<Sweep
 
 interface SweepJson {
   name: string;
-  models: string[];
   data: { name: string; role: string; models: string[]; options?: Record<string, unknown> }[];
   [field: string]: unknown;
 }

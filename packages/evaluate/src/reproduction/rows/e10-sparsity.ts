@@ -1,4 +1,5 @@
 import type { ReproductionRow, Verdict } from '../row.js';
+import { meanPooling } from '../pooling.js';
 import { runOwnSweep } from '../sweep-findings.js';
 
 export const sparsityRow: ReproductionRow = {
@@ -35,6 +36,10 @@ export const sparsityRow: ReproductionRow = {
           place('mail-mamba', other, other),
         ),
       );
-    return { verdicts, tables: [found.table('By words of e-mails', 'mail', 'sparsity', ['gini', 'hoyer', 'entropy'])], lacking: [] };
+    return {
+      verdicts,
+      tables: [found.table('By words of e-mails', 'mail', 'sparsity', ['gini', 'hoyer', 'entropy'])],
+      lacking: [meanPooling],
+    };
   },
 };

@@ -1,4 +1,5 @@
 import type { ReproductionRow, Verdict } from '../row.js';
+import { meanPooling } from '../pooling.js';
 import { runOwnSweep } from '../sweep-findings.js';
 
 export const mamba2Row: ReproductionRow = {
@@ -6,11 +7,11 @@ export const mamba2Row: ReproductionRow = {
   title: 'Mamba-2',
   item: 'Table 8',
   method:
-    'E9’s activation and pruning with a Mamba-2 of the same size, trained on the same e-mails. The paper has AUAC and AU-MSE on ARC-Easy of Mamba-2 (130M, 790M), beside Mamba’s in table 3.',
+    'E9’s activation and pruning with a Mamba-2 of the same size, trained on the same e-mails with the same steps. The paper has AUAC and AU-MSE on ARC-Easy of Mamba-2 (130M, 790M), beside Mamba’s in table 3.',
   samples: 200,
   roles: ['mail-mamba', 'mail-mamba2', 'mail-transformer'],
   async run(context) {
-    const found = await runOwnSweep(context, 'mamba2.json');
+    const found = await runOwnSweep(context, 'text.json');
     const place = (model: string, method: string, protocol: string, name: string) => ({ data: 'mail', model, method, name, protocol });
     const verdicts: Verdict[] = [];
     for (const [protocol, figure, expected, paper] of [
@@ -35,7 +36,7 @@ export const mamba2Row: ReproductionRow = {
     return {
       verdicts,
       tables: [found.table('AUAC', 'mail', 'activation', ['AUAC']), found.table('AU-MSE', 'mail', 'pruning', ['AU-MSE'])],
-      lacking: [],
+      lacking: [meanPooling],
     };
   },
 };

@@ -1,35 +1,10 @@
-import { disposeBatch, disposeState, type Model } from '@hidden-attention/model';
+import { overSmoothing } from '@hidden-attention/attention';
+import { disposeBatch } from '@hidden-attention/model';
 import { curves } from '@hidden-attention/plot';
-import type { Example } from '../../example.js';
 import { bootstrap, mean } from '../../statistics.js';
 import { batchOf } from '../inputs.js';
 import type { ReproductionRow, ResultTable, Verdict } from '../row.js';
 import { compared } from '../verdict.js';
-
-/** 2/(n(n−1)) Σ_{i<j} cos(x_i, x_j) of rows x (n m), by ‖Σ x_i/‖x_i‖‖² = n + 2 Σ_{i<j} cos. */
-export function meanCosine(rows: Float32Array, width: number): number {
-  const count = rows.length / width;
-  const sum = new Float64Array(width);
-  for (let i = 0; i < count; i++) {
-    const own = rows.subarray(i * width, (i + 1) * width);
-    const size = Math.hypot(...own);
-    if (size > 0) own.forEach((value, k) => (sum[k]! += value / size));
-  }
-  return (sum.reduce((total, value) => total + value * value, 0) - count) / (count * (count - 1));
-}
-
-/** After the embeddings and after each block. */
-async function byDepth(model: Model, example: Example): Promise<number[]> {
-  const batch = batchOf(model, example);
-  const sites = ['embeddings', ...Array.from({ length: model.config.layers }, (_, layer) => `layers.${layer}.output`)];
-  const { captured, state } = model.forward(batch, { capture: sites, logits: 'none' });
-  const found: number[] = [];
-  for (const site of sites) found.push(meanCosine((await captured[site]!.read()) as Float32Array, model.config.hiddenSize));
-  for (const tensor of Object.values(captured)) tensor.dispose();
-  disposeState(state);
-  disposeBatch(batch);
-  return found;
-}
 
 /** A curve over depths 0 … 1 at so many places, between its points in a straight line. */
 const resampled = (curve: readonly number[], places = 21): number[] =>
@@ -43,6 +18,7 @@ const groups = [
   ['garments', ['garments-mamba', 'garments-transformer']],
   ['scenes', ['scenes-mamba', 'scenes-transformer']],
   ['mail', ['mail-mamba', 'mail-mamba2', 'mail-transformer']],
+  ['garments', ['garments-mamba-causal', 'garments-mamba2-causal', 'garments-transformer-causal']],
 ] as const;
 
 export const similarity: ReproductionRow = {
@@ -59,7 +35,11 @@ export const similarity: ReproductionRow = {
       await context.eachModel(roles, name, name === 'mail' ? { length: 256 } : {}, async (role, model, examples) => {
         context.step(role);
         const curvesOf: number[][] = [];
-        for (const example of examples) curvesOf.push(await byDepth(model, example));
+        for (const example of examples) {
+          const batch = batchOf(model, example);
+          curvesOf.push((await overSmoothing(model, batch))[0]!);
+          disposeBatch(batch);
+        }
         found.set(role, curvesOf);
       });
     }

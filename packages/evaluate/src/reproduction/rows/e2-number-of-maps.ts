@@ -8,6 +8,9 @@ function mapsOf({ config }: Model): number {
   return stateSize === undefined ? heads! : innerSize! * stateSize;
 }
 
+/** A path without its way there. */
+const nameOf = (path: string): string => path.replace(/^(\.{1,2}\/)+/, '');
+
 const pairs = [
   ['garments-mamba', 'garments-transformer'],
   ['scenes-mamba', 'scenes-transformer'],
@@ -31,7 +34,7 @@ export const numberOfMaps: ReproductionRow = {
       if (!a || !b) continue;
       const counts = [mapsOf(a.model), mapsOf(b.model)] as const;
       rows.push({
-        name: `${context.roles.models[mamba]} and ${context.roles.models[transformer]}`,
+        name: `${nameOf(context.roles.models[mamba]!)} and ${nameOf(context.roles.models[transformer]!)}`,
         cells: [...counts, counts[0] / counts[1]],
       });
       for (const { model } of [a, b]) model.dispose();

@@ -15,7 +15,7 @@ const methods = {
 type Role = keyof typeof methods;
 const kinds = ['Raw', 'Rollout', 'Attribution'] as const;
 type Kind = (typeof kinds)[number];
-const shownScenes = 4;
+const shownScenes = 2;
 
 /** How much of the object a map covers where it is above its mean, and how much of what it covers is object. */
 interface Coverage {
@@ -102,7 +102,7 @@ export const gallery: ReproductionRow = {
         groups: [...new Set(columns.map((name) => name.split(', ')[0]!))].map((title) => ({ title, columns: kinds.length })),
         width: 112,
       });
-    const text = 'Four scenes, each beside raw attention, rollout and attribution of a Vision Mamba and of a vision transformer';
+    const text = 'Two scenes, each beside raw attention, rollout and attribution of a Vision Mamba and of a vision transformer';
     return {
       verdicts,
       tables: [table],

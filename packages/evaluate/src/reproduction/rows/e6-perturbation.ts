@@ -23,7 +23,7 @@ export const perturbationRow: ReproductionRow = {
   title: 'Perturbation',
   item: 'Table 1',
   method:
-    'Accuracy while the highest-ranked (positive) or lowest-ranked (negative) pixels are made black, area from 0 to 0.9, at most 90; on test images, for the predicted class as in the paper, also for the true one, and with mean and blurred fills. A claim here is which of the two models has the smaller area, as in table 1; areas also depend on how often a model is right to begin with.',
+    'Accuracy while the highest-ranked (positive) or lowest-ranked (negative) pixels are made black, area from 0 to 0.9, at most 90; on test images, for the predicted class as in the paper, and of attribution also for the true one and with mean and blurred fills (raw attention and rollout are the same for all classes). A claim here is which of the two models has the smaller area, as in table 1; areas also depend on how often a model is right to begin with.',
   samples: 200,
   roles: ['garments-mamba', 'garments-transformer', 'digits-mamba', 'digits-transformer'],
   async run(context) {
@@ -67,8 +67,8 @@ export const perturbationRow: ReproductionRow = {
           ),
         );
     }
-    const tables = ['garments', 'garments-fills', 'digits', 'digits-fills'].flatMap((name) =>
-      found.sweep.protocols.map(({ as }) => found.table(`${name.replace('-fills', '')}, ${as}`, name, as, ['positive', 'negative'])),
+    const tables = ['garments', 'garments-true-class', 'garments-fills', 'digits', 'digits-true-class', 'digits-fills'].flatMap((name) =>
+      found.sweep.protocols.map(({ as }) => found.table(`${name.split('-')[0]!}, ${as}`, name, as, ['positive', 'negative'])),
     );
     return { verdicts, tables: tables.filter(({ rows }) => rows.length > 0), lacking: [] };
   },

@@ -12,7 +12,7 @@ import type { Cell, ReproductionRow, Verdict } from '../row.js';
 import { compared } from '../verdict.js';
 
 /** Bytes of the context, at least, and of each choice. */
-const [contextLength, choiceLength, choiceCount] = [128, 32, 4];
+const [contextLength, choiceLength, choiceCount] = [128, 48, 4];
 
 /** Questions out of running prose: whole sentences, and which of four sentences comes next; the three others stand elsewhere in the text. */
 export function clozeQuestions(text: string, count: number, seed = 1): Choices[] {
@@ -44,6 +44,7 @@ export function clozeQuestions(text: string, count: number, seed = 1): Choices[]
       right: order.indexOf(at),
       units: groupTokens(context, tokens, 'word', 'en').map((word) => word.tokens),
       unknown: 32,
+      neutral: ids('. '),
     });
   }
   if (questions.length < count)
@@ -95,7 +96,7 @@ export const cloze: ReproductionRow = {
   id: 'E8',
   title: 'Multiple choice by a language model',
   item: 'Table 3',
-  method: `In place of ARC-Easy: which of four sentences (their first ${choiceLength} bytes) goes on from ${contextLength} bytes of held-out prose, told by log p(choice | context) − log p(choice | blank). Words of the context are blanked and put back; maps are of the choice’s own tokens. Activation and pruning as in E9, the right choice’s share of four in place of a class’s probability.`,
+  method: `In place of ARC-Easy: which of four sentences (their first ${choiceLength} bytes) goes on from ${contextLength} bytes of held-out prose, told by log p(choice | context) − log p(choice | “. ”). Words of the context are blanked and put back; maps are of the choice’s own tokens. Activation and pruning as in E9, the right choice’s share of four in place of a class’s probability.`,
   samples: 200,
   roles: Object.keys(methods),
   async run(context) {

@@ -1,7 +1,7 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineExplainer, registerExplainer } from '@hidden-attention/explain';
-import { comparable, failed, parseSweep, Plan, readResults, Results, runSweep, sweepSchema } from '@hidden-attention/evaluate';
+import { comparable, failed, parseSweep, Plan, readResults, Results, runSweep, sweepSchema, writeReport } from '@hidden-attention/evaluate';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { smallFolder, smallSweep } from './small-sweep.js';
 
@@ -159,6 +159,10 @@ describe('what is refused before anything runs', () => {
   test('a file that is missing, or has no such lines', async () => {
     const of = (path: string): object => ({ data: [{ name: 'x', kind: 'labelled-text', options: { path }, models: ['text'] }] });
     await refused(of('gone.jsonl'), 'gone.jsonl cannot be read: there is no such file');
+    await refused(
+      of('cache:gone/gone.jsonl'),
+      /the data set "x": there is no \/.*gone\.jsonl; the recipes in packages\/zoo .* prepare what "cache:" names/,
+    );
     writeFileSync(join(folder, 'bad.jsonl'), '{"text":"a","label":"ham"}\n{"text":3}\n');
     await refused(of('bad.jsonl'), 'bad.jsonl:2: text');
     await refused(
@@ -190,4 +194,15 @@ test('a full disk leaves what is written readable, and says what to do', async (
   await expect(results.append([{ ...row, key: 'b' }])).rejects.toThrow(/ENOSPC.*make room and run the same command again/);
   await results.close();
   expect((await readResults(join(folderOut, 'results.jsonl')))!.rows).toEqual([row]);
+});
+
+test('a disk that is full when the report is written: the results stay, nothing is half written', async () => {
+  const folderOut = out();
+  const sweep = parseSweep(changed({ protocols: ['completeness'] }));
+  const { rows, plan } = await runSweep(sweep, { out: folderOut, folder });
+  mkdirSync(join(folderOut, 'leaderboard.html.part')); // what cannot be written
+  await expect(writeReport(sweep, plan, rows, folderOut)).rejects.toThrow(
+    /leaderboard\.html cannot be written: EISDIR.*The results are whole; make room and run the same command again/,
+  );
+  expect((await readResults(join(folderOut, 'results.jsonl')))!.rows).toHaveLength(rows.length);
 });

@@ -71,14 +71,12 @@ export function addEvaluate(program: Command): void {
 }
 
 async function readSweep(path: string): Promise<Sweep> {
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`);
-  }
   const { parseSweep } = await import('@hidden-attention/evaluate');
-  return parseSweep(json);
+  try {
+    return parseSweep(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 const textOf = ({ done, total, failed, secondsLeft, at, note }: SweepProgress): { done: number; total: number; text: string } => ({

@@ -1,6 +1,7 @@
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { evaluationReport, leaderboardMarkdown, leaderboardPage, type EvaluationReport } from '@hidden-attention/plot';
+import { EvaluateError } from '../errors.js';
 import type { Plan } from '../sweep/plan.js';
 import type { Row } from '../sweep/rows.js';
 import type { Sweep } from '../sweep/schema.js';
@@ -20,8 +21,16 @@ export async function writeReport(sweep: Sweep, plan: Plan, rows: readonly Row[]
     ['summary.json', `${JSON.stringify(figures, null, 1)}\n`],
   ] as const) {
     const path = join(folder, name);
-    await writeFile(`${path}.part`, content);
-    await rename(`${path}.part`, path);
+    try {
+      await writeFile(`${path}.part`, content);
+      await rename(`${path}.part`, path);
+    } catch (error) {
+      await rm(`${path}.part`, { force: true, recursive: true });
+      throw new EvaluateError(
+        `${path} cannot be written: ${(error as Error).message}. The results are whole; make room and run the same command again`,
+        { cause: error },
+      );
+    }
   }
   return report;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { LoadedModel } from '@hidden-attention/checkpoint';
@@ -97,6 +98,16 @@ export class Plan {
     this.#tasks.clear();
   }
 
+  /** Finds data that is prepared in the cache, or says what prepares it. */
+  #resolveData(path: string, name: string): string {
+    const found = resolvePath(path, this.folder);
+    if (path.startsWith('cache:') && !existsSync(found))
+      throw new EvaluateError(
+        `the data set "${name}": there is no ${found}; the recipes in packages/zoo of the repository prepare what "cache:" names (prepare.mjs)`,
+      );
+    return found;
+  }
+
   async #openTask(data: DataEntry, model: ModelEntry): Promise<Task> {
     const kind = getData(data.kind);
     const options = kind.options.safeParse(data.options);
@@ -104,7 +115,7 @@ export class Plan {
     const path = resolvePath(model.path, this.folder);
     const loaded = await resolveModel(findModel(path) === 'path' ? path : model.path, { device: this.device });
     try {
-      const opened = await kind.open(options.data, loaded, { name: data.name, resolve: (own) => resolvePath(own, this.folder) });
+      const opened = await kind.open(options.data, loaded, { name: data.name, resolve: (own) => this.#resolveData(own, data.name) });
       const supported = this.explainers
         .filter(({ explainer }) => explainer.supports(loaded.model) === true)
         .map(({ explainer, options: own, as }) => rankerOf(explainer, own, as));

@@ -55,8 +55,25 @@ export function summarize(protocol: Protocol<never>, records: readonly Record<st
   if (protocol.summarize) return protocol.summarize(records);
   return Object.fromEntries(
     protocol.figures.flatMap(({ name }) => {
-      const values = records.flatMap((record) => record[name] ?? []);
-      return values.length > 0 ? [[name, values.reduce((sum, value) => sum + value, 0) / values.length]] : [];
+      const value = meanOf(records, name);
+      return value === undefined ? [] : [[name, value]];
     }),
   );
+}
+
+/** One figure of several examples; undefined where none of them has it. */
+export function summarizeOne(protocol: Protocol<never>, records: readonly Record<string, number>[], name: string): number | undefined {
+  return protocol.summarize ? protocol.summarize(records)[name] : meanOf(records, name);
+}
+
+/** The mean of a value over the records that have it. */
+function meanOf(records: readonly Record<string, number>[], name: string): number | undefined {
+  let [sum, count] = [0, 0];
+  for (const record of records) {
+    const value = record[name];
+    if (value === undefined) continue;
+    sum += value;
+    count++;
+  }
+  return count === 0 ? undefined : sum / count;
 }

@@ -1,5 +1,5 @@
 import type { EvaluationCost, EvaluationReport, EvaluationRow, EvaluationTable } from '@hidden-attention/plot';
-import { summarize, type Protocol } from '../protocol.js';
+import { summarize, summarizeOne, type Protocol } from '../protocol.js';
 import { bootstrapFigures, mean, pairedTest } from '../statistics.js';
 import type { ChosenProtocol } from '../sweep/chosen.js';
 import type { Plan } from '../sweep/plan.js';
@@ -68,7 +68,7 @@ function tableOf(data: string, model: string, { as, protocol, options }: ChosenP
     methods.map((method) => [method, byExample(rows.filter((row): row is MeasuredRow => !failed(row) && row.explainer === method))]),
   );
   const first = figures[0]!;
-  const value = (own: readonly Record_[], name: string): number | undefined => summarize(protocol as Protocol<never>, own)[name];
+  const value = (own: readonly Record_[], name: string): number | undefined => summarizeOne(protocol as Protocol<never>, own, name);
   const ranking = methods
     .filter((method) => !isBaseline(method) && records.get(method)!.size > 0 && first.better !== 'neither')
     .map((method) => ({ method, value: value([...records.get(method)!.values()], first.name) ?? NaN }))
@@ -122,7 +122,7 @@ function worstOf(own: ByExample, protocol: Protocol): EvaluationRow['worst'] {
   if (better === 'neither') return null;
   let worst: EvaluationRow['worst'] = null;
   for (const [example, record] of own) {
-    const value = summarize(protocol as Protocol<never>, [record])[name];
+    const value = summarizeOne(protocol as Protocol<never>, [record], name);
     if (value === undefined || !Number.isFinite(value)) continue;
     if (!worst || (better === 'higher' ? value < worst.value : value > worst.value)) worst = { example, value };
   }

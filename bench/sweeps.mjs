@@ -1,6 +1,6 @@
 // Sweeps over workers: pieces a second of 1, 2 and 4 workers on this machine, in turn, and of one process without a queue; what a piece costs
 // Redis; and how many pieces a second coordinator and Redis get through when the workers take no time at all, which is what limits many.
-//   node bench/sweeps.mjs [--rounds N]
+//   node bench/sweeps.mjs [--rounds N] [--texts N]       rounds 0: only what limits many workers
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -53,7 +53,7 @@ if (process.argv[2] === '--answer') await answerAtOnce(process.argv[3], process.
 else await main();
 
 async function main() {
-  const { values } = parseArgs({ options: { rounds: { type: 'string', default: '2' } } });
+  const { values } = parseArgs({ options: { rounds: { type: 'string', default: '2' }, texts: { type: 'string', default: '800' } } });
   const work = mkdtempSync(join(tmpdir(), 'sweeps-'));
   const { port } = await new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
@@ -63,7 +63,7 @@ async function main() {
   });
   const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', ''], { stdio: 'ignore' });
   const url = `redis://127.0.0.1:${port}`;
-  const client = new Redis(url, { maxRetriesPerRequest: null });
+  const client = new Redis(url, { maxRetriesPerRequest: null }).on('error', () => undefined); // until it is up
   await client.ping();
   const children = [];
   const start = (...args) => {
@@ -79,6 +79,7 @@ async function main() {
   /** Runs a sweep on the queue; seconds from the first row to the last, pieces in them. */
   async function timed(sweep) {
     let first;
+    const before = process.cpuUsage();
     const { plan } = await coordinate(sweep, {
       queue: url,
       out: mkdtempSync(join(work, 'out-')),
@@ -88,7 +89,9 @@ async function main() {
       },
     });
     const seconds = (performance.now() - first.at) / 1000;
-    return { rate: (plan.pieces.length - first.done) / seconds, pieces: plan.pieces.length };
+    const { user, system } = process.cpuUsage(before);
+    const pieces = plan.pieces.length;
+    return { rate: (pieces - first.done) / seconds, pieces, own: (user + system) / 1000 / pieces };
   }
   try {
     const best = new Map();
@@ -99,13 +102,16 @@ async function main() {
           start(join(here, '../packages/cli/dist/main.js'), 'worker', '--queue', url, '--idle', '600'),
         );
         await client.config('RESETSTAT');
-        const { rate, pieces } = await timed(sweepOf(`workers-${count}-${round}`, 800));
+        const { rate, pieces } = await timed(sweepOf(`workers-${count}-${round}`, Number(values.texts)));
         note(`${count} worker${count > 1 ? 's' : ''}`, rate);
         if (count === 1) await printStats(client, pieces);
         await Promise.all(workers.map(end));
       }
       const started = performance.now();
-      const { plan } = await runSweep(sweepOf(`alone-${round}`, 800), { out: mkdtempSync(join(work, 'out-')), folder: evaluate });
+      const { plan } = await runSweep(sweepOf(`alone-${round}`, Number(values.texts)), {
+        out: mkdtempSync(join(work, 'out-')),
+        folder: evaluate,
+      });
       note('one process, no queue', plan.pieces.length / ((performance.now() - started) / 1000));
     }
     for (const [what, rate] of best) console.log(`${what}: ${rate.toFixed(1)} pieces a second (best of ${values.rounds})`);
@@ -113,8 +119,10 @@ async function main() {
       const name = `at-once-${examples}`;
       const answering = start(fileURLToPath(import.meta.url), '--answer', url, name, String(examples));
       await client.config('RESETSTAT');
-      const { rate, pieces } = await timed(sweepOf(name, 4000, 4));
-      console.log(`workers that take no time, rows of ${examples} examples: ${rate.toFixed(0)} pieces a second, ${pieces} pieces`);
+      const { rate, pieces, own } = await timed(sweepOf(name, 4000, 4));
+      console.log(
+        `workers that take no time, rows of ${examples} examples: ${rate.toFixed(0)} pieces a second, ${own.toFixed(2)} ms of the coordinator's processor a piece`,
+      );
       await printStats(client, pieces);
       await end(answering);
     }

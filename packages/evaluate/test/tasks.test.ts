@@ -1,7 +1,7 @@
 // Texts with known answers: what the sources say must be what the text says.
 import { readFileSync } from 'node:fs';
 import { byteTokenizer } from '@hidden-attention/checkpoint';
-import { getData, listTasks, planted, registerTask, taskTexts, type LabelledText } from '@hidden-attention/evaluate';
+import { getData, listTasks, planted, practiceTexts, registerTask, taskTexts, type LabelledText } from '@hidden-attention/evaluate';
 import { createModel } from '@hidden-attention/model';
 import { afterAll, describe, expect, test } from 'vitest';
 
@@ -54,6 +54,38 @@ describe.each(listTasks().map(({ name }) => name))('%s', (name) => {
       expect(queries).toHaveLength(earlier.length + completion.length);
       for (const { position, label: answer } of queries!) expect(String.fromCharCode(answer)).toBe(whole[position + 1]);
     });
+  });
+});
+
+describe('texts to learn a task from', () => {
+  const texts = (name: string): { prompt: string; completion: string }[] => practiceTexts(name, 300, 3);
+  test.each(listTasks().map(({ name }) => name))(
+    '%s: fit the rows of the recipe, the same each time, none of those that are held out',
+    (name) => {
+      const { length } = listTasks().find((task) => task.name === name)!;
+      const heldOut = new Set(taskTexts(name, 'held-out', 300, 3).map(({ prompt }) => prompt));
+      expect(texts(name)).toEqual(texts(name));
+      for (const { prompt, completion } of texts(name)) {
+        expect(prompt.length + completion.length).toBeLessThanOrEqual(64);
+        expect(heldOut.has(prompt)).toBe(false);
+      }
+    },
+  );
+  test('induction: pairs that stand among the letters before', () => {
+    for (const { prompt, completion } of texts('induction')) {
+      const [own, first] = [prompt.slice(0, -1), prompt.at(-1)!];
+      expect(new Set(own).size).toBe(own.length);
+      for (const pair of (first + completion).match(/../g)!) expect(own).toContain(pair);
+    }
+  });
+  test('recall: every pair once more, and no other', () => {
+    for (const { prompt, completion } of texts('recall')) {
+      const [pairs, first] = prompt.split('?');
+      expect((first + completion).match(/../g)!.toSorted()).toEqual(pairs!.match(/../g)!.toSorted());
+    }
+  });
+  test('selective copy: the letters without the dots', () => {
+    for (const { prompt, completion } of texts('selective-copy')) expect(prompt.replace(/[.|]/g, '')).toBe(completion);
   });
 });
 

@@ -28,12 +28,8 @@ export function edges(layer: AttentionLayer, options: EdgeOptions = {}, rows: Ro
   return scope(() => {
     const matrix = layer.matrix({ reduce, rows }).view([batch, rows.end - rows.start, length]);
     if (!columns) return clamps[clamp](matrix);
-    const factors = (row: number): Tensor =>
-      Tensor.from(
-        Float32Array.from({ length }, (_, at) => columns[row * length + at]!),
-        [length],
-        layer.device,
-      );
+    const all = Float32Array.from(columns);
+    const factors = (row: number): Tensor => Tensor.from(all.subarray(row * length, (row + 1) * length), [length], layer.device);
     if (batch === 1) return clamps[clamp](multiply(matrix, factors(0)));
     return clamps[clamp](
       concat(
@@ -52,7 +48,7 @@ export function edges(layer: AttentionLayer, options: EdgeOptions = {}, rows: Ro
 export async function throughEdges(layer: AttentionLayer, v: Float64Array, options: EdgeOptions = {}): Promise<Float64Array> {
   const [batch, length, channels] = layer.shape;
   const scale = 2 ** exponentOf(v);
-  const scaled = Float32Array.from(v, (value) => value / scale);
+  const scaled = new Float32Array(v.map((value) => value / scale));
   const linear = isLinear(options);
   const product = scope(() => {
     if (linear) return sumLast(layer.applyTransposed(inEveryChannel(scaled, layer.shape, layer.device)), 'sum', 1 / channels);
@@ -61,7 +57,7 @@ export async function throughEdges(layer: AttentionLayer, v: Float64Array, optio
     return sumOfPieces(pieces.map((rows) => () => weightedSum(edges(layer, options, rows), slice(weights, 1, rows.start, rows.end))));
   });
   const { columns } = options;
-  const result = Float64Array.from(await product.read(), (value, at) => value * scale * (linear && columns ? columns[at]! : 1));
+  const result = new Float64Array(await product.read()).map((value, at) => value * scale * (linear && columns ? columns[at]! : 1));
   product.dispose();
   return result;
 }
@@ -93,12 +89,13 @@ export function exponentOf(v: ArrayLike<number>): number {
 
 /** From the first to the last position at which v (b l) is not 0 in some row of the batch; one position when it is 0 everywhere. */
 function support(v: Float64Array, length: number): RowRange {
-  const found = Array.from(v.keys())
-    .filter((at) => v[at] !== 0)
-    .map((at) => at % length);
-  return found.length === 0
-    ? { start: 0, end: 1 }
-    : found.reduce(({ start, end }, at) => ({ start: Math.min(start, at), end: Math.max(end, at + 1) }), { start: length, end: 0 });
+  let [start, end] = [length, 0];
+  for (let at = 0; at < v.length; at++) {
+    if (v[at] === 0) continue;
+    start = Math.min(start, at % length);
+    end = Math.max(end, (at % length) + 1);
+  }
+  return end === 0 ? { start: 0, end: 1 } : { start, end };
 }
 
 /** The sum of what `pieces` make, one piece in memory at a time. */

@@ -102,6 +102,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     for (const known of helping.keys()) await stop(helping, known);
     // one that was refused stays to be seen, until its sign is old
     if (redis.status === 'ready' && !refused) await signOff(redis, name).catch(() => undefined);
+    away = true; // it is this process that leaves
     redis.disconnect();
   }
 }
@@ -141,7 +142,10 @@ async function help(options: WorkerOptions, registration: Registration, redis: R
       drainDelay: 1,
     },
   );
-  worker.on('error', (error) => options.onMessage?.(`"${sweep.name}": ${error.message}`));
+  worker.on('error', ({ message }) => {
+    // the coordinator left, or Redis came back empty: whoever runs the sweep next puts the piece on the queue again
+    if (!message.startsWith('Missing key for job')) options.onMessage?.(`"${sweep.name}": ${message}`);
+  });
   return { worker, plan, mark };
 }
 

@@ -1,4 +1,4 @@
-// npm run test:long: what takes longer. The other instruction-set levels, the sanitizers, 10,000 fuzz cases a parser, and
+// npm run test:long: what takes longer. The other instruction-set levels, arm64 under an emulator, the sanitizers, 10,000 fuzz cases a parser, and
 // the kill-and-restart tests. `--minutes N` leaves out what would start later than that, and says so.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -69,6 +69,23 @@ part('CUDA kernels, played in eight orders', () =>
     env: { NATIVE_TEST_SCHEDULES: '8' },
   }),
 );
+part('C++ tests for arm64, with NEON', () => {
+  const [compiler, emulator] = ['aarch64-linux-gnu-g++', 'qemu-aarch64'];
+  const missing = [compiler, emulator].filter((command) => spawnSync(command, ['--version']).status !== 0);
+  if (missing.length > 0)
+    return console.log(
+      `${missing.join(' and ')}: not here, so the kernels for arm64 were not tested (Debian: apt-get install g++-aarch64-linux-gnu qemu-user)`,
+    );
+  const build = join(native, 'build-arm64');
+  const target = ['-DCMAKE_SYSTEM_NAME=Linux', '-DCMAKE_SYSTEM_PROCESSOR=aarch64', `-DCMAKE_CXX_COMPILER=${compiler}`];
+  if (
+    counts.step('configure for arm64', 'cmake', ['-S', native, '-B', build, '-DNO_ADDON=ON', '-DCUDA=OFF', ...target]) &&
+    counts.step('build for arm64', 'cmake', ['--build', build, '--target', 'native_test', '--parallel', '2'])
+  )
+    counts.native('C++ tests for arm64, with NEON', emulator, {
+      args: ['-L', '/usr/aarch64-linux-gnu', join(build, 'RelWithDebInfo/native_test')],
+    });
+});
 sanitized('the address and undefined-behaviour sanitizers', 'address,undefined', {
   ASAN_OPTIONS: 'detect_leaks=0',
   NATIVE_TEST_LEVELS: 'best',

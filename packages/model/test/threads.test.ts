@@ -1,5 +1,5 @@
 // How many threads share the work changes nothing but, within rounding, the order of sums; the same number gives the same bits.
-import { gradient, openDevice, scope, sum } from '@hidden-attention/tensor';
+import { Device, gradient, scope, sum } from '@hidden-attention/tensor';
 import { expect, test } from 'vitest';
 import { createModel, type Model } from '../src/index.js';
 import { expectClose } from './fixtures/models.js';
@@ -24,7 +24,7 @@ async function figuresOf(model: Model): Promise<Float32Array[]> {
 test.each(Object.entries(configs))('%s: 1, 2 and 4 threads agree, and each gives the same bits twice', async (_, config) => {
   const found: Float32Array[][] = [];
   for (const threads of [1, 2, 4]) {
-    const model = createModel(config, { seed: 5, device: openDevice('cpu', { threads }) });
+    const model = createModel(config, { seed: 5, device: Device.open('cpu', { threads }) });
     expect(model.device.threads).toBe(threads);
     const [once, again] = [await figuresOf(model), await figuresOf(model)];
     once.forEach((numbers, i) => expect(Buffer.from(again[i]!.buffer).equals(Buffer.from(numbers.buffer))).toBe(true));

@@ -36,6 +36,19 @@ describe('the page in the docs', () => {
   test('is what its results say', () => {
     expect(readFileSync(join(docs, 'reproduction.md'), 'utf8')).toBe(reproductionPage(readResults(join(docs, 'reproduction'))));
   });
+  test('has the rows that were measured, none of them from a quick run, averages over 200 inputs or more', () => {
+    const results = readResults(join(docs, 'reproduction'));
+    const notMeasured = ['E8', 'E11'];
+    expect(results.map(({ id }) => id)).toEqual(reproductionRows.map(({ id }) => id).filter((id) => !notMeasured.includes(id)));
+    expect(reproductionRows.map(({ id }) => Number(id.slice(1)))).toEqual([...Array(19).keys()].map((i) => i + 1).filter((i) => i !== 13));
+    for (const { id, verdicts, settings, pictures } of results) {
+      expect(verdicts.length, id).toBeGreaterThan(0);
+      expect(settings['quick'], id).toBe(false);
+      const samples = settings['samples'] as number;
+      if (samples > 0) expect(samples, id).toBeGreaterThanOrEqual(200);
+      for (const picture of pictures) expect(existsSync(join(docs, 'reproduction', picture.file)), picture.file).toBe(true);
+    }
+  });
 });
 
 describe('measured again', () => {

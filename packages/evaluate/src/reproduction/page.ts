@@ -49,7 +49,7 @@ function section(result: RowResult): string {
       `\`hidden-attention reproduce --rows ${id}\``,
       samples ? `${samples} inputs` : '',
       used.length > 0 ? `models: ${used.join(', ')}` : '',
-      `${shown(result.seconds)} s of one processor`,
+      result.seconds === undefined ? '' : `${shown(result.seconds)} s of one processor`,
     ]
       .filter(Boolean)
       .join('; '),
@@ -63,7 +63,7 @@ const folder = 'reproduction';
 
 /** The page of the reproduction: every row with the published figure, ours, its interval, and whether the claim held. */
 export function reproductionPage(results: readonly RowResult[]): string {
-  const minutes = results.reduce((sum, { seconds }) => sum + seconds, 0) / 60;
+  const minutes = results.reduce((sum, { seconds = 0 }) => sum + seconds, 0) / 60;
   const quick = results.some(({ settings }) => settings['quick']);
   const summary = markdownTable(
     ['row', 'what', 'where', 'whether it held here'],
@@ -81,7 +81,7 @@ the program from the numbers: by a paired permutation test on the same inputs (p
 means that these inputs do not tell the two apart. Brackets are bootstrap intervals of 95 % over inputs. Where two models are compared, as
 the paper does, remember its own caution: a better figure of one model than of another says little about the method.`,
     `\`\`\`sh\nhidden-attention reproduce --out results              # every row; what is done is not done again\nhidden-attention reproduce --out results --rows E3,E6 --samples 400\n\`\`\``,
-    `All rows together took ${shown(minutes)} minutes of one processor's time.${quick ? ' **These are figures of a quick run, nothing to quote.**' : ''} Row E13 asks large language models
+    `The rows whose time is given took ${shown(minutes)} minutes of one processor together.${quick ? ' **These are figures of a quick run, nothing to quote.**' : ''} Row E13 asks large language models
 to reason with the help of explanations, and has no counterpart at this size. This page is rendered from the results in [\`${folder}\`](${folder}); [errata](errata.md)
 lists where the paper and its code disagree. \`paper\` methods are the printed equations; those marked \`:released\` compute what the released code does.`,
     summary,

@@ -41,7 +41,7 @@ export interface RowResult extends Omit<Findings, 'pictures'> {
   /** what the figures depend on: sample sizes, models */
   settings: Record<string, unknown>;
   /** what it took of one processor, together with interrupted runs: the only number that differs from run to run */
-  seconds: number;
+  seconds?: number;
 }
 
 /** One row of the reproduction: an experiment of the paper at the size of the models that ship. One file each in `rows/`. */

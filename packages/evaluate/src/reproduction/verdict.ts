@@ -4,9 +4,9 @@ import type { Held, Verdict } from './row.js';
 /** A difference counts where fewer than one in twenty random swaps make one as large. */
 const level = 0.05;
 
-/** A number for people: three significant digits, no exponent between 0.001 and 100,000. */
+/** A number for people: whole numbers as they are, others in three significant digits; no exponent between 0.001 and 100,000. */
 export function shown(value: number): string {
-  if (value === 0) return '0';
+  if (Number.isInteger(value)) return value.toLocaleString('en');
   const size = Math.abs(value);
   if (size < 1e-3 || size >= 1e5) return value.toExponential(1).replace('e+', 'e');
   return String(Number(value.toPrecision(3)));

@@ -25,7 +25,7 @@ export const time: ReproductionRow = {
     if (!loaded) return { verdicts: [], tables: [], lacking: [] };
     const { model } = loaded;
     const { device } = model;
-    const lengths = context.quick ? [256, 1024, 4096] : [1024, 4096, 16_384, 65_536, 262_144];
+    const lengths = context.quick ? [256, 1024, 4096] : [1024, 4096, 16_384, 65_536, 131_072];
     const random = randomFor('time', 1);
     const text = Int32Array.from({ length: lengths.at(-1)! }, () => 32 + wholeBelow(random, 90));
     const measure = async (run: () => Promise<void>): Promise<{ seconds: number; mib: number }> => {
@@ -62,7 +62,7 @@ export const time: ReproductionRow = {
       rows.push({ name: `${name}, s`, cells: cells('seconds') }, { name: `${name}, MiB`, cells: cells('mib') });
       series.push({ name, x: own, y: found.map(({ seconds }) => seconds) });
       // what is fixed about a call shows in short texts
-      const long = own.slice(name === 'whole matrix' ? 0 : -4);
+      const long = own.slice(name === 'whole matrix' ? 0 : -3);
       slopes[name] = {
         seconds: exponent(
           long,

@@ -10,14 +10,15 @@ import torch.nn.functional as F
 
 
 def materialised(u, delta, A, B, C):
-    """The plain scan of the field's reference: decays and inputs (b l d n) first, then a loop over positions."""
+    """The plain scan of the field's reference: decays and inputs (b l d n) first, then a loop over positions. They are taken apart at once:
+    the gradient of an index would be as large as the whole, at every position."""
     decay = torch.exp(torch.einsum("bld,dn->bldn", delta, A))
     inputs = torch.einsum("bld,bln,bld->bldn", delta, B, u)
     state = torch.zeros(u.shape[0], u.shape[2], A.shape[1], dtype=u.dtype)
     ys = []
-    for i in range(u.shape[1]):
-        state = decay[:, i] * state + inputs[:, i]
-        ys.append(torch.einsum("bdn,bn->bd", state, C[:, i]))
+    for a, x, c in zip(decay.unbind(1), inputs.unbind(1), C.unbind(1)):
+        state = a * state + x
+        ys.append(torch.einsum("bdn,bn->bd", state, c))
     return torch.stack(ys, 1)
 
 

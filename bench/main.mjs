@@ -52,7 +52,7 @@ const about = {
   command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
   processor: cpus()[0]?.model ?? 'unknown processor',
   threads,
-  system: `${type()} ${release()}`,
+  system: `${type()} ${release().split('-')[0]}`,
   node: process.versions.node,
   level,
   peers,

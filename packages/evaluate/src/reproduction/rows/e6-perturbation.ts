@@ -1,3 +1,4 @@
+import { kinds, methods } from '../kinds.js';
 import type { ReproductionRow, Verdict } from '../row.js';
 import { runOwnSweep } from '../sweep-findings.js';
 
@@ -6,12 +7,6 @@ const published = {
   positive: { Raw: [17.27, 20.69], Rollout: [18.81, 20.6], Attribution: [16.62, 15.35] },
   negative: { Raw: [34.03, 40.77], Rollout: [41.87, 43.53], Attribution: [39.63, 48.09] },
 } as const;
-const methods = {
-  Raw: ['raw', 'raw'],
-  Rollout: ['rollout', 'rollout'],
-  Attribution: ['mamba-attribution', 'transformer-attribution'],
-} as const;
-const kinds = ['Raw', 'Rollout', 'Attribution'] as const;
 const variants = ['', ':released'] as const;
 
 const each = variants.flatMap((variant) =>

@@ -1,3 +1,4 @@
+import { kinds, methods } from '../kinds.js';
 import type { ReproductionRow, Verdict } from '../row.js';
 import { runOwnSweep } from '../sweep-findings.js';
 
@@ -7,12 +8,6 @@ const published = {
   Rollout: { 'pixel-accuracy': [71.01, 66.84], mAP: [80.78, 80.34], mIoU: [51.51, 47.85] },
   Attribution: { 'pixel-accuracy': [74.72, 79.26], mAP: [81.7, 84.85], mIoU: [54.24, 60.63] },
 } as const;
-const methods = {
-  Raw: ['raw', 'raw'],
-  Rollout: ['rollout', 'rollout'],
-  Attribution: ['mamba-attribution', 'transformer-attribution'],
-} as const;
-const kinds = ['Raw', 'Rollout', 'Attribution'] as const;
 
 export const segmentationRow: ReproductionRow = {
   id: 'E7',

@@ -1,69 +1,58 @@
 import { knockoutWindows, type WindowEffect } from '@hidden-attention/explain';
 import { curves } from '@hidden-attention/plot';
 import { Option, type Command } from 'commander';
-import { nameOf, percent, readCases, targetsOf, type Case } from '../cases.js';
-import { checkInputFlags, type InputFlags } from '../input.js';
-import { resolveModel } from '../models.js';
-import { addModelAndInput, type ModelFlags } from '../options.js';
-import { checkOutput } from '../output.js';
+import { addAnswerFlags, checkAnswerFlags, readQuestions, type AnswerFlags } from '../answer.js';
+import { nameOf, percent, type Case } from '../cases.js';
 import { findPositions, parsePositions, type PositionList } from '../positions.js';
 import { parseNumber, parseRanges } from '../ranges.js';
-import { resultEndings, writeResults } from '../results.js';
+import { writeResults } from '../results.js';
 
-interface Flags extends InputFlags, ModelFlags {
+interface Flags extends AnswerFlags {
   from: string;
   to?: string;
   layers: string;
   window?: string;
   channels?: string;
   direction?: 'forward' | 'backward';
-  target?: string;
-  json?: boolean;
-  out?: string;
 }
 
 /** `knockout`: the answer when some positions cannot read some others through attention. */
 export function addKnockout(program: Command): void {
-  addModelAndInput(program.command('knockout'))
-    .description('Cut edges of the hidden attention and see what becomes of the answer, in all layers or by windows of layers.')
-    .requiredOption('--from <LIST>', 'positions that are no longer read: 0,3-5,-2, last, or text:WORDS')
-    .option('--to <LIST>', 'positions that no longer read them; default: all others')
-    .option('--layers <LIST>', 'layers such as 0,2-3, or all', 'all')
-    .option('--window <N>', 'layers that are cut together, sliding over the depth; default: all at once')
-    .option('--channels <LIST>', 'slow, fast (the third of the channels that decays most slowly, or fastest), or numbers such as 0-7')
-    .addOption(new Option('--direction <WAY>', 'of layers that read both ways: one direction').choices(['forward', 'backward']))
-    .option('--target <T>', "the answer that is watched: an id, a label, or text:… for one token; default: the model's answer")
-    .option('--json', 'print the results as JSON')
-    .option('--out <F>', 'write them: a .json, .svg, .png or .safetensors file')
-    .action(async (flags: Flags) => {
-      checkInputFlags(flags);
-      if (flags.out !== undefined) checkOutput(flags.out, [...resultEndings]);
-      const [from, to] = [parsePositions('--from', flags.from), flags.to === undefined ? undefined : parsePositions('--to', flags.to)];
-      const wanted = parseRanges('--layers', flags.layers);
-      const window = flags.window === undefined ? undefined : parseNumber('--window', flags.window, { integer: true, minimum: 1 });
-      const channels = channelsOf(flags.channels);
-      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
-      const { model } = loaded;
-      const cases = await readCases(flags, loaded);
-      const targets = targetsOf(flags.target, loaded, cases.length);
-      const layers = wanted ?? Array.from({ length: model.config.layers }, (_, layer) => layer);
-      const results: Result[] = [];
-      for (const [index, own] of cases.entries()) {
-        const edges = edgesOf(own, from, to);
-        const { target, windows } = await knockoutWindows({
-          model,
-          input: own.input,
-          ...(targets[index] === undefined ? {} : { target: targets[index] }),
-          edges: [edges],
-          layers,
-          width: window ?? layers.length,
-          ...(channels ? { channels } : {}),
-          ...(flags.direction ? { direction: flags.direction } : {}),
-        });
-        results.push({ index, target: { id: target, label: nameOf(target, loaded) }, ...edges, windows });
-      }
-      await writeResults(flags, results, () => picture(results[0]!), results.map((result, at) => words(result, cases[at]!)).join(''));
-    });
+  addAnswerFlags(program.command('knockout'), (command) =>
+    command
+      .description('Cut edges of the hidden attention and see what becomes of the answer, in all layers or by windows of layers.')
+      .requiredOption('--from <LIST>', 'positions that are no longer read: 0,3-5,-2, last, or text:WORDS')
+      .option('--to <LIST>', 'positions that no longer read them; default: all others')
+      .option('--layers <LIST>', 'layers such as 0,2-3, or all', 'all')
+      .option('--window <N>', 'layers that are cut together, sliding over the depth; default: all at once')
+      .option('--channels <LIST>', 'slow, fast (the third of the channels that decays most slowly, or fastest), or numbers such as 0-7')
+      .addOption(new Option('--direction <WAY>', 'of layers that read both ways: one direction').choices(['forward', 'backward'])),
+  ).action(async (flags: Flags) => {
+    checkAnswerFlags(flags);
+    const [from, to] = [parsePositions('--from', flags.from), flags.to === undefined ? undefined : parsePositions('--to', flags.to)];
+    const wanted = parseRanges('--layers', flags.layers);
+    const window = flags.window === undefined ? undefined : parseNumber('--window', flags.window, { integer: true, minimum: 1 });
+    const channels = channelsOf(flags.channels);
+    const { loaded, cases, targets } = await readQuestions(flags, program);
+    const { model } = loaded;
+    const layers = wanted ?? Array.from({ length: model.config.layers }, (_, layer) => layer);
+    const results: Result[] = [];
+    for (const [index, own] of cases.entries()) {
+      const edges = edgesOf(own, from, to);
+      const { target, windows } = await knockoutWindows({
+        model,
+        input: own.input,
+        ...(targets[index] === undefined ? {} : { target: targets[index] }),
+        edges: [edges],
+        layers,
+        width: window ?? layers.length,
+        ...(channels ? { channels } : {}),
+        ...(flags.direction ? { direction: flags.direction } : {}),
+      });
+      results.push({ index, target: { id: target, label: nameOf(target, loaded) }, ...edges, windows });
+    }
+    await writeResults(flags, results, () => picture(results[0]!), results.map((result, at) => words(result, cases[at]!)).join(''));
+  });
 }
 
 interface Result {

@@ -3,21 +3,15 @@ import type { LoadedModel } from '@hidden-attention/checkpoint';
 import { batchOfImages, logitLens, stateLens, type LogitLens, type StateReading } from '@hidden-attention/explain';
 import { curves, heatmap } from '@hidden-attention/plot';
 import { Option, type Command } from 'commander';
-import { nameOf, percent, readCases, targetsOf, type Case } from '../cases.js';
-import { checkInputFlags, type InputFlags } from '../input.js';
-import { resolveModel } from '../models.js';
-import { addModelAndInput, type ModelFlags } from '../options.js';
-import { checkOutput } from '../output.js';
+import { addAnswerFlags, checkAnswerFlags, readQuestions, type AnswerFlags } from '../answer.js';
+import { nameOf, percent, type Case } from '../cases.js';
 import { parseNumber, parsePosition } from '../ranges.js';
-import { resultEndings, writeResults } from '../results.js';
+import { writeResults } from '../results.js';
 
-interface Flags extends InputFlags, ModelFlags {
+interface Flags extends AnswerFlags {
   of: 'logits' | 'state' | 'distance';
   position?: string;
   top: string;
-  target?: string;
-  json?: boolean;
-  out?: string;
 }
 
 /** What a lens shows of one row: for JSON, for people, and as a picture. */
@@ -29,36 +23,34 @@ interface Shown {
 
 /** `lens`: what the model holds on its way to the answer. */
 export function addLens(program: Command): void {
-  addModelAndInput(program.command('lens'))
-    .description('Look at what a model holds: its answer after each layer, what its states keep of each token, how far back it reads.')
-    .addOption(
-      new Option('--of <WHAT>', 'the answer after each layer; what each state holds of each token; the mean distance that attention spans')
-        .choices(['logits', 'state', 'distance'])
-        .default('logits'),
-    )
-    .option('--position <P>', 'of text: where to look, negative from the end; default: logits everywhere, else the last')
-    .option('--top <K>', 'answers to name', '5')
-    .option('--target <T>', "the answer that is watched: an id, a label, or text:… for one token; default: the model's answer")
-    .option('--json', 'print the results as JSON')
-    .option('--out <F>', 'write them: a .json, .svg, .png or .safetensors file')
-    .action(async (flags: Flags) => {
-      checkInputFlags(flags);
-      if (flags.out !== undefined) checkOutput(flags.out, [...resultEndings]);
-      const position = flags.position === undefined ? undefined : parsePosition('--position', flags.position);
-      const k = parseNumber('--top', flags.top, { integer: true, minimum: 1 });
-      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
-      const cases = await readCases(flags, loaded);
-      const targets = targetsOf(flags.target, loaded, cases.length);
-      const shown: Shown[] = [];
-      for (const [index, own] of cases.entries())
-        shown.push(await lenses[flags.of]({ loaded, own, index, position, k, target: targets[index] }));
-      await writeResults(
-        flags,
-        shown.map(({ result }) => result),
-        shown[0]!.picture,
-        shown.map(({ words }) => words).join(''),
-      );
-    });
+  addAnswerFlags(program.command('lens'), (command) =>
+    command
+      .description('Look at what a model holds: its answer after each layer, what its states keep of each token, how far back it reads.')
+      .addOption(
+        new Option(
+          '--of <WHAT>',
+          'the answer after each layer; what each state holds of each token; the mean distance that attention spans',
+        )
+          .choices(['logits', 'state', 'distance'])
+          .default('logits'),
+      )
+      .option('--position <P>', 'of text: where to look, negative from the end; default: logits everywhere, else the last')
+      .option('--top <K>', 'answers to name', '5'),
+  ).action(async (flags: Flags) => {
+    checkAnswerFlags(flags);
+    const position = flags.position === undefined ? undefined : parsePosition('--position', flags.position);
+    const k = parseNumber('--top', flags.top, { integer: true, minimum: 1 });
+    const { loaded, cases, targets } = await readQuestions(flags, program);
+    const shown: Shown[] = [];
+    for (const [index, own] of cases.entries())
+      shown.push(await lenses[flags.of]({ loaded, own, index, position, k, target: targets[index] }));
+    await writeResults(
+      flags,
+      shown.map(({ result }) => result),
+      shown[0]!.picture,
+      shown.map(({ words }) => words).join(''),
+    );
+  });
 }
 
 interface Look {

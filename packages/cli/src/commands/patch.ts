@@ -2,17 +2,14 @@ import { activationPatching, causalTracing, type PatchingResult, type TracingRes
 import { requireTokenizer } from '@hidden-attention/checkpoint';
 import { heatmap } from '@hidden-attention/plot';
 import type { Command } from 'commander';
-import { nameOf, readCases, targetsOf, type Case } from '../cases.js';
+import { addAnswerFlags, checkAnswerFlags, readQuestions, type AnswerFlags } from '../answer.js';
+import { nameOf, type Case } from '../cases.js';
 import { UsageError } from '../errors.js';
-import { checkInputFlags, type InputFlags } from '../input.js';
-import { resolveModel } from '../models.js';
-import { addModelAndInput, type ModelFlags } from '../options.js';
-import { checkOutput } from '../output.js';
 import { findPositions, parsePositions } from '../positions.js';
 import { parseNumber, parseRanges } from '../ranges.js';
-import { resultEndings, writeResults } from '../results.js';
+import { writeResults } from '../results.js';
 
-interface Flags extends InputFlags, ModelFlags {
+interface Flags extends AnswerFlags {
   corrupt?: string;
   subject?: string;
   sites: string;
@@ -20,60 +17,52 @@ interface Flags extends InputFlags, ModelFlags {
   window: string;
   samples: string;
   seed: string;
-  target?: string;
-  json?: boolean;
-  out?: string;
 }
 
 /** `patch`: where in the model an answer is carried, by putting values of one run into another. */
 export function addPatch(program: Command): void {
-  addModelAndInput(program.command('patch'))
-    .description('Put values of the clean run into a run that was corrupted, and see where the answer comes back.')
-    .option('--corrupt <T>', 'another text of as many tokens: activation patching')
-    .option('--subject <LIST>', 'positions whose embeddings get noise: causal tracing; 0,3-5, last, or text:WORDS')
-    .option('--sites <LIST>', 'sites within a layer, separated by commas', 'output')
-    .option('--layers <LIST>', 'layers such as 0,2-3, or all', 'all')
-    .option('--window <N>', 'neighbouring layers that are put back together', '1')
-    .option('--samples <N>', 'draws of the noise', '10')
-    .option('--seed <S>', 'of the noise', '0')
-    .option('--target <T>', "the answer that is watched: an id, a label, or text:… for one token; default: the model's answer")
-    .option('--json', 'print the results as JSON')
-    .option('--out <F>', 'write them: a .json, .svg, .png or .safetensors file')
-    .action(async (flags: Flags) => {
-      checkInputFlags(flags);
-      if (flags.out !== undefined) checkOutput(flags.out, [...resultEndings]);
-      if ((flags.corrupt === undefined) === (flags.subject === undefined))
-        throw new UsageError(
-          `${flags.corrupt === undefined ? 'neither --corrupt nor --subject' : '--corrupt and --subject'} given; exactly one is needed`,
-        );
-      const subject = flags.subject === undefined ? undefined : parsePositions('--subject', flags.subject);
-      const layers = parseRanges('--layers', flags.layers);
-      const places = {
-        sites: flags.sites.split(',').map((name) => name.trim()),
-        window: parseNumber('--window', flags.window, { integer: true, minimum: 1 }),
-        ...(layers ? { layers } : {}),
-      };
-      const samples = parseNumber('--samples', flags.samples, { integer: true, minimum: 1 });
-      const seed = parseNumber('--seed', flags.seed, { integer: true });
-      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
-      const { model } = loaded;
-      const cases = await readCases(flags, loaded);
-      const targets = targetsOf(flags.target, loaded, cases.length);
-      const results: Result[] = [];
-      for (const [index, own] of cases.entries()) {
-        const shared = { model, ...places, ...(targets[index] === undefined ? {} : { target: targets[index] }) };
-        const found: PatchingResult | TracingResult = subject
-          ? await causalTracing({ ...shared, input: own.input, subject: findPositions('--subject', subject, own), samples, seed })
-          : await activationPatching({ ...shared, clean: own.input, corrupt: requireTokenizer(loaded).encode(flags.corrupt!).ids });
-        results.push({ index, ...found, target: { id: found.target, label: nameOf(found.target, loaded) } });
-      }
-      await writeResults(
-        flags,
-        results,
-        () => picture(results[0]!, cases[0]!),
-        results.map((result, at) => words(result, cases[at]!)).join(''),
+  addAnswerFlags(program.command('patch'), (command) =>
+    command
+      .description('Put values of the clean run into a run that was corrupted, and see where the answer comes back.')
+      .option('--corrupt <T>', 'another text of as many tokens: activation patching')
+      .option('--subject <LIST>', 'positions whose embeddings get noise: causal tracing; 0,3-5, last, or text:WORDS')
+      .option('--sites <LIST>', 'sites within a layer, separated by commas', 'output')
+      .option('--layers <LIST>', 'layers such as 0,2-3, or all', 'all')
+      .option('--window <N>', 'neighbouring layers that are put back together', '1')
+      .option('--samples <N>', 'draws of the noise', '10')
+      .option('--seed <S>', 'of the noise', '0'),
+  ).action(async (flags: Flags) => {
+    checkAnswerFlags(flags);
+    if ((flags.corrupt === undefined) === (flags.subject === undefined))
+      throw new UsageError(
+        `${flags.corrupt === undefined ? 'neither --corrupt nor --subject' : '--corrupt and --subject'} given; exactly one is needed`,
       );
-    });
+    const subject = flags.subject === undefined ? undefined : parsePositions('--subject', flags.subject);
+    const layers = parseRanges('--layers', flags.layers);
+    const places = {
+      sites: flags.sites.split(',').map((name) => name.trim()),
+      window: parseNumber('--window', flags.window, { integer: true, minimum: 1 }),
+      ...(layers ? { layers } : {}),
+    };
+    const samples = parseNumber('--samples', flags.samples, { integer: true, minimum: 1 });
+    const seed = parseNumber('--seed', flags.seed, { integer: true });
+    const { loaded, cases, targets } = await readQuestions(flags, program);
+    const { model } = loaded;
+    const results: Result[] = [];
+    for (const [index, own] of cases.entries()) {
+      const shared = { model, ...places, ...(targets[index] === undefined ? {} : { target: targets[index] }) };
+      const found: PatchingResult | TracingResult = subject
+        ? await causalTracing({ ...shared, input: own.input, subject: findPositions('--subject', subject, own), samples, seed })
+        : await activationPatching({ ...shared, clean: own.input, corrupt: requireTokenizer(loaded).encode(flags.corrupt!).ids });
+      results.push({ index, ...found, target: { id: found.target, label: nameOf(found.target, loaded) } });
+    }
+    await writeResults(
+      flags,
+      results,
+      () => picture(results[0]!, cases[0]!),
+      results.map((result, at) => words(result, cases[at]!)).join(''),
+    );
+  });
 }
 
 type Result = Omit<PatchingResult, 'target'> & { index: number; target: { id: number; label: string } };

@@ -1,70 +1,59 @@
 import { pruneTokens, type PruningResult } from '@hidden-attention/explain';
 import { heatmap } from '@hidden-attention/plot';
 import type { Command } from 'commander';
-import { nameOf, percent, readCases, targetsOf, type Case } from '../cases.js';
-import { checkInputFlags, type InputFlags } from '../input.js';
-import { resolveModel } from '../models.js';
-import { addModelAndInput, type ModelFlags } from '../options.js';
-import { checkOutput } from '../output.js';
+import { addAnswerFlags, checkAnswerFlags, readQuestions, type AnswerFlags } from '../answer.js';
+import { nameOf, percent, type Case } from '../cases.js';
 import { parseNumber, parseRanges } from '../ranges.js';
-import { resultEndings, writeResults } from '../results.js';
+import { writeResults } from '../results.js';
 
-interface Flags extends InputFlags, ModelFlags {
+interface Flags extends AnswerFlags {
   layers?: string;
   keep: string;
   decay: string;
   minimum: string;
-  target?: string;
-  json?: boolean;
-  out?: string;
 }
 
 /** `prune`: the answer when some layers drop the tokens for which their states take the smallest steps. */
 export function addPrune(program: Command): void {
-  addModelAndInput(program.command('prune'))
-    .description('Drop the tokens of a text that a layer takes the smallest steps for (DeciMamba), and see what becomes of the answer.')
-    .option('--layers <LIST>', 'the layers in which tokens are dropped, such as 2 or 2,5, or all; default: the middle one')
-    .option('--keep <N>', 'tokens that the first of these layers keeps', '2000')
-    .option('--decay <R>', 'what of that each later one keeps', '0.5')
-    .option('--minimum <N>', 'tokens that are kept at least', '20')
-    .option('--target <T>', "the answer that is watched: an id, a label, or text:… for one token; default: the model's answer")
-    .option('--json', 'print the results as JSON')
-    .option('--out <F>', 'write them: a .json, .svg, .png or .safetensors file')
-    .action(async (flags: Flags) => {
-      checkInputFlags(flags);
-      if (flags.out !== undefined) checkOutput(flags.out, [...resultEndings]);
-      const wanted = flags.layers === undefined ? undefined : parseRanges('--layers', flags.layers);
-      const keep = parseNumber('--keep', flags.keep, { integer: true, minimum: 1 });
-      const decay = parseNumber('--decay', flags.decay, { minimum: 0 });
-      const minimum = parseNumber('--minimum', flags.minimum, { integer: true, minimum: 1 });
-      const loaded = await resolveModel(flags.model, program.opts<{ device?: string }>().device, flags.dtype);
-      const { model } = loaded;
-      const cases = await readCases(flags, loaded);
-      const targets = targetsOf(flags.target, loaded, cases.length);
-      const all = Array.from({ length: model.config.layers }, (_, layer) => layer);
-      const layers = wanted ?? (flags.layers === undefined ? [Math.floor(model.config.layers / 2)] : all);
-      const results: Result[] = [];
-      for (const [index, own] of cases.entries()) {
-        if ('pixels' in own.input) throw new Error('prune drops tokens of a text; the model reads images, so give a model of text');
-        const target = targets[index];
-        const found = await pruneTokens({
-          model,
-          ids: own.input,
-          layers,
-          keep,
-          decay,
-          minimum,
-          ...(target === undefined ? {} : { target }),
-        });
-        results.push({ index, ...found, target: { id: found.target, label: nameOf(found.target, loaded) } });
-      }
-      await writeResults(
-        flags,
-        results,
-        () => picture(results[0]!, cases[0]!),
-        results.map((result, at) => words(result, cases[at]!)).join(''),
-      );
-    });
+  addAnswerFlags(program.command('prune'), (command) =>
+    command
+      .description('Drop the tokens of a text that a layer takes the smallest steps for (DeciMamba), and see what becomes of the answer.')
+      .option('--layers <LIST>', 'the layers in which tokens are dropped, such as 2 or 2,5, or all; default: the middle one')
+      .option('--keep <N>', 'tokens that the first of these layers keeps', '2000')
+      .option('--decay <R>', 'what of that each later one keeps', '0.5')
+      .option('--minimum <N>', 'tokens that are kept at least', '20'),
+  ).action(async (flags: Flags) => {
+    checkAnswerFlags(flags);
+    const wanted = flags.layers === undefined ? undefined : parseRanges('--layers', flags.layers);
+    const keep = parseNumber('--keep', flags.keep, { integer: true, minimum: 1 });
+    const decay = parseNumber('--decay', flags.decay, { minimum: 0 });
+    const minimum = parseNumber('--minimum', flags.minimum, { integer: true, minimum: 1 });
+    const { loaded, cases, targets } = await readQuestions(flags, program);
+    const { model } = loaded;
+    const all = Array.from({ length: model.config.layers }, (_, layer) => layer);
+    const layers = wanted ?? (flags.layers === undefined ? [Math.floor(model.config.layers / 2)] : all);
+    const results: Result[] = [];
+    for (const [index, own] of cases.entries()) {
+      if ('pixels' in own.input) throw new Error('prune drops tokens of a text; the model reads images, so give a model of text');
+      const target = targets[index];
+      const found = await pruneTokens({
+        model,
+        ids: own.input,
+        layers,
+        keep,
+        decay,
+        minimum,
+        ...(target === undefined ? {} : { target }),
+      });
+      results.push({ index, ...found, target: { id: found.target, label: nameOf(found.target, loaded) } });
+    }
+    await writeResults(
+      flags,
+      results,
+      () => picture(results[0]!, cases[0]!),
+      results.map((result, at) => words(result, cases[at]!)).join(''),
+    );
+  });
 }
 
 type Result = Omit<PruningResult, 'target'> & { index: number; target: { id: number; label: string } };

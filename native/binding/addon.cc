@@ -60,6 +60,7 @@ class Device : public Napi::ObjectWrap<Device> {
                        {InstanceMethod<&Device::allocate>("allocate"), InstanceMethod<&Device::upload>("upload"), InstanceMethod<&Device::read>("read"),
                         InstanceMethod<&Device::write>("write"), InstanceMethod<&Device::dtype>("dtype"), InstanceMethod<&Device::release>("release"), InstanceMethod<&Device::run>("run"), InstanceMethod<&Device::memory>("memory"),
                         InstanceMethod<&Device::beginRecording>("beginRecording"), InstanceMethod<&Device::endRecording>("endRecording"),
+                        InstanceMethod<&Device::pauseRecording>("pauseRecording"), InstanceMethod<&Device::resumeRecording>("resumeRecording"),
                         InstanceMethod<&Device::replay>("replay"), InstanceMethod<&Device::disposeRecording>("disposeRecording"),
                         InstanceMethod<&Device::trim>("trim"), InstanceMethod<&Device::close>("close")});
   }
@@ -184,6 +185,9 @@ class Device : public Napi::ObjectWrap<Device> {
   void beginRecording(const Napi::CallbackInfo& info) {
     guarded(info.Env(), [&]() -> Napi::Value { return queue().beginRecording(), info.Env().Undefined(); });
   }
+  /// pauseRecording(): until resumeRecording(), ops run once instead of being kept
+  void pauseRecording(const Napi::CallbackInfo&) { queue().pauseRecording(); }
+  void resumeRecording(const Napi::CallbackInfo&) { queue().resumeRecording(); }
   Napi::Value endRecording(const Napi::CallbackInfo& info) {
     recordings_[++lastRecording_] = queue().endRecording();
     return Napi::Number::New(info.Env(), lastRecording_);

@@ -1,6 +1,7 @@
 #include "pool.h"
 #include "blocks.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <new>
 #if defined(__x86_64__)
@@ -10,7 +11,9 @@
 namespace ha {
 namespace {
 
-constexpr int kSpins = 2000;       // pauses before a thread without work goes to sleep
+// How long a thread without work looks for some before it goes to sleep: longer than the small ops between two products of a decoded
+// token, since waking takes as long as they do.
+constexpr std::chrono::microseconds kSpin{1000};
 // Bytes of scratch memory kept between ops: the system clears each page that it hands out. It is what a scan's backward on 16 bits
 // takes for 8,192 positions of mamba-130m.
 constexpr size_t kSpare = size_t{512} << 20;
@@ -21,6 +24,19 @@ void pause() {
 #else
   std::this_thread::yield();
 #endif
+}
+
+/// Looks for something to come true, for a while; whether it did.
+template <class Condition>
+bool spinUntil(const Condition& holds) {
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int pauses = 0; pauses < 32; pauses++) {
+      if (holds()) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
 }
 
 void* block(size_t bytes) {
@@ -98,24 +114,20 @@ void ThreadPool::run(int64_t chunks, void (*body)(void*, int64_t), void* data) {
   }
   while (takeChunk(generation)) {
   }
-  for (int spins = 0; finished_.load() < chunks; spins++)
-    if (spins < kSpins) pause();
-    else std::this_thread::yield();
+  const auto finished = [&] { return finished_.load() >= chunks; };
+  if (!spinUntil(finished))
+    while (!finished()) std::this_thread::yield();
 }
 
 void ThreadPool::work(int) {
   flushSubnormals();
   uint64_t seen = 0;
+  const auto called = [&] { return stop_ || job_.load() >> 32 != seen; };
   for (;;) {
-    int spins = 0;
-    while (!stop_ && job_.load() >> 32 == seen) {
-      if (++spins < kSpins) {
-        pause();
-        continue;
-      }
+    if (!spinUntil(called)) {
       std::unique_lock lock(mutex_);
       sleeping_++;
-      wake_.wait(lock, [&] { return stop_ || job_.load() >> 32 != seen; });
+      wake_.wait(lock, called);
       sleeping_--;
     }
     if (stop_) return;

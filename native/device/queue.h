@@ -83,6 +83,9 @@ class Queue {
   /// From here to endRecording, ops are kept instead of run, and what is released stays allocated.
   void beginRecording();
   std::shared_ptr<Recording> endRecording();
+  /// Between the two, ops run now, once, while the recording waits.
+  void pauseRecording() { paused_ = std::move(recording_); }
+  void resumeRecording() { recording_ = std::move(paused_); }
   bool recording() const { return recording_ != nullptr; }
   void replay(const std::shared_ptr<Recording>& recording);
   void dispose(const std::shared_ptr<Recording>& recording);
@@ -94,8 +97,8 @@ class Queue {
   void settle();
   void runRecording(Recording& recording);
   std::shared_ptr<Hardware> hardware_;
-  std::shared_ptr<Recording> recording_;  // of the queuing thread
-  Faults found_;                          // of the running task
+  std::shared_ptr<Recording> recording_, paused_;  // of the queuing thread
+  Faults found_;                                   // of the running task
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Task> tasks_;

@@ -55,6 +55,8 @@ export interface NativeDevice {
   memory(resetPeak?: boolean): MemoryUse;
   beginRecording(): void;
   endRecording(): number;
+  pauseRecording(): void;
+  resumeRecording(): void;
   replay(recording: number): void;
   disposeRecording(recording: number): void;
   trim(): void;

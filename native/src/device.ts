@@ -54,6 +54,7 @@ export class Device {
   readonly #frame = new Float64Array(frameLength);
   readonly #native: NativeDevice;
   readonly #trace: Trace | undefined;
+  #recording = false;
 
   private constructor(
     /** What `openDevice` was asked for: 'cpu', 'cuda', 'cuda:1', … */
@@ -162,12 +163,14 @@ export class Device {
    */
   record(body: () => void): Recording {
     this.#native.beginRecording();
+    this.#recording = true;
     let error: unknown;
     try {
       body();
     } catch (thrown) {
       error = thrown;
     }
+    this.#recording = false;
     const number = this.#native.endRecording();
     const recording: Recording = {
       replay: () => this.#native.replay(number),
@@ -176,6 +179,22 @@ export class Device {
     if (error === undefined) return recording;
     recording.dispose();
     throw error;
+  }
+
+  /**
+   * Runs the ops of `body` now and once, also while a recording is under way: what is the same in every replay of it. What `body` leaves
+   * and the recorder releases belongs to the recording.
+   */
+  once<T>(body: () => T): T {
+    if (!this.#recording) return body();
+    this.#native.pauseRecording();
+    this.#recording = false;
+    try {
+      return body();
+    } finally {
+      this.#native.resumeRecording();
+      this.#recording = true;
+    }
   }
 
   /** Waits until everything queued so far has run. */

@@ -167,6 +167,12 @@ TEST(causalConv1dCases) {
   testCase(check, 2, 2, 2, 4, 47, true);
 }
 
+TEST(causalConv1dSingleStep) {
+  for (int64_t width : {2, 3, 4, 5})
+    for (int64_t channels : {16, 48, 40})
+      for (int options = 0; options < 64; options++) testCase(check, 1 + options % 3, 1, channels, width, options);
+}
+
 TEST(causalConv1dChunks) {
   const int64_t length = check.played ? 300 : 2100;  // several chunks of positions
   for (int options : {15, 31, 47, 63}) testCase(check, 1, length, 40, 4, options);

@@ -15,7 +15,7 @@ export interface BlockContext<Config extends ModelConfig = ModelConfig, State ex
   sites: Sites;
   /** what this layer carries in */
   state: State;
-  /** a cache in it may be written to, and given back */
+  /** it may be written over, and given back */
   inPlace: boolean;
   batch: Batch;
   spelledOut: boolean;
@@ -23,7 +23,13 @@ export interface BlockContext<Config extends ModelConfig = ModelConfig, State ex
   parameter(name: string): Tensor<WeightType>;
   /** the same, undefined where the model has none: a bias that is switched off */
   optional(name: string): Tensor<WeightType> | undefined;
+  /** what `make` computes from parameters alone; in a recorded step in place once, and not at every replay */
+  constant<T>(make: () => T): T;
 }
+
+/** Whether a block may write over what it carries in: in place, and nobody looks at or changes what the layer leaves there. */
+export const overwrites = ({ inPlace, sites, layer }: Pick<BlockContext, 'inPlace' | 'sites' | 'layer'>, site: string): boolean =>
+  inPlace && sites.quiet(`layers.${layer}.${site}`);
 
 /** A family whose model is embeddings, blocks on a residual stream, a norm and a head. */
 export interface Backbone<Config extends ModelConfig> {
@@ -99,6 +105,7 @@ export function forwardBackbone<Config extends ModelConfig>(
       spelledOut: options.spelledOut ?? false,
       parameter: (name) => model.parameter(prefix + name),
       optional: (name) => model.parameters.get(prefix + name),
+      constant: (make) => (options.inPlace ? model.device.once(make) : make()),
     };
     const result = runLayer(options, watched, {
       model,

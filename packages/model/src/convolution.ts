@@ -6,10 +6,10 @@ import { causalConv1d, silu, type CausalConv1dInputs, type Float, type Tensor } 
  */
 export function convolutionAndSilu(
   inputs: CausalConv1dInputs,
-  fused: boolean,
+  { fused, inPlace = false }: { fused: boolean; inPlace?: boolean },
   between: (c: Tensor<Float>) => Tensor,
 ): { y: Tensor<Float>; final: Tensor<'f32'> } {
-  if (fused) return causalConv1d(inputs, { activation: 'silu' });
-  const { y: c, final } = causalConv1d(inputs);
+  if (fused) return causalConv1d(inputs, { activation: 'silu', inPlace });
+  const { y: c, final } = causalConv1d(inputs, { inPlace });
   return { y: silu(between(c)), final };
 }

@@ -58,7 +58,10 @@ export interface ForwardOptions {
    * the number of layers: the last norm and the head alone
    */
   fromLayer?: number;
-  /** caches of `state` that have room are written to and given back, not copied: for a state that nobody else goes on from */
+  /**
+   * `state` is written over, and its caches that have room are written to, nothing of it copied: for a state that nobody else goes on
+   * from. In a recorded step, what depends on the weights alone is computed once, not at every replay
+   */
   inPlace?: boolean;
 }
 

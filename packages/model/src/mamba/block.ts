@@ -1,5 +1,5 @@
 import { add, gate, linear, negExp, reshape, rmsNorm, selectiveScan, softplus, split, Tensor, type Float } from '@hidden-attention/tensor';
-import type { BlockContext } from '../backbone.js';
+import { overwrites, type BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
 import { convolutionAndSilu } from '../convolution.js';
 import { projections } from '../projections.js';
@@ -18,7 +18,7 @@ export function mambaBlock(h: Tensor, context: BlockContext<MambaSizes>): LayerR
 
 /** What a Mamba block adds to its input (math.md section 1), line by line: norm, mixer, and the state it leaves. */
 export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { input: Tensor; mixer: Tensor; state: ScanState } {
-  const { model, layer, sites, state, parameter, optional, spelledOut } = context;
+  const { model, layer, sites, state, parameter, optional, constant, spelledOut } = context;
   const { lengthsTensor: lengths, startsTensor: starts } = context.batch;
   const { innerSize: d, stateSize: n, timeStepRank: r, convKernel: k, epsilon, mixerEpsilon } = model.config;
   const site = <T extends Tensor>(name: string, value: T): T => sites.pass(`layers.${layer}.${name}`, value);
@@ -33,14 +33,14 @@ export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { inpu
   const taps = reshape(parameter('mixer.conv1d.weight'), [d, k]);
   const window = { x, weight: taps, bias: bias('mixer.conv1d'), initial: state.conv, lengths, starts };
   const fused = !spelledOut && sites.quiet(`layers.${layer}.conv`);
-  const { y, final: convState } = convolutionAndSilu(window, fused, (c) => site('conv', c));
+  const { y, final: convState } = convolutionAndSilu(window, { fused, inPlace: overwrites(context, 'convState') }, (c) => site('conv', c));
   const u = site('u', y); //                                                                        x′ (b l d)
   const [low, BFlat, CFlat] = split(linear(u, parameter('mixer.x_proj.weight')), [r, n, n]).map((x, i) =>
     mixerEpsilon === undefined ? x : rmsNorm({ x, weight: optional(`mixer.${mixerNorms[i]}.weight`) }, { epsilon: mixerEpsilon }).y,
   ) as [Tensor, Tensor, Tensor]; //                                                                 Δr, B, C
   const B = site('B', BFlat); //                                                                    (b l n)
   const C = site('C', CFlat); //                                                                    (b l n)
-  const A = negExp(parameter('mixer.A_log')); //                                                    (d n)
+  const A = constant(() => negExp(parameter('mixer.A_log'))); //                                                    (d n)
   const { gated, scanState } = scanAndGate({ u, low, A, B, C, z }, context);
   const mixer = site('mixer', linear(site('gated', gated), parameter('mixer.out_proj.weight'), bias('mixer.out_proj')));
 
@@ -56,18 +56,20 @@ export function mambaMixer(h: Tensor, context: BlockContext<MambaSizes>): { inpu
  */
 function scanAndGate(
   { u, low, A, B, C, z }: { u: Tensor; low: Tensor; A: Tensor; B: Tensor; C: Tensor; z: Tensor },
-  { layer, sites, state, batch, spelledOut, parameter: own }: BlockContext<MambaSizes>,
+  context: BlockContext<MambaSizes>,
 ): { gated: Tensor<Float>; scanState: Tensor<Float> } {
-  const parameter = (name: string): Tensor => own(`mixer.${name}`);
+  const { layer, sites, state, batch, spelledOut } = context;
+  const parameter = (name: string): Tensor => context.parameter(`mixer.${name}`);
+  const inPlace = overwrites(context, 'state');
   const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, tensor.shape[2]!]); // (b l n) → (b l 1 n)
   const rows = { initialState: state.scan, lengths: batch.lengthsTensor, starts: batch.startsTensor };
   const operands = { u, A, B: grouped(B), C: grouped(C), D: parameter('D'), ...rows };
   if (!spelledOut && sites.quiet(`layers.${layer}.delta`, `layers.${layer}.scan`)) {
     const delta = linear(low, parameter('dt_proj.weight'));
-    const { y, finalState } = selectiveScan({ ...operands, delta, deltaBias: parameter('dt_proj.bias'), z }, { softplus: true });
+    const { y, finalState } = selectiveScan({ ...operands, delta, deltaBias: parameter('dt_proj.bias'), z }, { softplus: true, inPlace });
     return { gated: y, scanState: finalState };
   }
   const delta = sites.pass(`layers.${layer}.delta`, softplus(linear(low, parameter('dt_proj.weight'), parameter('dt_proj.bias'))));
-  const { y, finalState } = selectiveScan({ ...operands, delta });
+  const { y, finalState } = selectiveScan({ ...operands, delta }, { inPlace });
   return { gated: gate({ x: sites.pass(`layers.${layer}.scan`, y), z }), scanState: finalState };
 }

@@ -1,5 +1,5 @@
 import { add, concat, gate, linear, negExp, reshape, rmsNorm, softplus, split, ssdScan, type Tensor } from '@hidden-attention/tensor';
-import type { BlockContext } from '../backbone.js';
+import { overwrites, type BlockContext } from '../backbone.js';
 import { lastInputs } from '../conv-state.js';
 import { convolutionAndSilu } from '../convolution.js';
 import { projections } from '../projections.js';
@@ -12,7 +12,7 @@ import { clamp } from './heads.js';
  * leaves. The scan has one Δ and one A a head; it runs in chunks as matrix products.
  */
 export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Sizes>): LayerResult {
-  const { model, layer, sites, state, parameter, optional, spelledOut } = context;
+  const { model, layer, sites, state, parameter, optional, constant, spelledOut } = context;
   const { lengthsTensor: lengths, startsTensor: starts } = context.batch;
   const { innerSize: d, heads, headSize, groups: g, stateSize: n, convKernel: k, timeStepLimit, normGroups, epsilon } = model.config;
   const name = (site: string): string => `layers.${layer}.${site}`;
@@ -35,23 +35,25 @@ export function mamba2Block(h: Tensor, context: BlockContext<Mamba2Sizes>): Laye
   const convolved = xPart('x', xBC); //                                                             (b l d+2·g·n)
   const taps = reshape(parameter('mixer.conv1d.weight'), [d + 2 * g * n, k]);
   const window = { x: convolved, weight: taps, bias: bias('mixer.conv1d'), initial: state.conv, lengths, starts };
-  const { y: all, final: conv } = convolutionAndSilu(window, !spelledOut && sites.quiet(name('conv')), (c) => xPart('conv', c));
+  const how = { fused: !spelledOut && sites.quiet(name('conv')), inPlace: overwrites(context, 'convState') };
+  const { y: all, final: conv } = convolutionAndSilu(window, how, (c) => xPart('conv', c));
   const [x, BFlat, CFlat] = split(all, [d, g * n, g * n]) as [Tensor, Tensor, Tensor];
   const u = site('u', x); //                                                                        x′ (b l d)
   const B = site('B', grouped(BFlat)); //                                                           (b l g n)
   const C = site('C', grouped(CFlat)); //                                                           (b l g n)
   const delta = site('delta', clamp(softplus(add(dt, parameter('mixer.dt_bias'))), timeStepLimit)); // (b l heads)
-  const { y, finalState } = ssdScan({
+  const operands = {
     x: reshape(u, [...u.shape.slice(0, 2), heads, headSize]), //                                    (b l h p)
     delta,
-    A: negExp(parameter('mixer.A_log')), //                                                         (h)
+    A: constant(() => negExp(parameter('mixer.A_log'))), //                                                         (h)
     B,
     C,
     D: parameter('mixer.D'), //                                                                     (h)
     initialState: reshape(state.scan, [state.scan.shape[0]!, heads, headSize, n]),
     lengths,
     starts,
-  });
+  };
+  const { y, finalState } = ssdScan(operands, { inPlace: overwrites(context, 'state') });
   const scanned = site('scan', reshape(y, u.shape)); //                                             (b l d)
   const carried = reshape(finalState, state.scan.shape); //                                         (b d n)
   const gatedScan = gate({ x: scanned, z });

@@ -67,7 +67,7 @@ function scanIn(
   const taps = reshape(own('conv1d.weight'), [d, k]);
   const window = { x, weight: taps, bias: optional(nameIn(direction, 'mixer.conv1d.bias')) };
   const fused = !spelledOut && sites.quiet(fullName('conv'));
-  const u = site('u', convolutionAndSilu(window, fused, (c) => site('conv', c)).y); //              x′ (b l d)
+  const u = site('u', convolutionAndSilu(window, { fused }, (c) => site('conv', c)).y); //              x′ (b l d)
   const [low, BFlat, CFlat] = split(linear(u, own('x_proj.weight')), [r, n, n]) as [Tensor, Tensor, Tensor]; // Δr, B, C
   const grouped = (tensor: Tensor): Tensor => reshape(tensor, [...tensor.shape.slice(0, 2), 1, n]); // (b l n) → (b l 1 n)
   const operands = { u, A: negExp(own('A_log')), B: grouped(site('B', BFlat)), C: grouped(site('C', CFlat)), D: own('D') };

@@ -1,4 +1,5 @@
 import { gammaRule } from '../gamma.js';
+import { carriedOn } from './carried.js';
 import { defineOp, type Op } from '../op.js';
 import { type Float, Tensor } from '../tensor.js';
 
@@ -21,16 +22,18 @@ export type CausalConv1dInputs = {
 export type CausalConv1dOptions = {
   /** what its sums pass through in the same kernel; default: nothing */
   activation?: 'silu' | undefined;
+  /** whether `final` is written over `initial`, which nobody else may then go on from; default: no */
+  inPlace?: boolean;
 };
 type Outputs = { y: Tensor<Float>; final: Tensor<'f32'> };
 
 const op: Op<CausalConv1dInputs, CausalConv1dOptions, Outputs> = defineOp<CausalConv1dInputs, CausalConv1dOptions, Outputs>({
   name: 'causalConv1d',
   signature: 'x: b l d, weight: d k, bias?: d, initial?: b d k-1, lengths?: b, starts?: b l -> y: b l d, final: b d k-1',
-  forward({ x, weight, bias, initial, lengths, starts }, { activation }, { axes }) {
+  forward({ x, weight, bias, initial, lengths, starts }, { activation, inPlace }, { axes, recording }) {
     const { b, l, d, k } = axes as Record<'b' | 'l' | 'd' | 'k', number>;
     const y = Tensor.like(x);
-    const final = Tensor.empty([b, d, k - 1], x.device);
+    const final = carriedOn('causalConv1d', [b, d, k - 1], x.device, inPlace ? initial : undefined, recording);
     x.device.run('causalConv1d', {
       batch: b,
       length: l,

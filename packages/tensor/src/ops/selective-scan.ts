@@ -1,4 +1,5 @@
 import { defineOp } from '../op.js';
+import { carriedOn } from './carried.js';
 import { type Float, Tensor } from '../tensor.js';
 
 /** Positions between two states that the forward keeps for the backward (kScanTile of the kernel). */
@@ -29,7 +30,7 @@ export type SelectiveScanInputs = {
   /** of rows that hold several texts: where the text of each position begins (b l), i32; nothing is carried across. One text when absent */
   starts?: Tensor | undefined;
 };
-type Options = { softplus: boolean };
+type Options = { softplus: boolean; inPlace: boolean };
 type Outputs = { y: Tensor<Float>; finalState: Tensor<'f32'> };
 
 const signature =
@@ -65,11 +66,11 @@ function shared(
 const op = defineOp<SelectiveScanInputs, Options, Outputs>({
   name: 'selectiveScan',
   signature,
-  forward(inputs, { softplus }, { axes, recording }) {
+  forward(inputs, { softplus, inPlace }, { axes, recording }) {
     const { u, initialState } = inputs;
     const { b, l, d, n } = axes as Record<'b' | 'l' | 'd' | 'n', number>;
     const y = Tensor.like(u);
-    const finalState = Tensor.empty([b, d, n], u.device);
+    const finalState = carriedOn('selectiveScan', [b, d, n], u.device, inPlace ? initialState : undefined, recording);
     const checkpoints = recording ? Tensor.empty([b, Math.ceil(l / scanTile), d, n], u.device) : undefined;
     u.device.run('selectiveScan', {
       ...shared(inputs, axes, softplus),
@@ -156,10 +157,11 @@ const op = defineOp<SelectiveScanInputs, Options, Outputs>({
  * With length 1 and a carried state it is one step of the recurrence.
  * Rule `holdDynamics`: Δ, A, B, C count as constants.
  * @param options.softplus whether delta (plus deltaBias) still has to pass through softplus
+ * @param options.inPlace whether the final state is written over the initial one, which nobody else may then go on from
  * @returns y (b l d), zero past a row's length, and finalState (b d n), the state after each row's last position
  */
 export function selectiveScan(inputs: SelectiveScanInputs, options: Partial<Options> = {}): Outputs {
-  return op(inputs, { softplus: options.softplus ?? false });
+  return op(inputs, { softplus: options.softplus ?? false, inPlace: options.inPlace ?? false });
 }
 
 /** Operands of `selectiveScanTransposed`: the dynamics, and what is sent back through them. */

@@ -1,3 +1,4 @@
+import { carriedOn } from './carried.js';
 import { defineOp, type Call, type Gradient } from '../op.js';
 import { Tensor, type Float } from '../tensor.js';
 
@@ -25,6 +26,7 @@ export type SsdScanInputs = {
   /** for each position the one where its text begins (b l), i32, where a row holds several texts: nothing passes from one to the next */
   starts?: Tensor | undefined;
 };
+type Options = { inPlace: boolean };
 type Outputs = { y: Tensor<Float>; finalState: Tensor<'f32'> };
 
 /** What all calls share. */
@@ -53,7 +55,7 @@ const zeros = (like: Tensor): Tensor => Tensor.full(like.shape, 0, like.device);
 
 /** All gradients. */
 function backward(
-  { inputs, saved, axes }: Call<SsdScanInputs, object, Outputs>,
+  { inputs, saved, axes }: Call<SsdScanInputs, Options, Outputs>,
   { y: dy, finalState: dFinalState }: Partial<Record<keyof Outputs, Tensor>>,
 ): { [name in keyof SsdScanInputs]?: Tensor | undefined } {
   const { x, delta, A, B, C, D, initialState } = inputs;
@@ -87,7 +89,7 @@ function backward(
 }
 
 /** Δ, A, B and C count as constants (math.md section 2): the scan is then linear in x and in the initial state. */
-const holdDynamics: Gradient<SsdScanInputs, object, Outputs> = ({ inputs, axes }, { y: dy, finalState: dFinalState }) => {
+const holdDynamics: Gradient<SsdScanInputs, Options, Outputs> = ({ inputs, axes }, { y: dy, finalState: dFinalState }) => {
   const { x, initialState } = inputs;
   const g = dy ?? zeros(x);
   const dx = Tensor.like(x);
@@ -103,15 +105,15 @@ const holdDynamics: Gradient<SsdScanInputs, object, Outputs> = ({ inputs, axes }
   return { x: dx, initialState: dInitialState };
 };
 
-const op = defineOp<SsdScanInputs, object, Outputs>({
+const op = defineOp<SsdScanInputs, Options, Outputs>({
   name: 'ssdScan',
   signature:
     'x: b l h p, delta: b l h, A: h, B: b l g n, C: b l g n, D?: h, initialState?: b h p n, lengths?: b, starts?: b l -> y: b l h p, finalState: b h p n',
-  forward(inputs, _, { axes, recording }) {
+  forward(inputs, { inPlace }, { axes, recording }) {
     const { x, initialState } = inputs;
     const { b, l, h, p, n } = axes as Record<'b' | 'l' | 'h' | 'p' | 'n', number>;
     const y = Tensor.like(x);
-    const finalState = Tensor.empty([b, h, p, n], x.device);
+    const finalState = carriedOn('ssdScan', [b, h, p, n], x.device, inPlace ? initialState : undefined, recording);
     const checkpoints = recording ? Tensor.empty([b, Math.ceil(l / chunkSize), h, p, n], x.device) : undefined;
     x.device.run('ssdScan', {
       ...shared(inputs, axes),
@@ -134,10 +136,11 @@ const op = defineOp<SsdScanInputs, object, Outputs>({
  * s_i = exp(Δ_i·A)·s_{i−1} + Δ_i·x_i·B_iᵀ and y_i = s_i·C_i + D·x_i. In chunks of 64 positions it is matrix products and takes
  * memory linear in the length; with length 1 and a carried state it is one step of the recurrence. Head h reads group ⌊h·g/heads⌋.
  * Rule `holdDynamics` (of this op or of `selectiveScan`): Δ, A, B, C count as constants.
+ * @param options.inPlace whether the final state is written over the initial one, which nobody else may then go on from
  * @returns y (b l h p), zero past a row's length, and finalState (b h p n), the state after each row's last position
  */
-export function ssdScan(inputs: SsdScanInputs): Outputs {
-  return op(inputs, {});
+export function ssdScan(inputs: SsdScanInputs, options: Partial<Options> = {}): Outputs {
+  return op(inputs, { inPlace: options.inPlace ?? false });
 }
 
 /** Operands of `ssdScanTransposed`: the dynamics, and what is sent back through them. */

@@ -34,6 +34,27 @@ HA_INLINE vf splat(float x) { return x - (vf){}; }
 HA_INLINE vf load(const float* p) { return *(const vfu*)p; }
 HA_INLINE void store(float* p, vf v) { *(vfu*)p = v; }
 
+/// Copies numbers past the caches, into memory that is not read soon: a cache would first read each line that it is to hold.
+HA_INLINE void storePastCaches(float* to, const float* from, int64_t count) {
+#if defined(__x86_64__)
+  int64_t i = 0;
+  for (; i < count && (uintptr_t)(to + i) % (W * 4); i++) to[i] = from[i];
+  for (; i + W <= count; i += W) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(to + i, (__m512)load(from + i));
+#elif defined(__AVX2__)
+    _mm256_stream_ps(to + i, (__m256)load(from + i));
+#else
+    _mm_stream_ps(to + i, (__m128)load(from + i));
+#endif
+  }
+  for (; i < count; i++) to[i] = from[i];
+  _mm_sfence();
+#else
+  memcpy(to, from, count * sizeof(float));
+#endif
+}
+
 /// The bits of a bfloat16, the upper half of an f32.
 typedef uint16_t bf16;
 typedef uint16_t vhu __attribute__((vector_size(W * 2), aligned(2), may_alias));

@@ -31,6 +31,28 @@ describe.each(names)('on %s', (name) => {
     [x, y].forEach((handle) => device.release(handle));
   });
 
+  test('what runs once is left out of a recording, and its memory lasts as long as that', async () => {
+    const [x, y] = [device.upload(Float32Array.of(1, 2, 3)), device.upload(Float32Array.of(0, 0, 0))];
+    const before = device.memory().live;
+    const recording = device.record(() => {
+      const twice = device.once(() => {
+        const made = device.allocate('f32', 3);
+        device.run('unary', { count: 3, kind: 7, scale: 2, shift: 0, x, y: made });
+        return made;
+      });
+      device.run('binary', { rows: 1, columns: 3, bRowStride: 3, bColumnStride: 1, kind: 0, a: y, b: twice, y });
+      device.release(twice);
+    });
+    device.write(x, Float32Array.of(100, 100, 100));
+    for (let i = 0; i < 3; i++) recording.replay();
+    expect(await read(y)).toEqual([6, 12, 18]);
+    expect(() => device.record(() => device.once(() => device.run('fill', { count: -1 })))).toThrow('fill');
+    expect(await read(y)).toEqual([6, 12, 18]); // nothing is being recorded after an error either
+    recording.dispose();
+    expect(device.memory().live).toBe(before);
+    [x, y].forEach((handle) => device.release(handle));
+  });
+
   test('numbers of 16 bits', async () => {
     const wide = device.upload(Float32Array.of(1, -2.5, 3.14159));
     const narrow = device.allocate('bf16', 3);

@@ -13,7 +13,8 @@ namespace ha::HA_ISA {
 namespace {
 
 using Reduced = AttentionMatrixReduced;
-constexpr float kNothing = -150;  // 2^x = 0 from here on
+constexpr float kNothing = -150;             // 2^x = 0 from here on
+constexpr int64_t kAtOnce = int64_t{1} << 18;  // numbers of a matrix that is made in the cache and then written as a whole
 
 /// What one thread works with on one piece.
 struct Workspace {
@@ -219,7 +220,19 @@ void attentionMatrix(Context& context, const AttentionMatrix& m) {
   prepare(context, a);
   const Pieces pieces = cut(context, a);
   if (sharedRate(a)) return sharedRateMatrices(context, a, pieces, m.out);
-  const ScanMemory memory(context, Workspace::floats(a), m.batch * m.selected * pieces.count);
+  const int64_t matrices = m.batch * m.selected, size = m.rows * m.length;
+  if (size <= kAtOnce && matrices >= context.threads()) {
+    const ScanMemory memory(context, Workspace::floats(a) + size, matrices);
+    return parallel(context, matrices, [&](int64_t matrix) {
+      const int64_t channel = matrix % m.selected;
+      float* own = memory.of(matrix);
+      const Workspace w(own + size, a);
+      for (int64_t i = 0; i < pieces.count; i++)
+        computePiece(a, matrix / m.selected, pieces.list[i], channel, channel + 1, Reduced::kMean, 1, w, own);
+      storePastCaches(m.out + matrix * size, own, size);
+    });
+  }
+  const ScanMemory memory(context, Workspace::floats(a), matrices * pieces.count);
   parallel(context, m.batch * m.selected * pieces.count, [&](int64_t chunk) {
     const int64_t matrix = chunk / pieces.count, channel = matrix % m.selected;
     computePiece(a, matrix / m.selected, pieces.list[chunk % pieces.count], channel, channel + 1, Reduced::kMean, 1,

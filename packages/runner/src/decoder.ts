@@ -72,7 +72,8 @@ export class Decoder implements Disposable {
         for (const [name, tensor] of Object.entries(next.captured)) assign(this.#captured[name]!, tensor);
         next.state.layers.forEach((layer, i) => {
           const held = tensorsOf(state.layers[i]!);
-          for (const [name, tensor] of Object.entries(tensorsOf(layer))) if (tensor.handle !== held[name]!.handle) assign(held[name]!, tensor);
+          for (const [name, tensor] of Object.entries(tensorsOf(layer)))
+            if (tensor.handle !== held[name]!.handle) assign(held[name]!, tensor);
         });
       }),
     );

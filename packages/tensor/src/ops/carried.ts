@@ -8,7 +8,13 @@ import { Tensor } from '../tensor.js';
  * @param recording whether a gradient may be asked for, which needs the numbers from before
  * @throws Error where both are asked for
  */
-export function carriedOn(op: string, shape: readonly number[], device: Device, over: Tensor | undefined, recording: boolean): Tensor<'f32'> {
+export function carriedOn(
+  op: string,
+  shape: readonly number[],
+  device: Device,
+  over: Tensor | undefined,
+  recording: boolean,
+): Tensor<'f32'> {
   if (!over) return Tensor.empty(shape, device);
   if (recording) throw new Error(`${op}: no gradient passes through a state that is written over; leave out inPlace`);
   return (over as Tensor<'f32'>).view(shape);

@@ -49,6 +49,20 @@ export function merged(runs) {
   return rows;
 }
 
+/**
+ * The rows of several runs of a line as one row each: that of the middle ratio (without one: of the middle time), with what all runs gave.
+ * Runs that failed do not count, unless all did.
+ */
+export function middle(runs) {
+  const whole = runs.filter((rows) => !rows.error);
+  if (whole.length < 2) return whole[0] ?? runs[0];
+  const judged = ({ value, ours }) => value ?? ours?.min ?? NaN;
+  return whole[0].map((_, i) => {
+    const own = whole.map((rows) => rows[i]).sort((a, b) => judged(a) - judged(b));
+    return { ...own[(own.length - 1) >> 1], runs: own.map(({ value, ours, peer }) => ({ value, ours, peer })) };
+  });
+}
+
 /** Exponent of the least-squares fit time ~ length^exponent. */
 export function exponentOf(points) {
   const xs = points.map(([length]) => Math.log(length));

@@ -18,12 +18,13 @@ const titles = {
   startUp: 'Start-up',
 };
 
-function judged({ value, aim, unit = '', sign }) {
+function judged({ value, aim, unit = '', sign, runs = [] }) {
   if (value === undefined) return ['not measured', aim === undefined ? '' : `${sign} ${aim.toLocaleString('en')}`];
   const text = `${digits(value)}${unit}`;
-  if (aim === undefined) return [text, ''];
+  const spread = runs.length > 1 ? `, ${digits(runs[0].value)}–${digits(runs.at(-1).value)}` : '';
+  if (aim === undefined) return [`${text}${spread}`, ''];
   const met = sign === '≥' ? value >= aim : value <= aim;
-  return [met ? `**${text}**` : `${text} (missed)`, `${sign} ${aim.toLocaleString('en')}${unit}`];
+  return [`${met ? `**${text}**` : `${text} (missed)`}${spread}`, `${sign} ${aim.toLocaleString('en')}${unit}`];
 }
 
 /** What a row says for people: rates where it is about tokens. */
@@ -37,7 +38,7 @@ function remarks({ perSecond, ours, peer, note }) {
 export function markdown({ about, again = [], sections }) {
   const parts = [
     `Measured ${about.date} by \`${about.command}\`: ${about.processor}, ${about.threads} threads, ${about.system}, Node ${about.node}, instruction-set level ${about.level}.`,
-    `Peers: ${about.peers.join(', ') || 'none were here'}. Times are milliseconds, the least and the median; a ratio is of the least ones. Load of the machine at the start: ${about.load}.`,
+    `Peers: ${about.peers.join(', ') || 'none were here'}. Times are milliseconds, the least and the median; a ratio is of the least ones${about.runs > 1 ? `: of ${about.runs} whole runs the middle one, with the least and the largest behind it` : ''}. Load of the machine at the start: ${about.load}.`,
     ...again.map(
       (run) =>
         `Measured again ${run.date} by \`${run.command}\` (${run.processor}, load ${run.load}): ${run.lines.map((name) => titles[name]).join(', ')}.`,

@@ -69,6 +69,11 @@ HA_INLINE void scatterStates(const float* from, int lanes, int64_t state, float*
   for (int lane = 0; lane < lanes; lane++)
     for (int64_t n = 0; n < state; n++) to[lane * state + n] = from[n * W + lane];
 }
+/// delta' of one position of one block.
+HA_INLINE vf stepSize(const float* delta, vf bias, bool positive, int lanes) {
+  const vf x = loadPart(delta, lanes) + bias;
+  return positive ? softplus(x) : x;
+}
 /// Whether a text begins at position i of a row, so that nothing of the state before is left.
 HA_INLINE bool beginsAt(const int32_t* starts, int64_t i) { return starts && i > 0 && starts[i] == i; }
 /// In place of delta' where a decay is to be 0: exp(delta'·A) is, for any A of a model.

@@ -15,9 +15,7 @@ const evaluate = join(here, '../packages/evaluate');
 const require = createRequire(join(evaluate, 'package.json'));
 const { Redis } = require('ioredis');
 const { Worker } = require('bullmq');
-const { coordinate, parseSweep, runSweep } = await import(join(evaluate, 'dist/index.js'));
-const { queueName } = await import(join(evaluate, 'dist/queue/registration.js'));
-const { prefix } = await import(join(evaluate, 'dist/queue/connection.js'));
+const { coordinate, parseSweep, queueName, queuePrefix, runSweep } = await import(join(evaluate, 'dist/index.js'));
 
 const methods = ['raw', 'rollout', 'gradient-x-input', 'decomposition', 'mambalrp', 'saliency'];
 const sweepOf = (name, count, shard = 16) =>
@@ -46,7 +44,7 @@ async function answerAtOnce(url, name, examples) {
       cost: each({ ms: 1.234567, mib: 0.1234567 }),
     };
   };
-  new Worker(queueName(name), async ({ data }) => [row(data.piece)], { connection, prefix, concurrency: 50, drainDelay: 1 });
+  new Worker(queueName(name), async ({ data }) => [row(data.piece)], { connection, prefix: queuePrefix, concurrency: 50, drainDelay: 1 });
 }
 
 if (process.argv[2] === '--answer') await answerAtOnce(process.argv[3], process.argv[4], Number(process.argv[5]));

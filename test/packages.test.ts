@@ -3,8 +3,9 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, test } from 'vitest';
-import { folders, pack, tarballOf, tool } from '../scripts/tarballs.mjs';
+import { rolldown } from 'rolldown';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { folders, pack, root, tarballOf, tool } from '../scripts/tarballs.mjs';
 
 let work: string;
 beforeAll(() => {
@@ -30,4 +31,52 @@ describe.concurrent.each(folders)('%s', (folder) => {
     const { code, said } = await run(tool('attw'), '--profile', 'esm-only', '--no-emoji', join(work, tarballOf(folder)));
     expect(code, said).toBe(0);
   });
+});
+
+/** Characters of a program that imports `what` of a package, bundled with the package's own code and minified. */
+async function bundled(folder: string, what: string): Promise<number> {
+  const program = '\0program';
+  const entry = JSON.stringify(join(root, folder, 'dist/index.js'));
+  const bundle = await rolldown({
+    input: program,
+    platform: 'node',
+    external: /^[@a-z]/,
+    plugins: [
+      {
+        name: 'program',
+        resolveId: (id) => (id === program ? id : null),
+        load: (id) => (id === program ? `import ${what} from ${entry}; console.log(it);` : null),
+      },
+    ],
+  });
+  const { output } = await bundle.generate({ minify: true });
+  return output.reduce((sum, file) => sum + (file.type === 'chunk' ? file.code.length : 0), 0);
+}
+
+test.each([
+  ['packages/tensor', 'scope', 0.05],
+  ['packages/tensor', 'add', 0.3],
+  ['packages/plot', 'contrast', 0.01],
+  ['packages/plot', 'curves', 0.3],
+  ['packages/checkpoint', 'byteTokenizer', 0.1],
+  ['packages/attention', 'audit', 0.3],
+])('who bundles a program with %s leaves out what it does not use: %s', async (folder, name, most) => {
+  const [part, all] = [await bundled(folder, `{ ${name} as it }`), await bundled(folder, '* as it')];
+  expect(part / all).toBeLessThan(most);
+});
+
+test('importing a package loads few files, and no library that is needed later only', async () => {
+  const hook = `export async function load(url, context, next) { console.log(url); return next(url, context); }`;
+  const register = `import { register } from 'node:module'; register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}));`;
+  for (const folder of folders) {
+    const entry = JSON.stringify(join(root, folder, 'dist/index.js'));
+    const { code, said } = await run(process.execPath, '--input-type=module', '-e', `${register} await import(${entry});`);
+    const files = said.split('\n').filter((line) => line.startsWith('file:'));
+    expect(code, said).toBe(0);
+    expect(files.length, folder).toBeLessThanOrEqual(30);
+    expect(
+      files.filter((file) => /zod|d3-|hub|jinja|tokenizers\/|ml-matrix|bullmq|ioredis|napi-rs|commander|write-file-atomic/.test(file)),
+      folder,
+    ).toEqual([]);
+  }
 });

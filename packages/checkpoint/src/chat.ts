@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { Template } from '@huggingface/jinja';
 import { CheckpointError } from './errors.js';
 import type { Encoded, Tokenizer } from './tokenizer.js';
 
@@ -30,6 +30,9 @@ export interface ChatTemplate {
 /** The special tokens that templates name, by those names. */
 type Named = Readonly<Record<string, string>>;
 
+/** The library for templates, loaded when the first is read. */
+const jinja = (): typeof import('@huggingface/jinja') => createRequire(import.meta.url)('@huggingface/jinja') as ReturnType<typeof jinja>;
+
 /**
  * A chat template out of its source.
  * @param from for error messages
@@ -37,6 +40,7 @@ type Named = Readonly<Record<string, string>>;
  * @throws CheckpointError where it cannot be parsed
  */
 export function chatTemplate(from: string, source: string, special: Named = {}): ChatTemplate {
+  const { Template } = jinja();
   const template = attempt(`the chat template of ${from} cannot be read`, () => new Template(source));
   return {
     from,

@@ -1,12 +1,9 @@
-import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
-import { downloadFile, listFiles, modelInfo, type ListFileEntry } from '@huggingface/hub';
+import type { ListFileEntry } from '@huggingface/hub';
 import { writeAtomically } from './atomic.js';
 import { CheckpointError } from './errors.js';
 
@@ -72,6 +69,7 @@ export async function downloadModel(id: string, options: HubOptions = {}): Promi
   const abortable: typeof fetch = (input, init) => fetch(input, { ...init, ...(signal ? { signal } : {}) });
   const access = { hubUrl, fetch: abortable, ...(token ? { accessToken: token } : {}) };
   const repo = { type: 'model', name: id } as const;
+  const { downloadFile, listFiles, modelInfo } = await import('@huggingface/hub');
   try {
     const { sha } = await modelInfo({ name: id, revision, additionalFields: ['sha'], ...access });
     const files: ListFileEntry[] = [];
@@ -141,6 +139,11 @@ interface Transfer {
 async function fetchFile({ entry, target, report, open }: Transfer): Promise<void> {
   const sizeOf = async (path: string): Promise<number> => (await stat(path).catch(() => undefined))?.size ?? 0;
   if (existsSync(target) && (await sizeOf(target)) === entry.size) return report(entry.size);
+  const [{ createHash }, { Readable }, { pipeline }] = await Promise.all([
+    import('node:crypto'),
+    import('node:stream'),
+    import('node:stream/promises'),
+  ]);
   const incomplete = `${target}.incomplete`;
   for (let left = tries; ; left--) {
     try {

@@ -71,7 +71,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     }
     const unused = await unusedNames(weights, specs, config);
     const tokenizer = weights.tokenizer
-      ? parseTokenizer(`the vocabulary of ${weights.path}`, JSON.stringify(weights.tokenizer))
+      ? await parseTokenizer(`the vocabulary of ${weights.path}`, JSON.stringify(weights.tokenizer))
       : await tokenizerFor(folder, model);
     const chat = weights.chatTemplate ? chatTemplate(weights.path, weights.chatTemplate) : await chatTemplateFor(folder);
     return { model, tokenizer, chat, folder, unused, warnings };

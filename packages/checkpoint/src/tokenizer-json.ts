@@ -1,4 +1,4 @@
-import { Tokenizer as Library } from '@huggingface/tokenizers';
+import type { Tokenizer as Library } from '@huggingface/tokenizers';
 import { alignTokens } from './align.js';
 import { CheckpointError } from './errors.js';
 import { tokenBytes, type TokenizerJson } from './pieces.js';
@@ -15,7 +15,8 @@ const none = new Uint8Array();
  * @param config content of tokenizer_config.json
  * @throws CheckpointError when either is not as it must be
  */
-export function parseTokenizer(path: string, text: string, config?: string): Tokenizer {
+export async function parseTokenizer(path: string, text: string, config?: string): Promise<Tokenizer> {
+  const { Tokenizer: Library } = await import('@huggingface/tokenizers');
   let json: TokenizerJson;
   let library: Library;
   try {

@@ -15,7 +15,7 @@ import {
 } from '@hidden-attention/checkpoint';
 import { batchOfImages, type ImageInput } from '@hidden-attention/explain';
 import type { Batch, Model, VisionConfig } from '@hidden-attention/model';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { UsageError } from './errors.js';
 
 /** The INPUT flags of a command; exactly one is given. */
@@ -104,7 +104,7 @@ async function processingOf(model: Model, folder: string): Promise<ImageProcessi
   return parseImageProcessing({ size: { height, width } });
 }
 
-const idsSchema = z.union([z.array(z.number()).min(1), z.array(z.array(z.number()).min(1)).min(1)]);
+const idsSchema = () => z.union([z.array(z.number()).min(1), z.array(z.array(z.number()).min(1)).min(1)]);
 
 /** The rows that the input flags name; an --ids file may hold one array of ids or an array of them. */
 export async function readInput(flags: InputFlags, loaded: LoadedModel): Promise<InputRow[]> {
@@ -125,7 +125,7 @@ async function readIds(path: string): Promise<InputRow[]> {
   } catch (error) {
     throw new Error(`--ids ${path}: ${(error as Error).message}`);
   }
-  const parsed = idsSchema.safeParse(json);
+  const parsed = idsSchema().safeParse(json);
   if (!parsed.success) throw new Error(`--ids ${path}: needs a JSON array of ids, or an array of such arrays, none of them empty`);
   const rows = typeof parsed.data[0] === 'number' ? [parsed.data as number[]] : (parsed.data as number[][]);
   return rows.map((ids) => ({ ids, text: null, offsets: [] }));

@@ -1,16 +1,14 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import type { RemovalOptions } from './case.js';
 import type { Example } from './example.js';
 
 export type Fill = RemovalOptions['fill'];
 
 /** Options that several protocols share. */
-export const explained: z.ZodDefault<z.ZodEnum<{ predicted: 'predicted'; label: 'label' }>> = z
-  .enum(['predicted', 'label'])
-  .default('predicted');
-export const fill: z.ZodOptional<z.ZodEnum<{ black: 'black'; mean: 'mean'; blur: 'blur'; cut: 'cut'; unknown: 'unknown' }>> = z
-  .enum(['black', 'mean', 'blur', 'cut', 'unknown'])
-  .optional();
+export const explained = (): z.ZodDefault<z.ZodEnum<{ predicted: 'predicted'; label: 'label' }>> =>
+  z.enum(['predicted', 'label']).default('predicted');
+export const fill = (): z.ZodOptional<z.ZodEnum<{ black: 'black'; mean: 'mean'; blur: 'blur'; cut: 'cut'; unknown: 'unknown' }>> =>
+  z.enum(['black', 'mean', 'blur', 'cut', 'unknown']).optional();
 
 /** What comes in place of what is removed, where the options do not say. */
 export const fillFor = (example: Example, given: Fill | undefined, image: Fill, text: Fill): Fill =>

@@ -25,18 +25,8 @@ export { readResults, Results } from './sweep/results.js';
 export { version } from './version.js';
 export { coordinate, type QueueOptions } from './queue/coordinator.js';
 export { runWorker, type WorkerOptions } from './queue/worker.js';
+export { prefix as queuePrefix } from './queue/connection.js';
+export { queueName } from './queue/registration.js';
 export { queueStatus, type QueueStatus } from './queue/status.js';
 export { summarizeSweep } from './report/summary.js';
 export { writeReport } from './report/write.js';
-export { reproduce, type Reproduction, type ReproductionOptions, type ReproductionProgress } from './reproduction/run.js';
-export { reproductionPage } from './reproduction/page.js';
-export { reproductionRows } from './reproduction/rows/index.js';
-export {
-  type Cell,
-  type Findings,
-  type Held,
-  type ReproductionRow,
-  type ResultTable,
-  type RowResult,
-  type Verdict,
-} from './reproduction/row.js';

@@ -1,5 +1,5 @@
 import type { Model } from '@hidden-attention/model';
-import type { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import type { Case } from './case.js';
 import type { Example } from './example.js';
 
@@ -45,9 +45,11 @@ export interface Protocol<Options extends object = object> {
   curve?: { /** default: 0, 1, 2, … */ x?(options: Options): number[]; xLabel: string; yLabel: string };
 }
 
-/** Returns its argument: lets TypeScript infer the options from their schema. */
-export function defineProtocol<Options extends object>(protocol: Protocol<Options>): Protocol<Options> {
-  return protocol;
+/** Returns its argument: lets TypeScript infer the options from their schema, which may be given as a function that makes it. */
+export function defineProtocol<Options extends object>(
+  protocol: Omit<Protocol<Options>, 'options'> & { options?: z.Later<z.ZodType<Options>> },
+): Protocol<Options> {
+  return z.settleOptions<Protocol<Options>>(protocol);
 }
 
 /** The figures of several examples: means, unless the protocol says otherwise. */

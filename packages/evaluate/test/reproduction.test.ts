@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getExplainer, Question } from '@hidden-attention/explain';
 import { createModel } from '@hidden-attention/model';
-import { reproduce, reproductionPage, reproductionRows, type ReproductionOptions, type RowResult } from '@hidden-attention/evaluate';
+import {
+  reproduce,
+  reproductionPage,
+  reproductionRows,
+  type ReproductionOptions,
+  type RowResult,
+} from '@hidden-attention/evaluate/reproduction';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registerAggregations } from '../src/reproduction/aggregations.js';
 import { clozeQuestions } from '../src/reproduction/rows/e8-cloze.js';

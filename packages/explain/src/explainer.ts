@@ -1,5 +1,5 @@
 import type { Model } from '@hidden-attention/model';
-import type { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import type { Question } from './question.js';
 
 /** Which form of a published method: as the paper has it, or as its released code computes it. */
@@ -51,9 +51,12 @@ export interface Explainer<Options extends object = object> {
   explain(question: Question, options: Options): Promise<Relevance>;
 }
 
+/** An explainer as it is defined: the options may be a function that makes their schema when it is first needed. */
+export type ExplainerDefinition<Options extends object> = Omit<Explainer<Options>, 'options'> & { options?: z.Later<z.ZodType<Options>> };
+
 /** Returns its argument: lets TypeScript infer the options from their schema. */
-export function defineExplainer<Options extends object>(explainer: Explainer<Options>): Explainer<Options> {
-  return explainer;
+export function defineExplainer<Options extends object>(explainer: ExplainerDefinition<Options>): Explainer<Options> {
+  return z.settleOptions<Explainer<Options>>(explainer);
 }
 
 /** 'raw', 'raw:released': how an explainer is asked for. */

@@ -1,14 +1,14 @@
 import { nearestNames } from '@hidden-attention/model';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { UnknownNameError } from './errors.js';
 import { fullName, type Explainer } from './explainer.js';
 
 /** Options by method, as asked for: `{ rollout: { normalize: 'rows' }, 'raw:released': { startLayer: 1 } }`. Values may be text. */
 export type OptionsByMethod = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
-const none = z.strictObject({});
+const none = z.once(() => z.strictObject({}));
 
-function keysOf({ options = none }: Explainer): string[] {
+function keysOf({ options = none() }: Explainer): string[] {
   return options instanceof z.ZodObject ? Object.keys(options.shape) : [];
 }
 
@@ -47,7 +47,7 @@ export function optionsOf(explainer: Explainer, explainers: readonly Explainer[]
     ([key]) => explainer.variant !== 'released' || keysOf(explainer).includes(key),
   );
   const own = { ...Object.fromEntries(shared), ...given[`${explainer.name}:${explainer.variant ?? 'paper'}`] };
-  const parsed = (explainer.options ?? none).safeParse(own);
+  const parsed = (explainer.options ?? none()).safeParse(own);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map(
     ({ path, message }) => `${path.join('.') || 'options'} is ${JSON.stringify(own[String(path[0])])}: ${message}`,
@@ -58,7 +58,7 @@ export function optionsOf(explainer: Explainer, explainers: readonly Explainer[]
 function checkKeys(method: string, keys: readonly string[], meant: readonly Explainer[]): void {
   const known = [...new Set(meant.flatMap(keysOf))];
   for (const key of keys) {
-    if (known.includes(key) || !meant.every(({ options = none }) => options instanceof z.ZodObject)) continue;
+    if (known.includes(key) || !meant.every(({ options = none() }) => options instanceof z.ZodObject)) continue;
     throw new UnknownNameError(
       known.length === 0
         ? `"${method}" has no option "${key}"; it has none`

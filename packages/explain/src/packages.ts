@@ -2,7 +2,6 @@ import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { listFamilies } from '@hidden-attention/model';
-import { resolve as resolveSpecifier } from 'import-meta-resolve';
 import { ExplainError, UnknownNameError } from './errors.js';
 import { fullName, type Explainer } from './explainer.js';
 import { listExplainers } from './registry.js';
@@ -23,7 +22,7 @@ export async function importPackage(
   folder: string,
   others: () => readonly string[] = () => [],
 ): Promise<readonly Explainer[]> {
-  const path = pathOf(name, folder);
+  const path = await pathOf(name, folder);
   const known = imported.get(path);
   if (known) return known;
   const registered = (): string[] => [...listExplainers().map(fullName), ...listFamilies(), ...others()];
@@ -42,9 +41,10 @@ export async function importPackage(
   return own;
 }
 
-function pathOf(name: string, folder: string): string {
+async function pathOf(name: string, folder: string): Promise<string> {
   const file = resolve(folder, name);
   if (statSync(file, { throwIfNoEntry: false })?.isFile()) return file;
+  const { resolve: resolveSpecifier } = await import('import-meta-resolve');
   try {
     return fileURLToPath(resolveSpecifier(name, pathToFileURL(join(resolve(folder), 'importing.js')).href));
   } catch (error) {

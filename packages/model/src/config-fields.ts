@@ -1,10 +1,14 @@
-import { z } from 'zod';
+import * as z from './schema.js';
 import { ModelError } from './errors.js';
 import type { Head } from './family.js';
 
+// Schemas are made where a configuration is read; importing this package makes none.
+
 /** Fields of a config.json that every family has: what ends a text. */
 export const tokenFields: { eos_token_id: z.ZodType<number | number[] | null | undefined> } = {
-  eos_token_id: z.union([z.number().int(), z.array(z.number().int())]).nullish(),
+  get eos_token_id() {
+    return z.union([z.number().int(), z.array(z.number().int())]).nullish();
+  },
 };
 
 /** Fields that say what stands on top of the blocks. `architectures` decides: a name that ends in ForSequenceClassification is a classifier. */
@@ -13,9 +17,15 @@ export const headFields: {
   num_labels: z.ZodOptional<z.ZodNumber>;
   id2label: z.ZodOptional<z.ZodRecord<z.ZodString, z.ZodString>>;
 } = {
-  pooling: z.enum(['mean', 'last']).default('last'),
-  num_labels: z.number().int().positive().optional(),
-  id2label: z.record(z.string(), z.string()).optional(),
+  get pooling() {
+    return z.enum(['mean', 'last']).default('last');
+  },
+  get num_labels() {
+    return z.number().int().positive().optional();
+  },
+  get id2label() {
+    return z.record(z.string(), z.string()).optional();
+  },
 };
 
 /**

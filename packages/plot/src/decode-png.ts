@@ -1,4 +1,4 @@
-import { inflateSync } from 'node:zlib';
+import { zlib } from './builtins.js';
 import { SIGNATURE } from './png.js';
 
 /** Pixels from the top left. */
@@ -75,7 +75,7 @@ export function decodePng(where: string, bytes: Uint8Array): Pixels {
   const stride = width * channels;
   let rows: Uint8Array;
   try {
-    rows = inflateSync(parts.get('IDAT') ?? new Uint8Array(), { maxOutputLength: height * (stride + 1) });
+    rows = zlib().inflateSync(parts.get('IDAT') ?? new Uint8Array(), { maxOutputLength: height * (stride + 1) });
   } catch (cause) {
     throw new RangeError(`${where}: the pixels of this PNG cannot be unpacked; it is damaged`, { cause });
   }

@@ -1,4 +1,4 @@
-import { crc32, deflateSync } from 'node:zlib';
+import { zlib } from './builtins.js';
 import { parseColor } from './color.js';
 
 export const SIGNATURE: Uint8Array = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
@@ -10,7 +10,7 @@ function chunk(type: string, data: Uint8Array): Uint8Array {
   view.setUint32(0, data.length);
   bytes.set(Buffer.from(type, 'latin1'), 4);
   bytes.set(data, 8);
-  view.setUint32(data.length + 8, crc32(bytes.subarray(4, data.length + 8)));
+  view.setUint32(data.length + 8, zlib().crc32(bytes.subarray(4, data.length + 8)));
   return bytes;
 }
 
@@ -24,7 +24,7 @@ function file(pixels: Uint8Array, width: number, height: number, color: 3 | 6, p
   const stride = pixels.length / height;
   const rows = new Uint8Array(height * (stride + 1)); // each row opens with filter 0: none
   for (let row = 0; row < height; row++) rows.set(pixels.subarray(row * stride, (row + 1) * stride), row * (stride + 1) + 1);
-  const parts = [SIGNATURE, chunk('IHDR', header), ...palette, chunk('IDAT', deflateSync(rows)), chunk('IEND', new Uint8Array())];
+  const parts = [SIGNATURE, chunk('IHDR', header), ...palette, chunk('IDAT', zlib().deflateSync(rows)), chunk('IEND', new Uint8Array())];
   return new Uint8Array(Buffer.concat(parts));
 }
 

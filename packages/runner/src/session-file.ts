@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readSafetensors, writeSafetensors, type SafetensorsFile, type SafetensorsInput } from '@hidden-attention/checkpoint';
 import { disposeState, isCache, tensorsOf, withRoom, type LayerState, type Model, type ModelState } from '@hidden-attention/model';
 import { cast, formatShape, scope, Tensor, type Float } from '@hidden-attention/tensor';
@@ -111,6 +110,7 @@ function parsed(path: string, text: string): Record<string, unknown> {
 
 /** Tells models of the same sizes apart, by those parameters that are short: norms, skips and biases. */
 async function fingerprint(model: Model): Promise<string> {
+  const { createHash } = await import('node:crypto');
   const hash = createHash('sha256');
   for (const [name, tensor] of model.parameters) if (tensor.shape.length === 1) hash.update(name).update(await tensor.read());
   return hash.digest('hex').slice(0, 32);

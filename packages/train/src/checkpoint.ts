@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { loadModel, readSafetensors, saveModel, writeSafetensors } from '@hidden-attention/checkpoint';
 import type { Model } from '@hidden-attention/model';
 import { Tensor, type Device } from '@hidden-attention/tensor';
-import writeFileAtomic from 'write-file-atomic';
 import { configDifferences, type TrainConfig } from './config.js';
 import type { DataFile } from './data/data.js';
 import { TrainError } from './errors.js';
 import type { Evaluation } from './objective.js';
 import type { Weights } from './weights.js';
+import { writeFileAtomic } from './write.js';
 
 /** Where a training stands, beside its tensors. */
 export interface Progress {

@@ -1,9 +1,9 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import type { ImageOptions } from './data/images.js';
 import { TrainError } from './errors.js';
 
-const count = z.number().int().positive();
-const share = z.number().min(0).lt(1);
+const count = (): z.ZodNumber => z.number().int().positive();
+const share = (): z.ZodNumber => z.number().min(0).lt(1);
 
 /** A training recipe, its defaults filled in. */
 export interface TrainConfig {
@@ -70,73 +70,74 @@ export interface TrainConfig {
   checkpointEvery: number;
 }
 
-const fields = {
+const fields = () => ({
   task: z.enum(['language-modelling', 'classification']),
   model: z.record(z.string(), z.unknown()),
   startsFrom: z.string().optional(),
   freeze: z.array(z.string().min(1)).optional(),
   lora: z
-    .strictObject({ rank: count, alpha: z.number().positive().optional(), targets: z.array(z.string().min(1)).min(1).optional() })
+    .strictObject({ rank: count(), alpha: z.number().positive().optional(), targets: z.array(z.string().min(1)).min(1).optional() })
     .optional(),
   tokenizer: z.string().min(1).default('byte'),
   seed: z.number().int().min(0).max(0x7fffffff).default(0),
-  steps: count.optional(),
+  steps: count().optional(),
   epochs: z.number().positive().optional(),
-  batchSize: count.default(8),
-  accumulation: count.default(1),
+  batchSize: count().default(8),
+  accumulation: count().default(1),
   precision: z.enum(['f32', 'bf16']).optional(),
   recompute: z.boolean().optional(),
-  length: count.default(512),
+  length: count().default(512),
   packed: z.boolean().optional(),
-  chunk: z.strictObject({ positions: count, gradient: z.enum(['stopped', 'carried']).default('stopped') }).optional(),
+  chunk: z.strictObject({ positions: count(), gradient: z.enum(['stopped', 'carried']).default('stopped') }).optional(),
   learningRate: z.number().positive().default(2e-3),
   warmupSteps: z.number().int().min(0).optional(),
   finalLearningRateFraction: z.number().min(0).max(1).default(0.05),
   weightDecay: z.number().min(0).default(0.1),
-  beta1: share.default(0.9),
-  beta2: share.default(0.95),
+  beta1: share().default(0.9),
+  beta2: share().default(0.95),
   epsilon: z.number().positive().default(1e-8),
   clipNorm: z.number().positive().default(1),
-  inputDropout: share.default(0),
-  cropStart: share.default(0),
-  labelSmoothing: share.default(0),
-  averageWeights: share.optional(),
+  inputDropout: share().default(0),
+  cropStart: share().default(0),
+  labelSmoothing: share().default(0),
+  averageWeights: share().optional(),
   images: z
     .strictObject({
       mean: z.number().default(0.5),
       deviation: z.number().positive().default(0.5),
       shift: z.number().int().min(0).default(0),
       mirror: z.boolean().default(false),
-      erase: share.default(0),
+      erase: share().default(0),
     })
     .optional(),
   validation: z.union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ fraction: z.number().gt(0).lt(1) })]).optional(),
-  evaluateEvery: count.default(250),
-  evaluationBatches: count.optional(),
-  checkpointEvery: count.default(500),
-};
-
-const schema: z.ZodType<TrainConfig> = z.strictObject(fields).check((context) => {
-  const recipe = context.value;
-  const refuse = (field: keyof typeof recipe, message: string): void =>
-    void context.issues.push({ code: 'custom', input: recipe[field], path: [field], message });
-  if ((recipe.steps === undefined) === (recipe.epochs === undefined)) refuse('steps', 'give either steps or epochs');
-  if (recipe.lora && recipe.freeze) refuse('freeze', 'with lora everything else is frozen already');
-  if (recipe.packed && recipe.chunk) refuse('chunk', 'packed rows are read at once; leave one of the two out');
-  if (recipe.task !== 'language-modelling') {
-    for (const field of ['packed', 'chunk'] as const) if (recipe[field]) refuse(field, 'it is for language modelling only');
-  }
-  if (recipe.task === 'language-modelling') {
-    for (const field of ['cropStart', 'labelSmoothing'] as const) if (recipe[field] > 0) refuse(field, 'it is for classification only');
-  }
+  evaluateEvery: count().default(250),
+  evaluationBatches: count().optional(),
+  checkpointEvery: count().default(500),
 });
+
+const schema = (): z.ZodType<TrainConfig> =>
+  z.strictObject(fields()).check((context) => {
+    const recipe = context.value;
+    const refuse = (field: keyof typeof recipe, message: string): void =>
+      void context.issues.push({ code: 'custom', input: recipe[field], path: [field], message });
+    if ((recipe.steps === undefined) === (recipe.epochs === undefined)) refuse('steps', 'give either steps or epochs');
+    if (recipe.lora && recipe.freeze) refuse('freeze', 'with lora everything else is frozen already');
+    if (recipe.packed && recipe.chunk) refuse('chunk', 'packed rows are read at once; leave one of the two out');
+    if (recipe.task !== 'language-modelling') {
+      for (const field of ['packed', 'chunk'] as const) if (recipe[field]) refuse(field, 'it is for language modelling only');
+    }
+    if (recipe.task === 'language-modelling') {
+      for (const field of ['cropStart', 'labelSmoothing'] as const) if (recipe[field] > 0) refuse(field, 'it is for classification only');
+    }
+  });
 
 /**
  * Reads a recipe.
  * @throws TrainError naming each field that is unknown, missing or out of range, and the value seen
  */
 export function parseTrainConfig(json: unknown): TrainConfig {
-  const parsed = schema.safeParse(json);
+  const parsed = schema().safeParse(json);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => {
     if (issue.code === 'unrecognized_keys')
@@ -161,7 +162,7 @@ export function configDifferences(before: unknown, now: unknown, path = ''): str
 }
 
 function knownFields(path: readonly PropertyKey[]): string[] {
-  if (path.length === 0) return Object.keys(fields);
+  if (path.length === 0) return Object.keys(fields());
   return path[0] === 'chunk' ? ['positions', 'gradient'] : ['file', 'fraction'];
 }
 

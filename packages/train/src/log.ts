@@ -1,8 +1,8 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { curves } from '@hidden-attention/plot';
-import writeFileAtomic from 'write-file-atomic';
 import type { Evaluation } from './objective.js';
+import { writeFileAtomic } from './write.js';
 
 /** One line of log.jsonl. */
 export interface LogLine {

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { saveModel, type Tokenizer } from '@hidden-attention/checkpoint';
 import { disposeBatch, type Model, type VisionConfig } from '@hidden-attention/model';
 import { scope, type Tensor } from '@hidden-attention/tensor';
-import writeFileAtomic from 'write-file-atomic';
 import { removeCheckpoints, writeCheckpoint, type Checkpoint } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
 import type { Data, Sample } from './data/data.js';
@@ -18,6 +17,7 @@ import { Speed } from './speed.js';
 import type { TrainOptions, TrainResult } from './train.js';
 import { Trained } from './trained.js';
 import { copyWeights, disposeWeights, updateAverage } from './weights.js';
+import { writeFileAtomic } from './write.js';
 
 /** What a loop is made of. */
 export interface LoopParts {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { ChatTemplate, Tokenizer } from '@hidden-attention/checkpoint';
 import { createModel, Model } from '@hidden-attention/model';
 import { openDevice, scope, type Device, type Float, type Tensor } from '@hidden-attention/tensor';
@@ -90,6 +89,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 async function startingFrom(model: Model, config: unknown): Promise<unknown> {
   const recipe = typeof config === 'object' && config !== null ? config : {};
   if ('model' in recipe) throw new TrainError('the recipe has a field model, and training starts from a model; leave the field out');
+  const { createHash } = await import('node:crypto');
   const hash = createHash('sha256');
   for (const [name, tensor] of model.parameters) hash.update(name).update(await tensor.read());
   return { ...recipe, model: { ...model.json }, startsFrom: hash.digest('hex') };

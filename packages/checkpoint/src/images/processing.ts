@@ -1,18 +1,18 @@
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { CheckpointError, fileTrouble } from '../errors.js';
 import { filters } from './resample.js';
 
-const side = z.number().int().min(1).max(8000);
-const rectangle = z.strictObject({ height: side, width: side });
-const square = side.transform((length) => ({ height: length, width: length }));
+const side = (): z.ZodNumber => z.number().int().min(1).max(8000);
+const rectangle = () => z.strictObject({ height: side(), width: side() });
+const square = () => side().transform((length) => ({ height: length, width: length }));
 const channels = (value: z.ZodNumber): z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null> =>
   z.tuple([value, value, value], { error: 'three numbers, one a channel, are needed' });
 const resampleNames = Object.entries(filters).map(([number, { name }]) => `${number} (${name})`);
 
-const fields = {
+const fields = () => ({
   do_resize: z.boolean().default(true),
-  size: z.union([rectangle, z.strictObject({ shortest_edge: side }), square], {
+  size: z.union([rectangle(), z.strictObject({ shortest_edge: side() }), square()], {
     error: 'height and width, or shortest_edge, are needed: whole numbers from 1 to 8000',
   }),
   resample: z
@@ -20,7 +20,7 @@ const fields = {
     .refine((number) => filters[number] !== undefined, `needed is one of ${resampleNames.join(', ')}`)
     .default(2),
   do_center_crop: z.boolean().default(false),
-  crop_size: z.union([rectangle, square], { error: 'height and width are needed: whole numbers from 1 to 8000' }).optional(),
+  crop_size: z.union([rectangle(), square()], { error: 'height and width are needed: whole numbers from 1 to 8000' }).optional(),
   do_rescale: z.boolean().default(true),
   rescale_factor: z
     .number()
@@ -29,8 +29,7 @@ const fields = {
   do_normalize: z.boolean().default(true),
   image_mean: channels(z.number()).default([0.5, 0.5, 0.5]),
   image_std: channels(z.number().positive()).default([0.5, 0.5, 0.5]),
-};
-const schema = z.object({ ...fields, size: fields.size.default({ height: 224, width: 224 }) });
+});
 
 /**
  * How an image becomes a model's input: the fields of Hugging Face's preprocessor_config.json for ViTImageProcessor, in the order in
@@ -55,7 +54,7 @@ export interface ImageProcessing {
 }
 
 /** Steps that other processors have, harmless here: images come as RGB, and there is no segmentation map. */
-const harmless = new Set([...Object.keys(fields), 'do_convert_rgb', 'do_reduce_labels']);
+const harmless = ['do_convert_rgb', 'do_reduce_labels'];
 
 /**
  * Checks the fields of a preprocessor_config.json. Absent fields and nulls take the defaults of ViTImageProcessor; where the file is of
@@ -67,8 +66,9 @@ export function parseImageProcessing(json: unknown, from = 'preprocessor_config.
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new CheckpointError(`${from} holds ${JSON.stringify(json)}; a JSON object is needed`);
   const given = Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null));
-  const problems = [...unknownSteps(given), ...absentFields(given)];
-  const parsed = schema.safeParse(given);
+  const known = fields();
+  const problems = [...unknownSteps(given, Object.keys(known)), ...absentFields(given, Object.keys(known))];
+  const parsed = z.object({ ...known, size: known.size.default({ height: 224, width: 224 }) }).safeParse(given);
   if (!parsed.success)
     for (const { path, message } of parsed.error.issues)
       problems.push(`${path.join('.')} is ${JSON.stringify(at(given, path))}: ${message}`);
@@ -97,16 +97,16 @@ export async function readImageProcessing(path: string): Promise<ImageProcessing
   return parseImageProcessing(json, path);
 }
 
-function unknownSteps(given: Readonly<Record<string, unknown>>): string[] {
+function unknownSteps(given: Readonly<Record<string, unknown>>, known: readonly string[]): string[] {
   return Object.entries(given)
-    .filter(([name, value]) => name.startsWith('do_') && !harmless.has(name) && value !== false)
+    .filter(([name, value]) => name.startsWith('do_') && !known.includes(name) && !harmless.includes(name) && value !== false)
     .map(([name, value]) => `${name} is ${JSON.stringify(value)}: this step is not known; false is needed`);
 }
 
-function absentFields(given: Readonly<Record<string, unknown>>): string[] {
+function absentFields(given: Readonly<Record<string, unknown>>, known: readonly string[]): string[] {
   const type = String(given['image_processor_type'] ?? given['feature_extractor_type'] ?? 'ViTImageProcessor');
   if (/^ViT(ImageProcessor(Fast|Pil)?|FeatureExtractor)$/.test(type)) return [];
-  return Object.keys(fields)
+  return known
     .filter((name) => !(name in given) && !(name === 'crop_size' || name === 'do_center_crop'))
     .map((name) => `${name} is absent, and the default of ${type} is not known here`);
 }

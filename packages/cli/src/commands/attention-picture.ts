@@ -3,9 +3,9 @@ import type { LayerView, Part } from '@hidden-attention/attention';
 import type { RgbImage, SafetensorsInput } from '@hidden-attention/checkpoint';
 import { patchesOf, type Batch } from '@hidden-attention/model';
 import { layerAnimation, layerStrip } from '@hidden-attention/plot';
-import writeFileAtomic from 'write-file-atomic';
 import { UsageError } from '../errors.js';
 import { dataUrl, writePicture } from '../figures.js';
+import { writeFileAtomic } from '../write.js';
 import type { AttentionQuery } from './attention.js';
 
 interface Drawn {

@@ -13,7 +13,6 @@ import {
 import { explanationReport, explanationSvg, type Report } from '@hidden-attention/plot';
 import type { LoadedModel } from '@hidden-attention/checkpoint';
 import type { Command } from 'commander';
-import writeFileAtomic from 'write-file-atomic';
 import { UsageError } from '../errors.js';
 import { dataUrl, writeMaps, writePicture } from '../figures.js';
 import { checkInputFlags, readInput, readPictures, type InputFlags, type Pictures } from '../input.js';
@@ -23,6 +22,7 @@ import { checkOutput } from '../output.js';
 import { progressBar } from '../progress.js';
 import { parsePosition } from '../ranges.js';
 import { version } from '../version.js';
+import { writeFileAtomic } from '../write.js';
 
 interface Flags extends InputFlags, ModelFlags {
   target?: string;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ReproductionProgress } from '@hidden-attention/evaluate';
+import type { ReproductionProgress } from '@hidden-attention/evaluate/reproduction';
 import { openDevice } from '@hidden-attention/native';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
@@ -27,7 +27,7 @@ export function addReproduce(program: Command): void {
       const count = samples === undefined ? undefined : Number(samples);
       if (count !== undefined && !(Number.isInteger(count) && count > 1))
         throw new UsageError(`--samples is "${samples}"; a whole number of at least 2 is needed`);
-      const { reproduce } = await import('@hidden-attention/evaluate');
+      const { reproduce } = await import('@hidden-attention/evaluate/reproduction');
       const interrupt = new AbortController();
       const onInterrupt = (): void => {
         if (interrupt.signal.aborted) process.exit(130);

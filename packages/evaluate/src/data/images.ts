@@ -12,7 +12,7 @@ import {
   type RgbImage,
 } from '@hidden-attention/checkpoint';
 import type { VisionConfig } from '@hidden-attention/model';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { EvaluateError } from '../errors.js';
 import type { DataSet, Example } from '../example.js';
 import { checkReads, labelsOf, spread } from './choose.js';
@@ -63,14 +63,14 @@ function grey(values: Uint8Array, width: number, height: number): RgbImage {
   return { width, height, channels: 3, data: Uint8Array.from({ length: 3 * values.length }, (_, i) => values[Math.floor(i / 3)]!) };
 }
 
-const common = { count: z.number().int().positive().optional() };
+const common = () => ({ count: z.number().int().positive().optional() });
 
 /** Images as the recipes of the zoo prepare them. */
 export const labelledImages: DataKind<{ path: string; count?: number | undefined }> = defineData({
   name: 'labelled-images',
   summary:
     'a safetensors file with `images` U8 [count, h, w], `labels` U8 [count] and, where known, `masks` U8 [count, h, w], 1 on the object',
-  options: z.strictObject({ path: z.string().min(1), ...common }),
+  options: () => z.strictObject({ path: z.string().min(1), ...common() }),
   async open({ path, count }, loaded, { name, resolve }): Promise<DataSet> {
     checkReads(loaded, 'image', name);
     await using file = await readSafetensors(resolve(path));
@@ -92,21 +92,21 @@ export const labelledImages: DataKind<{ path: string; count?: number | undefined
   },
 });
 
-const folderSchema = z.record(z.string(), z.unknown());
-const entries = z.array(z.object({ file: z.string(), label: z.number().int().min(0), mask: z.string().optional() }));
+const folderSchema = () => z.record(z.string(), z.unknown());
+const entries = () => z.array(z.object({ file: z.string(), label: z.number().int().min(0), mask: z.string().optional() }));
 
 /** Image files and a labels.json beside them. */
 export const imageFolder: DataKind<{ path: string; set: string; count?: number | undefined }> = defineData({
   name: 'image-folder',
   summary: 'a folder with labels.json: a named list of {"file", "label", "mask"}, masks being pictures that are not black on the object',
-  options: z.strictObject({ path: z.string().min(1), set: z.string().default('images'), ...common }),
+  options: () => z.strictObject({ path: z.string().min(1), set: z.string().default('images'), ...common() }),
   async open({ path, set, count }, loaded, { name, resolve }): Promise<DataSet> {
     checkReads(loaded, 'image', name);
     const folder = resolve(path);
     const json = await readFile(join(folder, 'labels.json'), 'utf8').catch(() => {
       throw new EvaluateError(`${path} of "${name}": there is no labels.json`);
     });
-    const listed = entries.safeParse(folderSchema.parse(JSON.parse(json))[set]);
+    const listed = entries().safeParse(folderSchema().parse(JSON.parse(json))[set]);
     if (!listed.success) throw new EvaluateError(`${path}/labels.json of "${name}" has no list "${set}" of {"file", "label"}`);
     const chosen = spread(listed.data.length, count).map((at) => listed.data[at]!);
     const pictures = await Promise.all(

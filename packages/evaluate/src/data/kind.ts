@@ -1,5 +1,5 @@
 import type { LoadedModel } from '@hidden-attention/checkpoint';
-import type { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import type { DataSet } from '../example.js';
 import { Named } from '../named.js';
 
@@ -27,7 +27,9 @@ export function registerData<Options extends object>(kind: DataKind<Options>, op
   dataKinds.add(kind as unknown as DataKind, options.overwrite ?? false);
 }
 
-/** Returns its argument: lets TypeScript infer the options from their schema. */
-export function defineData<Options extends object>(kind: DataKind<Options>): DataKind<Options> {
-  return kind;
+/** Returns its argument: lets TypeScript infer the options from their schema, which may be given as a function that makes it. */
+export function defineData<Options extends object>(
+  kind: Omit<DataKind<Options>, 'options'> & { options: z.Later<z.ZodType<Options>> },
+): DataKind<Options> {
+  return z.settleOptions<DataKind<Options>>(kind);
 }

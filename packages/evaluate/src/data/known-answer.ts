@@ -1,5 +1,5 @@
 import { requireTokenizer } from '@hidden-attention/checkpoint';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { EvaluateError } from '../errors.js';
 import type { DataSet, Example, Query } from '../example.js';
 import { tasks } from '../tasks/task.js';
@@ -19,12 +19,13 @@ export const knownAnswer: DataKind<Options> = defineData({
   name: 'known-answer',
   summary:
     'texts that are drawn, in which it is known where each answer comes from: induction, copy, selective-copy, recall, needle, count-in-row',
-  options: z.strictObject({
-    task: z.string().min(1),
-    count: z.number().int().positive().default(200),
-    seed: z.number().int().min(0).default(0),
-    unknown: z.string().length(1).default('.'),
-  }),
+  options: () =>
+    z.strictObject({
+      task: z.string().min(1),
+      count: z.number().int().positive().default(200),
+      seed: z.number().int().min(0).default(0),
+      unknown: z.string().length(1).default('.'),
+    }),
   async open({ task, count, seed, unknown }, loaded, { name }): Promise<DataSet> {
     checkReads(loaded, 'text', name);
     tasks.get(task);

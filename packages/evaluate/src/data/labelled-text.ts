@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { requireTokenizer, type LoadedModel } from '@hidden-attention/checkpoint';
 import { groupTokens } from '@hidden-attention/explain';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { EvaluateError } from '../errors.js';
 import type { DataSet, Example } from '../example.js';
 import { checkReads, labelsOf, spread } from './choose.js';
@@ -24,21 +24,23 @@ export interface TextOptions {
   unknown?: number | undefined;
 }
 
-export const textOptions: {
+export const textOptions = (): {
   length: z.ZodDefault<z.ZodNumber>;
   unit: z.ZodDefault<z.ZodEnum<{ word: 'word'; token: 'token' }>>;
   unknown: z.ZodOptional<z.ZodNumber>;
-} = {
+} => ({
   length: z.number().int().positive().default(512),
   unit: z.enum(['word', 'token']).default('word'),
   unknown: z.number().int().min(0).optional(),
-};
-
-const line = z.object({
-  text: z.string().min(1),
-  label: z.string(),
-  rationale: z.array(z.tuple([z.number().int().min(0), z.number().int().min(0)])).optional(),
 });
+
+const line = z.once(() =>
+  z.object({
+    text: z.string().min(1),
+    label: z.string(),
+    rationale: z.array(z.tuple([z.number().int().min(0), z.number().int().min(0)])).optional(),
+  }),
+);
 
 /** JSON lines {"text", "label"}, with "rationale", a list of [start, end], where it is known what the label rests on. */
 export async function readLabelledTexts(path: string): Promise<LabelledText[]> {
@@ -50,7 +52,7 @@ export async function readLabelledTexts(path: string): Promise<LabelledText[]> {
     .map((text, index) => ({ text, index }))
     .filter(({ text }) => text.trim() !== '')
     .map(({ text, index }) => {
-      const parsed = line.safeParse(jsonOf(text, `${path}:${index + 1}`));
+      const parsed = line().safeParse(jsonOf(text, `${path}:${index + 1}`));
       if (parsed.success) return parsed.data;
       const [issue] = parsed.error.issues;
       throw new EvaluateError(
@@ -112,7 +114,7 @@ function unknownOf({ tokenizer }: LoadedModel): number | undefined {
 export const labelledText: DataKind<{ path: string; count?: number | undefined } & TextOptions> = defineData({
   name: 'labelled-text',
   summary: 'JSON lines {"text", "label"} of a classifier, and "rationale" where it is known what the label rests on',
-  options: z.strictObject({ path: z.string().min(1), count: z.number().int().positive().optional(), ...textOptions }),
+  options: () => z.strictObject({ path: z.string().min(1), count: z.number().int().positive().optional(), ...textOptions() }),
   async open({ path, count, ...options }, loaded, { name, resolve }): Promise<DataSet> {
     checkReads(loaded, 'text', name);
     const texts = await readLabelledTexts(resolve(path));

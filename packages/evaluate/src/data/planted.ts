@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { EvaluateError } from '../errors.js';
 import type { DataSet } from '../example.js';
 import { randomFor, shuffled, wholeBelow } from '../random.js';
@@ -46,14 +46,15 @@ export function planted(
 export const plantedText: DataKind<Options> = defineData({
   name: 'planted-text',
   summary: 'labelled texts with a phrase planted in them that stands for another label: the rationale is then known',
-  options: z.strictObject({
-    path: z.string().min(1),
-    count: z.number().int().positive().optional(),
-    seed: z.number().int().min(0).default(0),
-    phrases: z.record(z.string(), z.array(z.string().min(1)).min(1)),
-    from: z.string().optional(),
-    ...textOptions,
-  }),
+  options: () =>
+    z.strictObject({
+      path: z.string().min(1),
+      count: z.number().int().positive().optional(),
+      seed: z.number().int().min(0).default(0),
+      phrases: z.record(z.string(), z.array(z.string().min(1)).min(1)),
+      from: z.string().optional(),
+      ...textOptions(),
+    }),
   async open({ path, count, ...options }, loaded, { name, resolve }): Promise<DataSet> {
     checkReads(loaded, 'text', name);
     const all = planted(await readLabelledTexts(resolve(path)), options);

@@ -1,5 +1,5 @@
 import { probabilities } from '@hidden-attention/explain';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { explained, fill, fillFits, fillFor, type Fill } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 import { areaUnder, ranked } from '../ranking.js';
@@ -17,7 +17,7 @@ export const activation: Protocol<Options> = defineProtocol({
   summary: 'How soon the answer comes back when an empty input is filled again, the highest-ranked parts first.',
   cite: 'Ali, Schnake, Eberle, Montavon, Müller, Wolf 2022, arXiv 2202.07304; Ali, Zimerman, Wolf 2025, table 3',
   figures: [{ name: 'AUAC', better: 'higher', summary: 'area under the probability of the right answer, from 0 to 1' }],
-  options: z.strictObject({ explain: explained, fill }),
+  options: () => z.strictObject({ explain: explained(), fill: fill() }),
   oracle: true,
   supports: (example, _, { fill: given }) => fillFits(example, given, 'unknown'),
   async measure(item, { explain, fill: given }) {

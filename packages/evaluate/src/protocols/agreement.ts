@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { explained } from '../choices.js';
 import { compareMaps, meanOf, metricFigures } from '../compare.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
@@ -16,7 +16,7 @@ export const agreement: Protocol<Options> = defineProtocol({
   get figures() {
     return metricFigures('neither', 'mean over the other methods');
   },
-  options: z.strictObject({ explain: explained }),
+  options: () => z.strictObject({ explain: explained() }),
   oracle: true,
   supports: () => true,
   async measure(item, { explain }) {

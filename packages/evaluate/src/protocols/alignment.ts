@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { needsQueries } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 import { largestAt } from '../ranking.js';
@@ -14,7 +14,7 @@ export const alignment: Protocol = defineProtocol({
   summary: 'How often the highest score of each row misses the place that its answer comes from.',
   cite: 'Och, Ney 2003; for Mamba: Pitorro, Treviso 2025, arXiv 2502.15612',
   figures: [{ name: 'AER', better: 'lower', summary: 'alignment error rate, from 0 to 1' }],
-  options: z.strictObject({}),
+  options: () => z.strictObject({}),
   oracle: true,
   supports: needsQueries,
   async measure(item) {

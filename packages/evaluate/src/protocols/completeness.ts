@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { explained } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 
@@ -16,7 +16,7 @@ export const completeness: Protocol<Options> = defineProtocol({
     { name: 'gap', better: 'lower', summary: '|scores + biases − logit| as a share of Σ|scores| + |biases|' },
     { name: 'within-0.01-percent', better: 'higher', summary: 'share of the examples with a gap below 1e-4' },
   ],
-  options: z.strictObject({ explain: explained }),
+  options: () => z.strictObject({ explain: explained() }),
   oracle: false,
   supports: () => true,
   async measure(item, { explain }) {

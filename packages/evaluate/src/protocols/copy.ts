@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import type { Case } from '../case.js';
 import { needsQueries } from '../choices.js';
 import type { Query } from '../example.js';
@@ -28,7 +28,7 @@ export const copy: Protocol = defineProtocol({
     { name: 'AUC', better: 'higher', summary: 'area under the ROC curve, mean over the tokens' },
     { name: 'recall-at-k', better: 'higher', summary: 'share of the k sources among the k highest' },
   ],
-  options: z.strictObject({}),
+  options: () => z.strictObject({}),
   oracle: true,
   supports: needsQueries,
   async measure(item) {

@@ -1,5 +1,5 @@
 import { probabilities } from '@hidden-attention/explain';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { allOf, explained, fill, fillFits, fillFor, needsTruth, type Fill } from '../choices.js';
 import type { Case } from '../case.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
@@ -38,7 +38,7 @@ export const eraser: Protocol<Options> = defineProtocol({
     { name: 'comprehensiveness', better: 'higher', summary: 'fall of the probability without the top 1, 5, 10, 20, 50 %, mean' },
     { name: 'sufficiency', better: 'lower', summary: 'fall of the probability with nothing but them, mean' },
   ],
-  options: z.strictObject({ explain: explained, fill }),
+  options: () => z.strictObject({ explain: explained(), fill: fill() }),
   oracle: true,
   supports: (example, _, { fill: given }) => allOf(needsTruth(example), fillFits(example, given, 'cut')),
   async measure(item, { explain, fill: given }) {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { allOf, explained, fill, fillFits, fillFor, type Fill } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 import { randomFor } from '../random.js';
@@ -28,7 +28,7 @@ export const infidelity: Protocol<Options> = defineProtocol({
     },
     { name: 'infidelity', better: 'lower', summary: 'mean squared error of the scores as they are' },
   ],
-  options: z.strictObject({ explain: explained, fill, samples: z.coerce.number().int().min(2).max(10_000).default(50) }),
+  options: () => z.strictObject({ explain: explained(), fill: fill(), samples: z.coerce.number().int().min(2).max(10_000).default(50) }),
   draws: true,
   oracle: false,
   supports: (example, _, { fill: given }) => allOf(fillFits(example, given, 'cut')),

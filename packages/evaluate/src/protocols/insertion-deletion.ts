@@ -1,5 +1,5 @@
 import { probabilities } from '@hidden-attention/explain';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { allOf, explained, fill, fillFits, fillFor, type Fill } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 import { areaUnder, ranked } from '../ranking.js';
@@ -25,12 +25,13 @@ export const insertionDeletion: Protocol<Options> = defineProtocol({
     { name: 'deletion', better: 'lower', summary: 'area under the probability while the highest-ranked go' },
     { name: 'insertion', better: 'higher', summary: 'area under the probability while the highest-ranked come' },
   ],
-  options: z.strictObject({
-    explain: explained,
-    deletion: fill,
-    insertion: fill,
-    steps: z.coerce.number().int().min(2).max(1000).default(20),
-  }),
+  options: () =>
+    z.strictObject({
+      explain: explained(),
+      deletion: fill(),
+      insertion: fill(),
+      steps: z.coerce.number().int().min(2).max(1000).default(20),
+    }),
   oracle: true,
   supports: (example, _, { deletion, insertion }) => allOf(fillFits(example, deletion, 'unknown'), fillFits(example, insertion, 'unknown')),
   async measure(item, { explain, deletion, insertion, steps }) {

@@ -1,6 +1,6 @@
 import { Model } from '@hidden-attention/model';
 import { Tensor } from '@hidden-attention/tensor';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import type { MapRequest } from '../case.js';
 import { explained } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
@@ -33,11 +33,12 @@ export const maxSensitivity: Protocol<Options> = defineProtocol({
   summary: 'How much the map changes at most when the input (pixels, or the embeddings of a text) is moved a little.',
   cite: 'Yeh, Hsieh, Suggala, Inouye, Ravikumar 2019, arXiv 1901.09392',
   figures: [{ name: 'max-sensitivity', better: 'lower', summary: 'largest ‖R(x + δ) − R(x)‖/‖R(x)‖' }],
-  options: z.strictObject({
-    explain: explained,
-    radius: z.coerce.number().positive().default(0.02),
-    samples: z.coerce.number().int().min(1).max(1000).default(5),
-  }),
+  options: () =>
+    z.strictObject({
+      explain: explained(),
+      radius: z.coerce.number().positive().default(0.02),
+      samples: z.coerce.number().int().min(1).max(1000).default(5),
+    }),
   draws: true,
   oracle: true,
   supports: () => true,

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { allOf, explained, fill, fillFits, fillFor, type Fill } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 import { areaUnder, ranked } from '../ranking.js';
@@ -24,7 +24,7 @@ export const morfLerf: Protocol<Options> = defineProtocol({
     { name: 'deletion', better: 'higher', summary: 'area of least relevant first less that of most relevant first, of the logit' },
     { name: 'insertion', better: 'higher', summary: 'area of most relevant first less that of least relevant first, of the logit' },
   ],
-  options: z.strictObject({ explain: explained, deletion: fill, insertion: fill }),
+  options: () => z.strictObject({ explain: explained(), deletion: fill(), insertion: fill() }),
   oracle: true,
   supports: (example, _, { deletion, insertion }) => allOf(fillFits(example, deletion, 'cut'), fillFits(example, insertion, 'unknown')),
   async measure(item, { explain, deletion, insertion }) {

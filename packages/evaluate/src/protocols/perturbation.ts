@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { allOf, explained, fill, fillFits, fillFor, needsLabel, type Fill } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 import { areaUnder, largestAt, ranked, tiedShare } from '../ranking.js';
@@ -32,7 +32,7 @@ export const perturbation: Protocol<Options> = defineProtocol({
     { name: 'negative-0.1-0.9', better: 'higher', summary: 'the same, lowest-ranked removed first' },
     { name: 'ties', better: 'neither', summary: 'share of ranked places that another one equals' },
   ],
-  options: z.strictObject({ explain: explained, fill }),
+  options: () => z.strictObject({ explain: explained(), fill: fill() }),
   oracle: true,
   supports: (example, _, { fill: given }) =>
     allOf(needsLabel(example), fillFits(example, given, example.unknown === undefined ? 'cut' : 'unknown')),

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { explained, needsTruth } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 import { largestAt } from '../ranking.js';
@@ -26,7 +26,7 @@ export const pointingGame: Protocol<Options> = defineProtocol({
     { name: 'accuracy', better: 'higher', summary: 'share of hits, mean over classes' },
     { name: 'energy', better: 'higher', summary: 'share of the positive scores inside' },
   ],
-  options: z.strictObject({ explain: explained, tolerance: z.coerce.number().min(0).optional() }),
+  options: () => z.strictObject({ explain: explained(), tolerance: z.coerce.number().min(0).optional() }),
   oracle: true,
   supports: needsTruth,
   async measure(item, { explain, tolerance }) {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { explained, fill, fillFits, fillFor, type Fill } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 import { areaUnder, ranked } from '../ranking.js';
@@ -16,7 +16,7 @@ export const pruning: Protocol<Options> = defineProtocol({
   summary: 'How far the answers move when the parts that the map thinks least of are taken away first.',
   cite: 'Ali, Schnake, Eberle, Montavon, Müller, Wolf 2022, arXiv 2202.07304; Ali, Zimerman, Wolf 2025, table 3',
   figures: [{ name: 'AU-MSE', better: 'lower', summary: 'area under Σ (logit − its clean value)², not bounded' }],
-  options: z.strictObject({ explain: explained, fill }),
+  options: () => z.strictObject({ explain: explained(), fill: fill() }),
   oracle: true,
   supports: (example, _, { fill: given }) => fillFits(example, given, 'unknown'),
   async measure(item, { explain, fill: given }) {

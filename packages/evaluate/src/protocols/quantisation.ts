@@ -1,5 +1,5 @@
 import { inPrecision, type Precision } from '@hidden-attention/model';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { explained } from '../choices.js';
 import { compareMaps, metricFigures } from '../compare.js';
 import type { Figure, Protocol } from '../protocol.js';
@@ -22,7 +22,7 @@ export const quantisation: Protocol<Options> = defineProtocol({
       metricFigures('higher', `with weights in ${precision}`).map((figure) => ({ ...figure, name: `${precision}-${figure.name}` })),
     );
   },
-  options: z.strictObject({ explain: explained }),
+  options: () => z.strictObject({ explain: explained() }),
   oracle: true,
   supports: () => true,
   async measure(item, { explain }) {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { explained } from '../choices.js';
 import { compareMaps, meanOf, metricFigures } from '../compare.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
@@ -22,7 +22,7 @@ export const repeatability: Protocol<Options> = defineProtocol({
   get figures() {
     return metricFigures('higher', 'with a second run');
   },
-  options: z.strictObject({ explain: explained, models: z.array(z.string().min(1)).default([]) }),
+  options: () => z.strictObject({ explain: explained(), models: z.array(z.string().min(1)).default([]) }),
   draws: true,
   oracle: true,
   supports: () => true,

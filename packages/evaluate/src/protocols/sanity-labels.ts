@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { explained } from '../choices.js';
 import { compareMaps, metricFigures } from '../compare.js';
 import { resolveModel } from '../models.js';
@@ -18,7 +18,7 @@ export const sanityLabels: Protocol<Options> = defineProtocol({
   get figures() {
     return metricFigures('lower', 'with the model trained on random labels');
   },
-  options: z.strictObject({ explain: explained, model: z.string().min(1) }),
+  options: () => z.strictObject({ explain: explained(), model: z.string().min(1) }),
   oracle: true,
   supports: () => true,
   async measure(item, { explain, model: name }) {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import type { Case } from '../case.js';
 import { explained } from '../choices.js';
 import { compareMaps, meanOf, metricFigures } from '../compare.js';
@@ -10,7 +10,7 @@ interface Options {
 }
 
 const cite = 'Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim 2018, arXiv 1810.03292';
-const options = z.strictObject({ explain: explained });
+const options = () => z.strictObject({ explain: explained() });
 
 /** How alike the map and those of ever more randomised models are; the class that the trained model's map is about stays. */
 async function alikeAfter(

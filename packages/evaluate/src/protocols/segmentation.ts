@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { allOf, explained, needsImage, needsMask } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 import { averagePrecision, f1, minMaxed } from '../ranking.js';
@@ -22,7 +22,7 @@ export const segmentation: Protocol<Options> = defineProtocol({
     { name: 'mAP', better: 'higher', summary: 'average precision over both classes, mean over images, in percent' },
     { name: 'mF1', better: 'higher', summary: 'F1 of the object, mean over images, in percent' },
   ],
-  options: z.strictObject({ explain: explained }),
+  options: () => z.strictObject({ explain: explained() }),
   oracle: true,
   supports: (example) => allOf(needsImage(example), needsMask(example)),
   async measure(item, { explain }) {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { explained } from '../choices.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 
@@ -36,7 +36,7 @@ export const sparsity: Protocol<Options> = defineProtocol({
     { name: 'hoyer', better: 'neither', summary: 'Hoyer’s measure: 0 all equal, 1 all on one' },
     { name: 'entropy', better: 'neither', summary: 'entropy of the shares over that of equal ones: 1 all equal, 0 all on one' },
   ],
-  options: z.strictObject({ explain: explained }),
+  options: () => z.strictObject({ explain: explained() }),
   oracle: true,
   supports: () => true,
   async measure(item, { explain }) {

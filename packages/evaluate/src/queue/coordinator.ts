@@ -1,8 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { EvaluateError } from '../errors.js';
+import { sha256 } from '../sha256.js';
 import { Plan, type Piece } from '../sweep/plan.js';
 import { Results } from '../sweep/results.js';
 import { keyOf, type Row } from '../sweep/rows.js';
@@ -41,7 +41,7 @@ const most = 20_000;
  */
 export async function coordinate(sweep: Sweep, options: QueueOptions): Promise<SweepResult> {
   const redis = await connect(options.queue);
-  const owner = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`;
+  const owner = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`;
   try {
     const holder = await holdLock(redis, sweep.name, owner);
     if (holder !== undefined)
@@ -162,10 +162,7 @@ class Coordinator {
   }
 
   #idOf(piece: Piece): string {
-    return createHash('sha256')
-      .update(JSON.stringify([this.#mark, piece]))
-      .digest('hex')
-      .slice(0, 32);
+    return sha256(JSON.stringify([this.#mark, piece]), 'hex').slice(0, 32);
   }
 
   /** Writes down what is finished, then takes it off the queue: whatever ends this process between the two, nothing is counted twice. */

@@ -39,6 +39,7 @@ export interface WorkerSign {
   refused?: string;
 }
 
+/** What the queue of a sweep is called in Redis, behind `queuePrefix`: for BullMQ's own tools. */
 export const queueName = (sweep: string): string => `sweep-${sweep}`;
 const sweepsKey = `${prefix}:sweeps`;
 const workersKey = `${prefix}:workers`;

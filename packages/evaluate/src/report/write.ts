@@ -1,6 +1,6 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { evaluationReport, leaderboardMarkdown, leaderboardPage, type EvaluationReport } from '@hidden-attention/plot';
+import type { EvaluationReport } from '@hidden-attention/plot';
 import { EvaluateError } from '../errors.js';
 import type { Plan } from '../sweep/plan.js';
 import type { Row } from '../sweep/rows.js';
@@ -10,6 +10,7 @@ import { summarizeSweep } from './summary.js';
 
 /** Writes what a sweep found: report.html, leaderboard.html, leaderboard.md and summary.json. Figures of rows that are missing are left out. */
 export async function writeReport(sweep: Sweep, plan: Plan, rows: readonly Row[], folder: string): Promise<EvaluationReport> {
+  const { evaluationReport, leaderboardMarkdown, leaderboardPage } = await import('@hidden-attention/plot');
   const summary = summarizeSweep(sweep, plan, rows);
   const report = { ...summary, examples: await examplesOf(plan, summary.tables) };
   await plan.close();

@@ -9,7 +9,7 @@ import {
 } from '@hidden-attention/explain';
 import { layerKindsOf, type Model } from '@hidden-attention/model';
 import { scope, sumLast, Tensor } from '@hidden-attention/tensor';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 
 /** How the channels' matrices become one: table 5 of the paper, and means weighted by what each channel gives or how much it matters. */
 const aggregates = ['mean', 'max', 'min', 'product', 'norm', 'gradient'] as const;
@@ -24,12 +24,13 @@ interface Options {
   clamp: 'positive' | 'none' | 'absolute';
 }
 
-const options = z.strictObject({
-  aggregate: z.enum(aggregates).default('mean'),
-  discard: z.coerce.number().min(0).max(0.99).default(0),
-  attribution: z.boolean().default(false),
-  clamp: z.enum(['positive', 'none', 'absolute']).default('positive'),
-});
+const options = () =>
+  z.strictObject({
+    aggregate: z.enum(aggregates).default('mean'),
+    discard: z.coerce.number().min(0).max(0.99).default(0),
+    attribution: z.boolean().default(false),
+    clamp: z.enum(['positive', 'none', 'absolute']).default('positive'),
+  });
 
 /**
  * Rollout and Mamba-Attribution with any of the aggregations that the paper tries (tables 5 and 9): matrices as they are, quadratic in the

@@ -1,18 +1,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { EvaluateError } from '../errors.js';
+import { packageFolder } from '../folder.js';
 import { findModel } from '../models.js';
 import { resolvePath } from '../sweep/plan.js';
 
 /** The folder of the reproduction's own files: sweeps, and what plays which part. */
-export const ownFolder: string = fileURLToPath(new URL('../../reproduction', import.meta.url));
+export const ownFolder: string = fileURLToPath(new URL('reproduction', packageFolder));
 
-const schema = z.strictObject({
-  models: z.record(z.string(), z.string()),
-  data: z.record(z.string(), z.strictObject({ kind: z.string(), options: z.looseObject({ path: z.string() }) })),
-});
+const schema = () =>
+  z.strictObject({
+    models: z.record(z.string(), z.string()),
+    data: z.record(z.string(), z.strictObject({ kind: z.string(), options: z.looseObject({ path: z.string() }) })),
+  });
 
 /** A data set by its role: a kind that sweeps know, with options; or `text`, a file of running text. */
 export interface DataRole {
@@ -36,7 +38,7 @@ export class Roles {
    */
   static read(path: string = join(ownFolder, 'roles.json')): Roles {
     try {
-      const { models, data } = schema.parse(JSON.parse(readFileSync(path, 'utf8')));
+      const { models, data } = schema().parse(JSON.parse(readFileSync(path, 'utf8')));
       return new Roles(models, data, dirname(path));
     } catch (error) {
       throw new EvaluateError(

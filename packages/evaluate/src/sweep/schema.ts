@@ -1,39 +1,43 @@
-import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { EvaluateError } from '../errors.js';
+import { sha256 } from '../sha256.js';
 
-const options = z.record(z.string(), z.unknown());
-const name = z
-  .string()
-  .regex(/^[a-zA-Z0-9][a-zA-Z0-9.:()=, _/-]*$/, 'letters, digits, spaces and . : ( ) = , _ / - are needed, a letter or digit first');
-const slug = z.string().regex(/^[a-z0-9]+([.-][a-z0-9]+)*$/, 'lower case, digits, and single hyphens or dots between them are needed');
+const options = () => z.record(z.string(), z.unknown());
+const name = () =>
+  z
+    .string()
+    .regex(/^[a-zA-Z0-9][a-zA-Z0-9.:()=, _/-]*$/, 'letters, digits, spaces and . : ( ) = , _ / - are needed, a letter or digit first');
+const slug = () =>
+  z.string().regex(/^[a-z0-9]+([.-][a-z0-9]+)*$/, 'lower case, digits, and single hyphens or dots between them are needed');
 
 /** A method or protocol: its name, or its name with options, shown under another name if `as` gives one. */
-const entry = z.union([z.string().min(1), z.strictObject({ name: z.string().min(1), options: options.default({}), as: name.optional() })]);
-const model = z.union([z.string().min(1), z.strictObject({ name, path: z.string().min(1) })]);
-const data = z.strictObject({
-  name: slug,
-  kind: z.string().min(1),
-  options: options.default({}),
-  models: z.array(z.string().min(1)).min(1).optional(),
-  protocols: z.array(z.string().min(1)).min(1).optional(),
-  explainers: z.array(z.string().min(1)).min(1).optional(),
-  without: z.record(z.string(), z.string().min(1)).optional(),
-});
+const entry = () =>
+  z.union([z.string().min(1), z.strictObject({ name: z.string().min(1), options: options().default({}), as: name().optional() })]);
+const model = () => z.union([z.string().min(1), z.strictObject({ name: name(), path: z.string().min(1) })]);
+const data = () =>
+  z.strictObject({
+    name: slug(),
+    kind: z.string().min(1),
+    options: options().default({}),
+    models: z.array(z.string().min(1)).min(1).optional(),
+    protocols: z.array(z.string().min(1)).min(1).optional(),
+    explainers: z.array(z.string().min(1)).min(1).optional(),
+    without: z.record(z.string(), z.string().min(1)).optional(),
+  });
 
-const fields = {
+const fields = () => ({
   $schema: z.string().optional(),
-  name: slug,
+  name: slug(),
   title: z.string().optional(),
   packages: z.array(z.string().min(1)).default([]),
-  data: z.array(data).min(1),
-  models: z.array(model).min(1),
-  explainers: z.array(entry).min(1).default(['all']),
-  protocols: z.array(entry).min(1),
+  data: z.array(data()).min(1),
+  models: z.array(model()).min(1),
+  explainers: z.array(entry()).min(1).default(['all']),
+  protocols: z.array(entry()).min(1),
   seeds: z.array(z.number().int().min(0).max(0x7fffffff)).min(1).default([1, 2, 3]),
   shard: z.number().int().min(1).max(10_000).default(16),
-};
-const schema = z.strictObject(fields);
+});
+const schema = () => z.strictObject(fields());
 
 /** A sweep, its defaults filled in: what is measured, on what, how often. */
 export interface Sweep {
@@ -77,19 +81,19 @@ export interface Entry {
 }
 
 /** The schema of a sweep file, as JSON Schema: for editors. */
-export const sweepSchema = (): object => z.toJSONSchema(schema, { io: 'input' });
+export const sweepSchema = (): object => z.toJSONSchema(schema(), { io: 'input' });
 
 /**
  * Reads a sweep.
  * @throws EvaluateError naming each field that does not fit, by its path, the value seen and what is needed
  */
 export function parseSweep(json: unknown): Sweep {
-  const parsed = schema.safeParse(json);
+  const parsed = schema().safeParse(json);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => {
       const path = issue.path.join('.');
       if (issue.code === 'unrecognized_keys') {
-        const known = issue.path.length === 0 ? `; known: ${Object.keys(fields).join(', ')}` : '';
+        const known = issue.path.length === 0 ? `; known: ${Object.keys(fields()).join(', ')}` : '';
         return `unknown field ${issue.keys.map((key) => [path, key].filter(Boolean).join('.')).join(', ')}${known}`;
       }
       return `${path || 'the sweep'} is ${JSON.stringify(valueAt(json, issue.path)) ?? 'missing'}: ${issue.message}`;
@@ -134,7 +138,7 @@ export function parseSweep(json: unknown): Sweep {
   return sweep;
 }
 
-function entryOf(own: z.infer<typeof entry>): Entry {
+function entryOf(own: z.infer<ReturnType<typeof entry>>): Entry {
   return typeof own === 'string' ? { as: own, name: own, options: {} } : { as: own.as ?? own.name, name: own.name, options: own.options };
 }
 
@@ -157,4 +161,4 @@ function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 /** A short mark of a sweep's content: two sweeps of one name are told apart by it. */
-export const markOf = (sweep: Sweep): string => createHash('sha256').update(JSON.stringify(sweep)).digest('hex').slice(0, 16);
+export const markOf = (sweep: Sweep): string => sha256(JSON.stringify(sweep), 'hex').slice(0, 16);

@@ -1,6 +1,6 @@
 import { edgeSums, rollout, throughEdges, type Around, type PartOptions } from '@hidden-attention/attention';
 import { positive, scope, sumLast, multiply, Tensor } from '@hidden-attention/tensor';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer, type Relevance } from '../explainer.js';
 import type { Question } from '../question.js';
 import { layersFrom, meanGradients, meanOfLayers, onlyScans } from './layers.js';
@@ -19,17 +19,20 @@ export interface BlockAttentionOptions extends Omit<AttributionOptions, 'row' | 
 }
 
 const around = ['conv', 'gate', 'activation'] as const;
-const list = z.preprocess(
-  (value) => (typeof value === 'string' ? value.split(',').filter((name) => name !== '' && name !== 'none') : value),
-  z.array(z.enum(around)),
-);
-const { clamp, ...fields } = attributionFields;
-const options: z.ZodType<BlockAttentionOptions> = z.strictObject({
-  form: z.enum(['attribution', 'rollout', 'raw']).default('attribution'),
-  ...fields,
-  clamp: clamp.optional(),
-  without: list.default([]),
-});
+const list = () =>
+  z.preprocess(
+    (value) => (typeof value === 'string' ? value.split(',').filter((name) => name !== '' && name !== 'none') : value),
+    z.array(z.enum(around)),
+  );
+const options = (): z.ZodType<BlockAttentionOptions> => {
+  const { clamp, ...fields } = attributionFields();
+  return z.strictObject({
+    form: z.enum(['attribution', 'rollout', 'raw']).default('attribution'),
+    ...fields,
+    clamp: clamp.optional(),
+    without: list().default([]),
+  });
+};
 
 const clampOf = ({ form, clamp: chosen }: BlockAttentionOptions): AttributionOptions['clamp'] =>
   chosen ?? (form === 'attribution' ? 'positive' : 'none');
@@ -108,7 +111,8 @@ export const unifiedReleased: Explainer<{ startLayer: number; gradientAt: Gradie
     "Unified implicit attention as its code computes it: the answer's own row, its positive part weighted by the score's gradient and stretched to 0…1, stands for the rows of all positions.",
   cite: `${cite}; code: Itamarzimm/UnifiedImplicitAttnRepr`,
   signed: false,
-  options: z.strictObject({ startLayer: startLayerOption, gradientAt: attributionFields.gradientAt, without: list.default([]) }),
+  options: () =>
+    z.strictObject({ startLayer: startLayerOption(), gradientAt: attributionFields().gradientAt, without: list().default([]) }),
   supports: onlyScans,
   async explain(question, { startLayer, gradientAt, without }) {
     const vectors: Float64Array[] = [];

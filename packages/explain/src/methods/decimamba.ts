@@ -1,5 +1,5 @@
 import { scope, sumLast } from '@hidden-attention/tensor';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { meanOfScans, someScans } from './scan-layers.js';
 
@@ -10,7 +10,7 @@ export const decimamba: Explainer<{ startLayer: number }> = defineExplainer({
   summary: "How large a step the model's states take at each piece of the input: a large one takes it in and lets go of what came before.",
   cite: 'Ben-Kish, Zimerman, Abu-Hussein, Cohen, Globerson, Wolf, Giryes: DeciMamba. ICLR 2025, arXiv 2406.14528',
   signed: false,
-  options: z.strictObject({ startLayer: z.coerce.number().int().min(0).default(0) }),
+  options: () => z.strictObject({ startLayer: z.coerce.number().int().min(0).default(0) }),
   supports: someScans,
   explain: (question, { startLayer }) =>
     meanOfScans(question, startLayer, async ({ delta }) => {

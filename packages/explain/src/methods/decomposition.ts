@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { rules } from '../rules.js';
 import { channelGroups, groupsOption, type GroupOptions } from './groups.js';
@@ -17,7 +17,7 @@ export const decomposition: Explainer<GroupOptions> = defineExplainer({
   cite: 'hidden-attention, docs: mathematics, "the whole block, exactly"; rules after Bach et al. 2015 and Rezaei Jafari et al. 2024',
   signed: true,
   complete: true,
-  options: z.strictObject(groupsOption),
+  options: () => z.strictObject(groupsOption()),
   supports: () => true,
   async explain(question, { groups }) {
     return { ...(await shares(question, rules.decomposition)), ...(await channelGroups(question, rules.decomposition, groups)) };

@@ -1,7 +1,7 @@
 import { edgeSums, scaledLayer, throughEdges, type AttentionLayer, type LayerView, type Scales } from '@hidden-attention/attention';
 import { layerKindsOf, type LayerKind } from '@hidden-attention/model';
 import { reshape, type RuleSet, type Tensor } from '@hidden-attention/tensor';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import type { Question } from '../question.js';
 import { rules } from '../rules.js';
@@ -63,14 +63,17 @@ export const edgeAttribution: Explainer<EdgeAttributionOptions> = defineExplaine
     "How much of each piece of the input reaches the answer through connections of the layers, each weighted by how much it itself adds to the answer's score.",
   cite: 'hidden-attention, docs: mathematics, "explanations as one backward pass"; after Chefer, Gur, Wolf 2021 and Ali, Zimerman, Wolf 2025',
   signed: ({ aggregate, clamp }) => aggregate === 'mean' && clamp === 'none',
-  options: z.strictObject({
-    form: z.enum(['rollout', 'sum']).default('rollout'),
-    startLayer: attributionFields.startLayer,
-    normalize: attributionFields.normalize,
-    aggregate: attributionFields.aggregate,
-    clamp: attributionFields.clamp.default('positive'),
-    rules: z.enum(['gradient', 'decomposition']).default('gradient'),
-  }),
+  options: () => {
+    const { startLayer, normalize, aggregate, clamp } = attributionFields();
+    return z.strictObject({
+      form: z.enum(['rollout', 'sum']).default('rollout'),
+      startLayer,
+      normalize,
+      aggregate,
+      clamp: clamp.default('positive'),
+      rules: z.enum(['gradient', 'decomposition']).default('gradient'),
+    });
+  },
   supports: () => true,
   async explain(question, { form, startLayer, normalize, aggregate: reduce, clamp, rules: name }) {
     const indices = layersFrom(question, startLayer);

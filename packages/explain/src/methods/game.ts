@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { ExplainError } from '../errors.js';
 import { answersOf } from '../target.js';
 import type { Question } from '../question.js';
@@ -14,15 +14,15 @@ export interface GameOptions {
 }
 
 /** Their schemas, for those of a method. */
-export const gameOptions: {
+export const gameOptions = (): {
   unit: z.ZodType<GameOptions['unit']>;
   replaceWith: z.ZodOptional<z.ZodType<number>>;
   limit: z.ZodType<number>;
-} = {
+} => ({
   unit: z.enum(['word', 'token']).default('word'),
   replaceWith: z.coerce.number().int().min(0).optional(),
   limit: z.coerce.number().int().min(1).default(4_194_304),
-};
+});
 
 /** An input's parts as players of a game whose value is the explained number (Shapley 1953; Strumbelj and Kononenko 2010). */
 export interface Game {

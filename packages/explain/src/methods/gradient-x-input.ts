@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { rules } from '../rules.js';
 import { channelGroups, groupsOption, type GroupOptions } from './groups.js';
@@ -13,7 +13,7 @@ export const gradientTimesInput: Explainer<GroupOptions> = defineExplainer({
     "How fast the answer's score would move if the signal of a piece of the input were turned up a little; negative means that it would fall.",
   cite: 'Shrikumar, Greenside, Shcherbina, Kundaje: Not Just a Black Box. 2016, arXiv 1605.01713',
   signed: true,
-  options: z.strictObject(groupsOption),
+  options: () => z.strictObject(groupsOption()),
   supports: () => true,
   async explain(question, { groups }) {
     const { stream } = await question.gradient(rules.gradient);

@@ -1,6 +1,6 @@
 import { layerKindsOf, type Model } from '@hidden-attention/model';
 import { add, multiply, reshape, scope, sumLast, transpose, type RuleSet, type Tensor } from '@hidden-attention/tensor';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { ExplainError } from '../errors.js';
 import type { Relevance } from '../explainer.js';
 import type { Question } from '../question.js';
@@ -11,9 +11,9 @@ export interface GroupOptions {
 }
 
 /** The option `groups` of methods whose relevance can be told apart by channels. */
-export const groupsOption: { groups: z.ZodType<GroupOptions['groups']> } = {
+export const groupsOption = (): { groups: z.ZodType<GroupOptions['groups']> } => ({
   groups: z.union([z.literal('heads'), z.coerce.number().int().min(0)]).default(0),
-};
+});
 
 /** Where a layer's channels read the positions: the scan's input x′, or the values of softmax attention. */
 const sitesOfKind = { scan: ['u'], 'two-way scan': ['forward.u', 'backward.u'], softmax: ['v'] } as const;

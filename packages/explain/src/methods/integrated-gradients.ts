@@ -1,6 +1,6 @@
 import { disposeState, ModelError } from '@hidden-attention/model';
 import { add, affine, scope, subtract, sumLeading, Tensor } from '@hidden-attention/tensor';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { ExplainError } from '../errors.js';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { batchOfImages, type ImageInput } from '../image.js';
@@ -98,22 +98,23 @@ export const integratedGradients: Explainer<IntegratedGradientsOptions> = define
   summary: "How the answer's score builds up, piece by piece, on the straight way from an input without content to this one.",
   cite: 'Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks. ICML 2017, arXiv 1703.01365',
   signed: true,
-  options: z.strictObject({
-    steps: z.coerce.number().int().min(1).max(10_000).default(32),
-    rule: z.enum(['gauss', 'midpoint']).default('gauss'),
-    baseline: z
-      .union(
-        [
-          z.enum(['zero', 'mean', 'black']),
-          z.custom<Float32Array>((value) => value instanceof Float32Array),
-          z.coerce.number().int().min(0),
-        ],
-        {
-          error: 'it must be zero, mean, black (of an image), a token id, or embeddings',
-        },
-      )
-      .default('zero'),
-  }),
+  options: () =>
+    z.strictObject({
+      steps: z.coerce.number().int().min(1).max(10_000).default(32),
+      rule: z.enum(['gauss', 'midpoint']).default('gauss'),
+      baseline: z
+        .union(
+          [
+            z.enum(['zero', 'mean', 'black']),
+            z.custom<Float32Array>((value) => value instanceof Float32Array),
+            z.coerce.number().int().min(0),
+          ],
+          {
+            error: 'it must be zero, mean, black (of an image), a token id, or embeddings',
+          },
+        )
+        .default('zero'),
+    }),
   supports: () => true,
   async explain(question, { steps, rule, baseline }) {
     const embeddings = embeddingsOf(question);

@@ -1,8 +1,7 @@
-import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { ExplainError } from '../errors.js';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { gameOf, gameOptions, type GameOptions } from './game.js';
@@ -33,11 +32,12 @@ export const kernelShap: Explainer<KernelShapOptions> = defineExplainer({
     "Each piece's fair share of the answer's score: what it adds, on average over all ways of showing the model only some of the input. The shares add up to the score less that of an empty input.",
   cite: 'Lundberg, Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017, arXiv 1705.07874',
   signed: true,
-  options: z.strictObject({
-    ...gameOptions,
-    samples: z.coerce.number().int().min(1).optional(),
-    seed: z.coerce.number().int().default(0),
-  }),
+  options: () =>
+    z.strictObject({
+      ...gameOptions(),
+      samples: z.coerce.number().int().min(1).optional(),
+      seed: z.coerce.number().int().default(0),
+    }),
   supports: () => true,
   async explain(question, options) {
     const { players, all, none, values, spread } = await gameOf(question, 'kernelshap', options, (count) => samplesFor(options, count) + 2);
@@ -48,7 +48,7 @@ export const kernelShap: Explainer<KernelShapOptions> = defineExplainer({
     if (count === 1) return { scores: spread([all - none]), baseline: none };
     const samples = tried === 2 ** count - 2 ? everyCoalition(count) : drawn(count, tried, xoroshiro128plus(options.seed));
     const found = await values(samples.map(({ coalition }) => coalition));
-    return { scores: spread(solve(samples, found, count, all, none)), baseline: none };
+    return { scores: spread(await solve(samples, found, count, all, none)), baseline: none };
   },
 });
 
@@ -97,7 +97,8 @@ function drawn(count: number, samples: number, generator: RandomGenerator): Samp
 }
 
 /** The fit, with the last player's share given by the sum of all: φ (players). */
-function solve(samples: readonly Sample[], values: readonly number[], count: number, all: number, none: number): number[] {
+async function solve(samples: readonly Sample[], values: readonly number[], count: number, all: number, none: number): Promise<number[]> {
+  const { CholeskyDecomposition, Matrix } = await import('ml-matrix');
   const normal = Matrix.zeros(count - 1, count - 1);
   const right = Matrix.zeros(count - 1, 1);
   for (const [index, { coalition, weight }] of samples.entries()) {

@@ -1,7 +1,7 @@
 import { contributions, type LayerView, type Split } from '@hidden-attention/attention';
 import { layerKindsOf } from '@hidden-attention/model';
 import { abs, scope, subtract, sumLast, weightedSum, type Float, Tensor } from '@hidden-attention/tensor';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import type { Question } from '../question.js';
 import { layersFrom, meanOfLayers } from './layers.js';
@@ -63,12 +63,13 @@ export const latim: Explainer<LatimOptions> = defineExplainer({
     "How large a part of what the layers hand on at the answer's place comes from each piece of the input, on average over the layers.",
   cite: 'Pitorro, Treviso: LaTIM. ACL 2025, arXiv 2502.15612; with `split` exact: hidden-attention',
   signed: false,
-  options: z.strictObject({
-    startLayer: startLayerOption,
-    score: z.enum(['l2', 'l1', 'alti']).default('l2'),
-    split: z.enum(['exact', 'silu']).default('silu'),
-    normalize: z.enum(['rows', 'none']).default('rows'),
-  }),
+  options: () =>
+    z.strictObject({
+      startLayer: startLayerOption(),
+      score: z.enum(['l2', 'l1', 'alti']).default('l2'),
+      split: z.enum(['exact', 'silu']).default('silu'),
+      normalize: z.enum(['rows', 'none']).default('rows'),
+    }),
   supports: (model) =>
     layerKindsOf(model).every((kind) => kind !== 'softmax') || "it follows Mamba's blocks; this model has layers of softmax attention",
   async explain(question, options) {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import type { RuleSet } from '@hidden-attention/tensor';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { rules } from '../rules.js';
@@ -22,10 +22,11 @@ export interface MambaLrpOptions extends GroupOptions {
 }
 
 const names = Object.keys(parts) as [Part, ...Part[]];
-const list = z.preprocess(
-  (value) => (typeof value === 'string' ? value.split(',').filter((name) => name !== '' && name !== 'none') : value),
-  z.array(z.enum(names)),
-);
+const list = () =>
+  z.preprocess(
+    (value) => (typeof value === 'string' ? value.split(',').filter((name) => name !== '' && name !== 'none') : value),
+    z.array(z.enum(names)),
+  );
 
 function rulesOf({ without, gamma }: MambaLrpOptions): RuleSet {
   const left = new Set<string>(without.flatMap((part) => parts[part]));
@@ -46,7 +47,7 @@ export const mambaLrp: Explainer<MambaLrpOptions> = defineExplainer({
   cite: 'Rezaei Jafari, Montavon, Müller, Eberle: MambaLRP. NeurIPS 2024, arXiv 2406.07592',
   signed: true,
   complete: ({ without }) => without.length === 0,
-  options: z.strictObject({ without: list.default([]), gamma: z.coerce.number().min(0).default(0), ...groupsOption }),
+  options: () => z.strictObject({ without: list().default([]), gamma: z.coerce.number().min(0).default(0), ...groupsOption() }),
   supports: () => true,
   async explain(question, options) {
     const chosen = rulesOf(options);

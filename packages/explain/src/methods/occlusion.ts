@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { gridOf } from '../image.js';
 import type { Question } from '../question.js';
@@ -21,11 +21,12 @@ export const occlusion: Explainer<OcclusionOptions> = defineExplainer({
   summary: "How far the answer's score falls when a piece of the input is taken away; negative means that it rises.",
   cite: 'Zeiler, Fergus: Visualizing and Understanding Convolutional Networks. ECCV 2014, arXiv 1311.2901; for text: Li, Monroe, Jurafsky 2016, arXiv 1612.08220',
   signed: true,
-  options: z.strictObject({
-    ...gameOptions,
-    size: z.coerce.number().int().min(1).default(1),
-    stride: z.coerce.number().int().min(1).default(1),
-  }),
+  options: () =>
+    z.strictObject({
+      ...gameOptions(),
+      size: z.coerce.number().int().min(1).default(1),
+      stride: z.coerce.number().int().min(1).default(1),
+    }),
   supports: () => true,
   async explain(question, options) {
     const windows = (players: number): number[][] => windowsOf(question, players, options);

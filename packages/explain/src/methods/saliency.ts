@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { rules } from '../rules.js';
 import { normsOf } from './embeddings.js';
@@ -14,7 +14,7 @@ export const saliency: Explainer<{ norm: Norm }> = defineExplainer({
   summary: "How much the answer's score could move if a piece of the input were changed a little, in whichever direction moves it most.",
   cite: 'Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks. 2014, arXiv 1312.6034',
   signed: false,
-  options: z.strictObject({ norm: z.enum(['l2', 'l1', 'max']).default('l2') }),
+  options: () => z.strictObject({ norm: z.enum(['l2', 'l1', 'max']).default('l2') }),
   supports: () => true,
   async explain(question, { norm }) {
     const { stream } = await question.gradient(rules.gradient);

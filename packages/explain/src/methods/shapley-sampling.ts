@@ -1,6 +1,6 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { gameOf, gameOptions, type GameOptions } from './game.js';
 
@@ -21,11 +21,12 @@ export const shapleySampling: Explainer<ShapleySamplingOptions> = defineExplaine
     "How much the answer's score rises when a piece of the input comes in, on average over random orders in which they come. The rises add up to the score less that of an empty input.",
   cite: 'Castro, Gómez, Tejada: Polynomial calculation of the Shapley value based on sampling. Computers & Operations Research 2009; Štrumbelj, Kononenko 2010',
   signed: true,
-  options: z.strictObject({
-    ...gameOptions,
-    samples: z.coerce.number().int().min(1).default(4),
-    seed: z.coerce.number().int().default(0),
-  }),
+  options: () =>
+    z.strictObject({
+      ...gameOptions(),
+      samples: z.coerce.number().int().min(1).default(4),
+      seed: z.coerce.number().int().default(0),
+    }),
   supports: () => true,
   async explain(question, options) {
     const { samples, seed } = options;

@@ -1,6 +1,6 @@
 import { add, multiply, scope, sum, Tensor } from '@hidden-attention/tensor';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import type { Question } from '../question.js';
 import { embeddingsOf, normsOf, weightedGradients } from './embeddings.js';
@@ -63,12 +63,13 @@ export const smoothGrad: Explainer<SmoothGradOptions> = defineExplainer({
     'Gradient × input, averaged over slightly disturbed copies of the input, so that slopes that hold only at one point do not show.',
   cite: 'Smilkov, Thorat, Kim, Viégas, Wattenberg: SmoothGrad. 2017, arXiv 1706.03825; squared: Hooker et al., NeurIPS 2019',
   signed: ({ of }) => of === 'gradient-x-input',
-  options: z.strictObject({
-    samples: z.coerce.number().int().min(1).max(10_000).default(16),
-    sigma: z.coerce.number().min(0).default(0.1),
-    seed: z.coerce.number().int().default(0),
-    of: z.enum(['gradient-x-input', 'saliency', 'squared']).default('gradient-x-input'),
-  }),
+  options: () =>
+    z.strictObject({
+      samples: z.coerce.number().int().min(1).max(10_000).default(16),
+      sigma: z.coerce.number().min(0).default(0.1),
+      seed: z.coerce.number().int().default(0),
+      of: z.enum(['gradient-x-input', 'saliency', 'squared']).default('gradient-x-input'),
+    }),
   supports: () => true,
   explain: async (question, options) => ({
     scores: await smoothed(question, options.samples, await noiseOf(question, options), options.of),

@@ -13,7 +13,7 @@ import {
   transpose,
   type Float,
 } from '@hidden-attention/tensor';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { layersFrom } from './layers.js';
 
@@ -57,7 +57,7 @@ export const transformerAttribution: Explainer<{ startLayer: number }> = defineE
     "How much of each piece of the input reaches the answer through the layers of a transformer, following only those connections that raise the answer's score.",
   cite: 'Chefer, Gur, Wolf: Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder Transformers. ICCV 2021, arXiv 2103.15679, eq. 5 and 6',
   signed: false,
-  options: z.strictObject({ startLayer: z.coerce.number().int().min(0).default(0) }),
+  options: () => z.strictObject({ startLayer: z.coerce.number().int().min(0).default(0) }),
   supports: (model) =>
     layerKindsOf(model).every((kind) => kind === 'softmax') ||
     "it multiplies softmax attention with its gradient; for Mamba's layers use mamba-attribution",

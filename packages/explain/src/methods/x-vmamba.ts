@@ -13,7 +13,7 @@ import {
   add,
   reshape,
 } from '@hidden-attention/tensor';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { meanOfScans, someScans } from './scan-layers.js';
 
@@ -70,10 +70,11 @@ export const xVmamba: Explainer<InfluenceOptions> = defineExplainer({
     "How strongly the model's states could be driven by what stands at a place, whatever stands there; a cheap baseline that knows of no answer.",
   cite: 'X-VMamba: influence by controllability. 2025, arXiv 2511.12694',
   signed: false,
-  options: z.strictObject({
-    startLayer: z.coerce.number().int().min(0).default(0),
-    measure: z.enum(['gramian', 'jacobian']).default('gramian'),
-  }),
+  options: () =>
+    z.strictObject({
+      startLayer: z.coerce.number().int().min(0).default(0),
+      measure: z.enum(['gramian', 'jacobian']).default('gramian'),
+    }),
   supports: someScans,
   explain: (question, { startLayer, measure }) =>
     meanOfScans(question, startLayer, async (scan, start) => {

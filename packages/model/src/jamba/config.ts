@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '../schema.js';
 import { endOfSequence, headFields, headOf, parseFields, tokenFields } from '../config-fields.js';
 import { ModelError } from '../errors.js';
 import type { MambaSizes } from '../mamba/config.js';
@@ -12,32 +12,32 @@ export interface JambaConfig extends MambaSizes {
   feedForwardSize: number;
 }
 
-const size = z.number().int().positive();
-const whole = z.number().int().min(0);
-const schema = z.object({
-  vocab_size: size,
-  hidden_size: size,
-  intermediate_size: size,
-  num_hidden_layers: size,
-  num_attention_heads: size,
-  num_key_value_heads: size.optional(),
-  attn_layer_period: size.default(8),
-  attn_layer_offset: whole.default(4),
-  num_experts: z.literal(1, 'mixtures of experts are not supported; 1 is').default(1),
-  hidden_act: z.literal('silu').default('silu'),
-  rms_norm_eps: z.number().positive().default(1e-6),
-  mamba_d_state: size.default(16),
-  mamba_d_conv: size.default(4),
-  mamba_expand: z.number().positive().default(2),
-  mamba_dt_rank: z.union([size, z.literal('auto')]).default('auto'),
-  mamba_conv_bias: z.boolean().default(true),
-  mamba_proj_bias: z.boolean().default(false),
-  initializer_range: z.number().positive().default(0.02),
-  tie_word_embeddings: z.boolean().default(false),
-  architectures: z.array(z.string()).default(['JambaForCausalLM']),
-  ...tokenFields,
-  ...headFields,
-});
+const size = (): z.ZodNumber => z.number().int().positive();
+const schema = () =>
+  z.object({
+    vocab_size: size(),
+    hidden_size: size(),
+    intermediate_size: size(),
+    num_hidden_layers: size(),
+    num_attention_heads: size(),
+    num_key_value_heads: size().optional(),
+    attn_layer_period: size().default(8),
+    attn_layer_offset: z.number().int().min(0).default(4),
+    num_experts: z.literal(1, 'mixtures of experts are not supported; 1 is').default(1),
+    hidden_act: z.literal('silu').default('silu'),
+    rms_norm_eps: z.number().positive().default(1e-6),
+    mamba_d_state: size().default(16),
+    mamba_d_conv: size().default(4),
+    mamba_expand: z.number().positive().default(2),
+    mamba_dt_rank: z.union([size(), z.literal('auto')]).default('auto'),
+    mamba_conv_bias: z.boolean().default(true),
+    mamba_proj_bias: z.boolean().default(false),
+    initializer_range: z.number().positive().default(0.02),
+    tie_word_embeddings: z.boolean().default(false),
+    architectures: z.array(z.string()).default(['JambaForCausalLM']),
+    ...tokenFields,
+    ...headFields,
+  });
 
 /**
  * Reads a Jamba config.json (Hugging Face field names), of models without mixtures of experts. Layer k is attention where
@@ -45,7 +45,7 @@ const schema = z.object({
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseJambaConfig(json: unknown): JambaConfig {
-  const c = parseFields('jamba', schema, json);
+  const c = parseFields('jamba', schema(), json);
   const keyHeads = c.num_key_value_heads ?? c.num_attention_heads;
   const refuse = (field: string, seen: number, needed: string): never => {
     throw new ModelError(`config.json of a jamba model: ${field} is ${seen}; ${needed}`);

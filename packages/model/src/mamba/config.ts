@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '../schema.js';
 import { endOfSequence, headFields, headOf, parseFields, tokenFields } from '../config-fields.js';
 import type { ModelConfig } from '../family.js';
 
@@ -28,20 +28,20 @@ export interface MambaConfig extends MambaSizes {
   family: 'mamba' | 'falcon_mamba';
 }
 
-const size = z.number().int().positive();
-const fields = {
-  vocab_size: size,
-  hidden_size: size,
-  state_size: size.default(16),
-  num_hidden_layers: size,
+const size = (): z.ZodNumber => z.number().int().positive();
+const fields = () => ({
+  vocab_size: size(),
+  hidden_size: size(),
+  state_size: size().default(16),
+  num_hidden_layers: size(),
   layer_norm_epsilon: z.number().positive().default(1e-5),
   expand: z.number().positive().default(2),
-  intermediate_size: size.optional(),
-  conv_kernel: size.default(4),
+  intermediate_size: size().optional(),
+  conv_kernel: size().default(4),
   use_bias: z.boolean().default(false),
   use_conv_bias: z.boolean().default(true),
   hidden_act: z.literal('silu').default('silu'),
-  time_step_rank: z.union([size, z.literal('auto')]).default('auto'),
+  time_step_rank: z.union([size(), z.literal('auto')]).default('auto'),
   initializer_range: z.number().positive().default(0.02),
   time_step_min: z.number().positive().default(0.001),
   time_step_max: z.number().positive().default(0.1),
@@ -51,30 +51,31 @@ const fields = {
   architectures: z.array(z.string()).default(['MambaForCausalLM']),
   ...tokenFields,
   ...headFields,
-};
-const schema = z.object(fields);
-const falconSchema = z.object({
-  ...fields,
-  mixer_rms_eps: z.number().positive().default(1e-6),
-  tie_word_embeddings: z.boolean().default(false),
-  architectures: z.array(z.string()).default(['FalconMambaForCausalLM']),
 });
+const schema = () => z.object(fields());
+const falconSchema = () =>
+  z.object({
+    ...fields(),
+    mixer_rms_eps: z.number().positive().default(1e-6),
+    tie_word_embeddings: z.boolean().default(false),
+    architectures: z.array(z.string()).default(['FalconMambaForCausalLM']),
+  });
 
 /**
  * Reads a Mamba config.json (Hugging Face field names; a stored `intermediate_size` overrides `expand`).
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseMambaConfig(json: unknown): MambaConfig {
-  return configOf(parseFields('mamba', schema, json), 'mamba');
+  return configOf(parseFields('mamba', schema(), json), 'mamba');
 }
 
 /** The same of Falcon-Mamba, whose norms on Δr, B and C have an epsilon of their own. */
 export function parseFalconMambaConfig(json: unknown): MambaConfig {
-  const parsed = parseFields('falcon_mamba', falconSchema, json);
+  const parsed = parseFields('falcon_mamba', falconSchema(), json);
   return { ...configOf(parsed, 'falcon_mamba'), mixerEpsilon: parsed.mixer_rms_eps };
 }
 
-function configOf(c: z.infer<typeof schema>, family: MambaConfig['family']): MambaConfig {
+function configOf(c: z.infer<ReturnType<typeof schema>>, family: MambaConfig['family']): MambaConfig {
   return {
     family,
     vocabSize: c.vocab_size,

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '../schema.js';
 import { endOfSequence, headFields, headOf, parseFields, tokenFields } from '../config-fields.js';
 import { ModelError } from '../errors.js';
 import type { ModelConfig } from '../family.js';
@@ -28,40 +28,41 @@ export interface Mamba2Config extends Mamba2Sizes {
   family: 'mamba2';
 }
 
-const size = z.number().int().positive();
-const schema = z.object({
-  vocab_size: size,
-  hidden_size: size,
-  num_hidden_layers: size,
-  num_heads: size,
-  head_dim: size.default(64),
-  n_groups: size.default(8),
-  norm_groups: size.default(1),
-  state_size: size.default(128),
-  expand: z.number().positive().default(2),
-  conv_kernel: size.default(4),
-  layer_norm_epsilon: z.number().positive().default(1e-5),
-  use_bias: z.boolean().default(false),
-  use_conv_bias: z.boolean().default(true),
-  hidden_act: z.literal('silu').default('silu'),
-  initializer_range: z.number().positive().default(0.1),
-  time_step_min: z.number().positive().default(0.001),
-  time_step_max: z.number().positive().default(0.1),
-  time_step_floor: z.number().positive().default(1e-4),
-  time_step_limit: z.tuple([z.number().min(0), z.union([z.number(), z.literal(Infinity)])]).default([0, Infinity]),
-  rescale_prenorm_residual: z.boolean().default(false),
-  tie_word_embeddings: z.boolean().default(false),
-  architectures: z.array(z.string()).default(['Mamba2ForCausalLM']),
-  ...tokenFields,
-  ...headFields,
-});
+const size = (): z.ZodNumber => z.number().int().positive();
+const schema = () =>
+  z.object({
+    vocab_size: size(),
+    hidden_size: size(),
+    num_hidden_layers: size(),
+    num_heads: size(),
+    head_dim: size().default(64),
+    n_groups: size().default(8),
+    norm_groups: size().default(1),
+    state_size: size().default(128),
+    expand: z.number().positive().default(2),
+    conv_kernel: size().default(4),
+    layer_norm_epsilon: z.number().positive().default(1e-5),
+    use_bias: z.boolean().default(false),
+    use_conv_bias: z.boolean().default(true),
+    hidden_act: z.literal('silu').default('silu'),
+    initializer_range: z.number().positive().default(0.1),
+    time_step_min: z.number().positive().default(0.001),
+    time_step_max: z.number().positive().default(0.1),
+    time_step_floor: z.number().positive().default(1e-4),
+    time_step_limit: z.tuple([z.number().min(0), z.union([z.number(), z.literal(Infinity)])]).default([0, Infinity]),
+    rescale_prenorm_residual: z.boolean().default(false),
+    tie_word_embeddings: z.boolean().default(false),
+    architectures: z.array(z.string()).default(['Mamba2ForCausalLM']),
+    ...tokenFields,
+    ...headFields,
+  });
 
 /**
  * Reads a Mamba-2 config.json (Hugging Face field names). `norm_groups`, which theirs does not have, chooses the gated norm.
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseMamba2Config(json: unknown): Mamba2Config {
-  const c = parseFields('mamba2', schema, json);
+  const c = parseFields('mamba2', schema(), json);
   const innerSize = c.num_heads * c.head_dim;
   const refuse = (field: string, seen: unknown, needed: string): never => {
     throw new ModelError(`config.json of a mamba2 model: ${field} is ${JSON.stringify(seen)}; ${needed}`);

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '../schema.js';
 import { endOfSequence, headFields, headOf, parseFields, tokenFields } from '../config-fields.js';
 import { ModelError } from '../errors.js';
 import type { ModelConfig } from '../family.js';
@@ -20,33 +20,34 @@ export interface TransformerConfig extends ModelConfig {
   range: number;
 }
 
-const size = z.number().int().positive();
+const size = (): z.ZodNumber => z.number().int().positive();
 const activations = { gelu: 'exact', gelu_new: 'tanh', gelu_pytorch_tanh: 'tanh', gelu_fast: 'tanh' } as const;
-const activation = z.enum(['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'gelu_fast']);
-const shared = { tie_word_embeddings: z.boolean(), initializer_range: z.number().positive().default(0.02), ...tokenFields, ...headFields };
+const activation = () => z.enum(['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'gelu_fast']);
+const shared = () => ({ initializer_range: z.number().positive().default(0.02), ...tokenFields, ...headFields });
 
-const gpt2Schema = z.object({
-  vocab_size: size,
-  n_embd: size,
-  n_layer: size,
-  n_head: size,
-  n_positions: size.default(1024),
-  n_inner: size.nullish(),
-  activation_function: activation.default('gelu_new'),
-  layer_norm_epsilon: z.number().positive().default(1e-5),
-  scale_attn_weights: z.literal(true).default(true),
-  scale_attn_by_inverse_layer_idx: z.literal(false).default(false),
-  architectures: z.array(z.string()).default(['GPT2LMHeadModel']),
-  ...shared,
-  tie_word_embeddings: z.boolean().default(true),
-});
+const gpt2Schema = () =>
+  z.object({
+    vocab_size: size(),
+    n_embd: size(),
+    n_layer: size(),
+    n_head: size(),
+    n_positions: size().default(1024),
+    n_inner: size().nullish(),
+    activation_function: activation().default('gelu_new'),
+    layer_norm_epsilon: z.number().positive().default(1e-5),
+    scale_attn_weights: z.literal(true).default(true),
+    scale_attn_by_inverse_layer_idx: z.literal(false).default(false),
+    architectures: z.array(z.string()).default(['GPT2LMHeadModel']),
+    ...shared(),
+    tie_word_embeddings: z.boolean().default(true),
+  });
 
 /**
  * Reads a GPT-2 config.json (Hugging Face field names).
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseGpt2Config(json: unknown): TransformerConfig {
-  const c = parseFields('gpt2', gpt2Schema, json);
+  const c = parseFields('gpt2', gpt2Schema(), json);
   checkHeads('gpt2', 'n_head', c.n_head, c.n_embd);
   return {
     family: 'gpt2',
@@ -67,38 +68,39 @@ export function parseGpt2Config(json: unknown): TransformerConfig {
   };
 }
 
-const neoxSchema = z.object({
-  vocab_size: size,
-  hidden_size: size,
-  num_hidden_layers: size,
-  num_attention_heads: size,
-  intermediate_size: size.optional(),
-  hidden_act: activation.default('gelu'),
-  rotary_pct: z.number().min(0).max(1).default(0.25),
-  rotary_emb_base: z.number().positive().optional(),
-  rope_theta: z.number().positive().optional(),
-  rope_scaling: z.null().optional(),
-  rope_parameters: z
-    .object({
-      rope_type: z.literal('default').default('default'),
-      rope_theta: z.number().positive().optional(),
-      partial_rotary_factor: z.number().min(0).max(1).optional(),
-    })
-    .optional(),
-  layer_norm_eps: z.number().positive().default(1e-5),
-  use_parallel_residual: z.boolean().default(true),
-  attention_bias: z.boolean().default(true),
-  architectures: z.array(z.string()).default(['GPTNeoXForCausalLM']),
-  ...shared,
-  tie_word_embeddings: z.boolean().default(false),
-});
+const neoxSchema = () =>
+  z.object({
+    vocab_size: size(),
+    hidden_size: size(),
+    num_hidden_layers: size(),
+    num_attention_heads: size(),
+    intermediate_size: size().optional(),
+    hidden_act: activation().default('gelu'),
+    rotary_pct: z.number().min(0).max(1).default(0.25),
+    rotary_emb_base: z.number().positive().optional(),
+    rope_theta: z.number().positive().optional(),
+    rope_scaling: z.null().optional(),
+    rope_parameters: z
+      .object({
+        rope_type: z.literal('default').default('default'),
+        rope_theta: z.number().positive().optional(),
+        partial_rotary_factor: z.number().min(0).max(1).optional(),
+      })
+      .optional(),
+    layer_norm_eps: z.number().positive().default(1e-5),
+    use_parallel_residual: z.boolean().default(true),
+    attention_bias: z.boolean().default(true),
+    architectures: z.array(z.string()).default(['GPTNeoXForCausalLM']),
+    ...shared(),
+    tie_word_embeddings: z.boolean().default(false),
+  });
 
 /**
  * Reads a GPT-NeoX config.json (Hugging Face field names): Pythia's, among others.
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseGptNeoxConfig(json: unknown): TransformerConfig {
-  const c = parseFields('gpt_neox', neoxSchema, json);
+  const c = parseFields('gpt_neox', neoxSchema(), json);
   const width = checkHeads('gpt_neox', 'num_attention_heads', c.num_attention_heads, c.hidden_size);
   return {
     family: 'gpt_neox',

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '../schema.js';
 import { parseFields } from '../config-fields.js';
 import { ModelError } from '../errors.js';
 import type { Head, ModelConfig } from '../family.js';
@@ -45,39 +45,39 @@ export interface VitConfig extends VisionConfig {
   range: number;
 }
 
-const size = z.number().int().positive();
-const sizes = z.union([size, z.tuple([size, size])]);
-const shared = {
-  img_size: sizes.default(224),
-  patch_size: size.default(16),
-  stride: size.optional(),
-  in_channels: size.default(3),
-  in_chans: size.optional(),
-  embed_dim: size,
-  depth: size,
+const size = (): z.ZodNumber => z.number().int().positive();
+const shared = () => ({
+  img_size: z.union([size(), z.tuple([size(), size()])]).default(224),
+  patch_size: size().default(16),
+  stride: size().optional(),
+  in_channels: size().default(3),
+  in_chans: size().optional(),
+  embed_dim: size(),
+  depth: size(),
   num_classes: z.number().int().min(2).default(1000),
   id2label: z.record(z.string(), z.string()).optional(),
   cls_token_position: z.enum(['first', 'middle', 'last', 'ends', 'none']).optional(),
-};
-
-const vimSchema = z.object({
-  ...shared,
-  d_state: size.default(16),
-  d_conv: size.default(4),
-  expand: z.number().positive().default(2),
-  dt_rank: z.union([size, z.literal('auto')]).default('auto'),
-  rms_norm: z.literal(true, 'only the models with an RMS norm are known; true is').default(true),
-  norm_epsilon: z.number().positive().default(1e-5),
-  bimamba_type: z.enum(['v2', 'none'], 'v2, the block of the published models, or none, a causal Mamba, is needed').default('v2'),
-  if_cls_token: z.boolean().default(true),
-  use_middle_cls_token: z.boolean().default(true),
-  use_double_cls_token: z.boolean().default(false),
-  if_abs_pos_embed: z.literal(true, 'models without position embeddings are not known; true is').default(true),
-  if_divide_out: z.boolean().optional(),
-  if_devide_out: z.boolean().optional(),
-  conv_bias: z.boolean().default(true),
-  bias: z.boolean().default(false),
 });
+
+const vimSchema = () =>
+  z.object({
+    ...shared(),
+    d_state: size().default(16),
+    d_conv: size().default(4),
+    expand: z.number().positive().default(2),
+    dt_rank: z.union([size(), z.literal('auto')]).default('auto'),
+    rms_norm: z.literal(true, 'only the models with an RMS norm are known; true is').default(true),
+    norm_epsilon: z.number().positive().default(1e-5),
+    bimamba_type: z.enum(['v2', 'none'], 'v2, the block of the published models, or none, a causal Mamba, is needed').default('v2'),
+    if_cls_token: z.boolean().default(true),
+    use_middle_cls_token: z.boolean().default(true),
+    use_double_cls_token: z.boolean().default(false),
+    if_abs_pos_embed: z.literal(true, 'models without position embeddings are not known; true is').default(true),
+    if_divide_out: z.boolean().optional(),
+    if_devide_out: z.boolean().optional(),
+    conv_bias: z.boolean().default(true),
+    bias: z.boolean().default(false),
+  });
 
 /**
  * Reads a Vision Mamba config.json: the arguments of the published model's class, under their names. `cls_token_position` (first,
@@ -85,7 +85,7 @@ const vimSchema = z.object({
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseVimConfig(json: unknown): VimConfig {
-  const c = parseFields('vim', vimSchema, json);
+  const c = parseFields('vim', vimSchema(), json);
   const flagged = !c.if_cls_token ? 'none' : c.use_double_cls_token ? 'ends' : c.use_middle_cls_token ? 'middle' : 'first';
   const classToken = c.cls_token_position ?? flagged;
   const causal = c.bimamba_type === 'none';
@@ -106,17 +106,18 @@ export function parseVimConfig(json: unknown): VimConfig {
   };
 }
 
-const vim2Schema = z.object({
-  ...shared,
-  d_state: size.default(128),
-  d_conv: size.default(4),
-  expand: z.number().positive().default(2),
-  headdim: size.default(64),
-  ngroups: size.default(1),
-  norm_epsilon: z.number().positive().default(1e-5),
-  conv_bias: z.boolean().default(true),
-  bias: z.boolean().default(false),
-});
+const vim2Schema = () =>
+  z.object({
+    ...shared(),
+    d_state: size().default(128),
+    d_conv: size().default(4),
+    expand: z.number().positive().default(2),
+    headdim: size().default(64),
+    ngroups: size().default(1),
+    norm_epsilon: z.number().positive().default(1e-5),
+    conv_bias: z.boolean().default(true),
+    bias: z.boolean().default(false),
+  });
 
 /**
  * Reads the config.json of a Mamba-2 over patches: Vision Mamba's arguments for images, and those of Mamba-2 under the names of its
@@ -124,7 +125,7 @@ const vim2Schema = z.object({
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseVim2Config(json: unknown): Vim2Config {
-  const c = parseFields('vim2', vim2Schema, json);
+  const c = parseFields('vim2', vim2Schema(), json);
   const classToken = c.cls_token_position ?? 'last';
   refuseFirst('vim2', 'it reads forwards', classToken);
   const innerSize = Math.floor(c.expand * c.embed_dim);
@@ -152,15 +153,16 @@ export function parseVim2Config(json: unknown): Vim2Config {
   };
 }
 
-const vitSchema = z.object({
-  ...shared,
-  num_heads: size,
-  mlp_ratio: z.number().positive().default(4),
-  qkv_bias: z.boolean().default(true),
-  is_causal: z.boolean().default(false),
-  norm_epsilon: z.number().positive().default(1e-6),
-  initializer_range: z.number().positive().default(0.02),
-});
+const vitSchema = () =>
+  z.object({
+    ...shared(),
+    num_heads: size(),
+    mlp_ratio: z.number().positive().default(4),
+    qkv_bias: z.boolean().default(true),
+    is_causal: z.boolean().default(false),
+    norm_epsilon: z.number().positive().default(1e-6),
+    initializer_range: z.number().positive().default(0.02),
+  });
 
 /**
  * Reads a ViT config.json: the arguments of timm's class, under their names, `cls_token_position` (default first, last where
@@ -168,7 +170,7 @@ const vitSchema = z.object({
  * @throws ModelError with the field, the value seen and the value needed
  */
 export function parseVitConfig(json: unknown): VitConfig {
-  const c = parseFields('vit', vitSchema, json);
+  const c = parseFields('vit', vitSchema(), json);
   if (c.embed_dim % c.num_heads !== 0)
     throw new ModelError(`config.json of a vit model: num_heads is ${c.num_heads}; it must divide embed_dim, ${c.embed_dim}`);
   const classToken = c.cls_token_position ?? (c.is_causal ? 'last' : 'first');
@@ -195,7 +197,7 @@ function refuseFirst(family: string, why: string, classToken: ClassToken): void 
 
 function visionFields(
   family: string,
-  c: z.infer<z.ZodObject<typeof shared>>,
+  c: z.infer<z.ZodObject<ReturnType<typeof shared>>>,
   classToken: ClassToken,
 ): Omit<VisionConfig, 'family' | 'epsilon'> {
   const imageSize = typeof c.img_size === 'number' ? ([c.img_size, c.img_size] as const) : c.img_size;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '../builtins.js';
 import { PALETTE } from '../color.js';
 import { svgFragment } from '../drawing.js';
 import { legendHtml, pictureLegendCss } from '../legend.js';
@@ -100,7 +100,7 @@ export function layerAnimation(animation: LayerAnimation): string {
     limit: 1,
     ends: limit === undefined ? [signed ? 'most negative' : 'least', 'most of its layer'] : [signed ? 'negative' : 'least', 'most'],
   });
-  const policy = `default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-${createHash('sha256').update(SCRIPT).digest('base64')}'`;
+  const policy = `default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-${sha256(SCRIPT, 'base64')}'`;
   return `<!doctype html>
 <html lang="en">
 <head>

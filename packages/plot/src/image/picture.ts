@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '../builtins.js';
 import { pngSize } from '../decode-png.js';
 import { HAIRLINE, type Drawing } from '../drawing.js';
 import { element } from '../markup.js';
@@ -30,7 +30,7 @@ export function pictureSize(picture: string, [rows, columns]: Grid): { width: nu
 
 /** The same for the same picture, so that a page holds it once. */
 export function pictureId(picture: string): string {
-  return `picture-${createHash('sha256').update(picture).digest('hex').slice(0, 12)}`;
+  return `picture-${sha256(picture, 'hex').slice(0, 12)}`;
 }
 
 /** Pictures that `pictureDrawing` refers to, each of them once; one pixel of theirs is one unit. */

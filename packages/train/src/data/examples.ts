@@ -1,5 +1,5 @@
 import { encodeChat, type ChatTemplate, type Tokenizer } from '@hidden-attention/checkpoint';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { TrainError } from '../errors.js';
 import { purposes, randomFor, shuffled } from '../random.js';
 import { inPieces, spread, type Data, type DataFile, type DataSettings, type HeldOutData, type Sample, type TrainingData } from './data.js';
@@ -22,12 +22,14 @@ export interface ExampleReader {
   end: number | undefined;
 }
 
-const message = z.object({ role: z.string().min(1), content: z.string() });
-const lineSchema = z.union([
-  z.object({ text: z.string().min(1) }),
-  z.object({ prompt: z.string().min(1), completion: z.string().min(1) }),
-  z.object({ messages: z.array(message).min(1) }),
-]);
+const message = () => z.object({ role: z.string().min(1), content: z.string() });
+const lineSchema = z.once(() =>
+  z.union([
+    z.object({ text: z.string().min(1) }),
+    z.object({ prompt: z.string().min(1), completion: z.string().min(1) }),
+    z.object({ messages: z.array(message()).min(1) }),
+  ]),
+);
 
 /**
  * Texts of a language model as JSON lines, each a text of its own: {"text"}, all of it learnt; {"prompt", "completion"}, the completion
@@ -91,7 +93,7 @@ function exampleOf(line: string, where: string, { tokenizer, chat, end }: Exampl
   } catch (error) {
     throw new TrainError(`${where} is not JSON: ${(error as Error).message}`);
   }
-  const parsed = lineSchema.safeParse(json);
+  const parsed = lineSchema().safeParse(json);
   if (!parsed.success)
     throw new TrainError(
       `${where}: a line is {"text": "…"}, {"prompt": "…", "completion": "…"} or {"messages": [{"role", "content"}, …]}, no text empty; it is ${line.slice(0, 80)}`,
@@ -119,7 +121,7 @@ function exampleOf(line: string, where: string, { tokenizer, chat, end }: Exampl
 }
 
 /** What the assistant says is learnt: from where a turn of its begins to where the template ends it. */
-function conversation(where: string, messages: z.infer<typeof message>[], tokenizer: Tokenizer, chat: ChatTemplate): Example {
+function conversation(where: string, messages: z.infer<ReturnType<typeof message>>[], tokenizer: Tokenizer, chat: ChatTemplate): Example {
   const { text, ids, offsets } = encodeChat(tokenizer, chat, messages, { addGenerationPrompt: false });
   const spans = messages.flatMap(({ role }, at) => {
     if (role !== 'assistant' || at === 0) return [];

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Tokenizer } from '@hidden-attention/checkpoint';
@@ -21,6 +20,7 @@ export async function readDataFile(path: string): Promise<{ bytes: Buffer; file:
     throw new TrainError(code === 'ENOENT' ? `data file ${path} does not exist` : `data file ${path} cannot be read: ${message}`);
   }
   if (bytes.length === 0) throw new TrainError(`data file ${path} is empty`);
+  const { createHash } = await import('node:crypto');
   return { bytes, file: { name: basename(path), bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') } };
 }
 

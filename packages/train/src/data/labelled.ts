@@ -1,5 +1,5 @@
 import type { Tokenizer } from '@hidden-attention/checkpoint';
-import { z } from 'zod';
+import * as z from '@hidden-attention/model/schema';
 import { TrainError } from '../errors.js';
 import { purposes, randomFor, shuffled } from '../random.js';
 import { inPieces, spread, type Data, type DataFile, type DataSettings, type HeldOutData, type Sample, type TrainingData } from './data.js';
@@ -19,7 +19,7 @@ interface Examples {
   files: DataFile[];
 }
 
-const lineSchema = z.object({ text: z.string().min(1), label: z.string() });
+const lineSchema = z.once(() => z.object({ text: z.string().min(1), label: z.string() }));
 
 /**
  * Labelled texts of a classifier, as JSON lines {"text", "label"}. Held out is a file of its own, or a random share, since
@@ -85,14 +85,14 @@ export async function readLabelled(paths: readonly string[], labels: readonly st
   return { examples, bytesPerToken: bytes / Math.max(1, tokens), files };
 }
 
-function parseLine(line: string, where: string): z.infer<typeof lineSchema> {
+function parseLine(line: string, where: string): z.infer<ReturnType<typeof lineSchema>> {
   let json: unknown;
   try {
     json = JSON.parse(line);
   } catch (error) {
     throw new TrainError(`${where} is not JSON: ${(error as Error).message}`);
   }
-  const parsed = lineSchema.safeParse(json);
+  const parsed = lineSchema().safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new TrainError(

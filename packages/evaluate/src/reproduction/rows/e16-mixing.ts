@@ -1,3 +1,4 @@
+import { packageFolder } from '../../folder.js';
 import type { ReproductionRow, Verdict } from '../row.js';
 
 /** `examples/mixing.mjs`, which prints the same. */
@@ -24,7 +25,7 @@ export const mixing: ReproductionRow = {
   samples: 0,
   roles: [],
   async run() {
-    const of = (await import(new URL('../../../examples/mixing.mjs', import.meta.url).href)) as Mixing;
+    const of = (await import(new URL('examples/mixing.mjs', packageFolder).href)) as Mixing;
     const verdicts: Verdict[] = [];
     for (const [claim, name, expected] of claims) {
       const found = of.difference(await of[name](of.inputs[0]), await of[name](of.inputs[1]));

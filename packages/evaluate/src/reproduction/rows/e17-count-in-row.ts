@@ -1,3 +1,4 @@
+import { packageFolder } from '../../folder.js';
 import { randomFor } from '../../random.js';
 import { mean } from '../../statistics.js';
 import type { Cell, ReproductionRow } from '../row.js';
@@ -13,7 +14,7 @@ interface Trained {
   mixers: Record<'channel' | 'head' | 'linearHead', object>;
   trained(mixer: object, options: { seed: number; steps: number; lengths: readonly number[] }): Promise<number[]>;
 }
-const load = async <T>(name: string): Promise<T> => (await import(new URL(`../../../examples/${name}.mjs`, import.meta.url).href)) as T;
+const load = async <T>(name: string): Promise<T> => (await import(new URL(`examples/${name}.mjs`, packageFolder).href)) as T;
 
 const lengths = [8, 16, 32, 64, 128, 256];
 const names = { channel: 'one selective channel', head: 'one softmax head', linearHead: 'one head without softmax' } as const;

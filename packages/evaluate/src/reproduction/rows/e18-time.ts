@@ -1,5 +1,4 @@
 import { attentionView, longRow, rolloutLongRow } from '@hidden-attention/attention';
-import { curves } from '@hidden-attention/plot';
 import { randomFor, wholeBelow } from '../../random.js';
 import type { ReproductionRow, Verdict } from '../row.js';
 import { atMost } from '../verdict.js';
@@ -21,6 +20,7 @@ export const time: ReproductionRow = {
   samples: 0,
   roles: ['prose-mamba'],
   async run(context) {
+    const { curves } = await import('@hidden-attention/plot');
     const loaded = await context.model('prose-mamba');
     if (!loaded) return { verdicts: [], tables: [], lacking: [] };
     const { model } = loaded;

@@ -1,6 +1,5 @@
 import { overSmoothing } from '@hidden-attention/attention';
 import { disposeBatch } from '@hidden-attention/model';
-import { curves } from '@hidden-attention/plot';
 import { bootstrap, mean } from '../../statistics.js';
 import { batchOf } from '../inputs.js';
 import type { ReproductionRow, ResultTable, Verdict } from '../row.js';
@@ -30,6 +29,7 @@ export const similarity: ReproductionRow = {
   samples: 200,
   roles: groups.flatMap(([, roles]) => roles),
   async run(context) {
+    const { curves } = await import('@hidden-attention/plot');
     const found = new Map<string, number[][]>();
     for (const [name, roles] of groups) {
       await context.eachModel(roles, name, name === 'mail' ? { length: 256 } : {}, async (role, model, examples) => {

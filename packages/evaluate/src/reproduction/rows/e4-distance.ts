@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { curves } from '@hidden-attention/plot';
 import type { Model } from '@hidden-attention/model';
 import { spread } from '../../data/choose.js';
 import { spearman } from '../../correlation.js';
@@ -65,6 +64,7 @@ export const distance: ReproductionRow = {
   samples: 200,
   roles: ['prose-mamba', ...mails, ...images.flatMap(([, roles]) => roles)],
   async run(context) {
+    const { curves } = await import('@hidden-attention/plot');
     const found: Found[] = [];
     const file = context.textFile('prose');
     const loaded = file === undefined ? undefined : await context.model('prose-mamba');

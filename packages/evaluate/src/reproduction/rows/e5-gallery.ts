@@ -1,5 +1,4 @@
 import { getExplainer } from '@hidden-attention/explain';
-import { imageFigure } from '@hidden-attention/plot';
 import { ModelCase } from '../../model-case.js';
 import { rankerOf } from '../../ranker.js';
 import { pictureOf } from '../../report/examples.js';
@@ -45,6 +44,7 @@ export const gallery: ReproductionRow = {
   samples: 200,
   roles: Object.keys(methods),
   async run(context) {
+    const { imageFigure } = await import('@hidden-attention/plot');
     const found = new Map<string, Coverage[]>();
     const figures: { picture: string; maps: Map<string, Float64Array> }[] = [];
     await context.eachModel(Object.keys(methods), 'scenes', {}, async (role, model, examples) => {

@@ -1,4 +1,3 @@
-import { curves } from '@hidden-attention/plot';
 import type { ReproductionRow, Verdict } from '../row.js';
 import { meanPooling } from '../pooling.js';
 import { runOwnSweep } from '../sweep-findings.js';
@@ -12,6 +11,7 @@ export const textRow: ReproductionRow = {
   samples: 200,
   roles: ['mail-mamba', 'mail-mamba2', 'mail-transformer'],
   async run(context) {
+    const { curves } = await import('@hidden-attention/plot');
     const found = await runOwnSweep(context, 'text.json');
     const verdicts: Verdict[] = [];
     const place = (model: string, method: string, name: string, protocol: string) => ({ data: 'mail', model, method, name, protocol });

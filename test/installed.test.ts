@@ -30,6 +30,23 @@ test('every package imports', () => {
   for (const line of found) expect(Number(line.split(' ')[1]), line).toBeGreaterThan(0);
 });
 
+test("an explainer describes its options with the zod of its own package, and messages are zod's in English", () => {
+  const script = `import { z } from 'zod';
+    import { defineExplainer, optionsFor } from '@hidden-attention/explain';
+    const own = defineExplainer({ name: 'own', title: 'Own', summary: 'None.', cite: 'nobody', signed: false,
+      options: z.strictObject({ size: z.coerce.number().int().min(1).default(2) }), supports: () => true, explain: async () => ({ scores: [] }) });
+    console.log(JSON.stringify(optionsFor([own], { own: { size: '3' } })));
+    for (const wrong of [{ siz: 1 }, { size: 0 }])
+      try { optionsFor([own], { own: wrong }) } catch (error) { console.log(error.message) }
+    const { createModel } = await import('@hidden-attention/model');
+    try { createModel({ model_type: 'mamba', vocab_size: 'x' }) } catch (error) { console.log(error.message) }`;
+  const [options, unknown, small, config] = node('--input-type=module', '-e', script).split('\n');
+  expect(options).toBe('[{"size":3}]');
+  expect(unknown).toBe('"own" has no option "siz"; the nearest are size');
+  expect(small).toBe('options of "own": size is 0: Too small: expected number to be >=1');
+  expect(config).toContain('vocab_size is "x": Invalid input: expected number, received string');
+});
+
 test('hidden-attention explain runs on a shipped model', () => {
   const text = 'Subject: free money\n\nClick here to claim your prize now!';
   command('explain', '--model', 'zoo:mail', '--text', text, '--method', 'raw', '--out', 'map.json');

@@ -1,7 +1,7 @@
 // The build step after `tsc -b`, run in a package's folder: the package's own modules become one file for each entry of package.json
 // (`exports` and `bin`) in dist/, beside the declarations that tsc writes. Node takes about half a millisecond for every module.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 import { parseAst } from 'rolldown/parseAst';
 
@@ -10,6 +10,9 @@ const inlined = {
   '@hidden-attention/model': ['zod'], // the others import it from @hidden-attention/model/schema
   '@hidden-attention/plot': ['d3-array', 'd3-format', 'd3-scale'],
 };
+
+/** Packages with a second entry that takes a part of what the first is made of. */
+const shared = ['@hidden-attention/explain', '@hidden-attention/evaluate'];
 
 const { name, exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'));
 const outputs = [...Object.values(exports).flatMap((entry) => entry.default ?? []), ...Object.values(bin ?? {})];
@@ -39,6 +42,10 @@ const isCall = (node) => ['CallExpression', 'NewExpression'].includes(node?.type
 const calls = (node) =>
   typeof node === 'object' && node !== null && !/Function/.test(node.type) && (isCall(node) || Object.values(node).some(calls));
 
+/** Whether the entry `.` imports a module, directly or through others. */
+const isOfIndex = (id, context) =>
+  id === resolve('src/index.ts') || context.getModuleInfo(id).importers.some((importer) => isOfIndex(importer, context));
+
 const bundle = await rolldown({
   plugins: [pure],
   experimental: { nativeMagicString: true },
@@ -55,8 +62,13 @@ const { output } = await bundle.write({
   entryFileNames: '[name].js',
   chunkFileNames: '[name]-[hash].js',
   sourcemap: true,
-  // libraries apart from the package's own modules, for the same reason
-  codeSplitting: { groups: [{ name: 'libraries', test: inside }] },
+  // libraries apart from the package's own modules, for the same reason; what `.` is made of together, so that it imports others once
+  codeSplitting: {
+    groups: [
+      { name: 'libraries', test: inside },
+      ...(shared.includes(name) ? [{ debugName: 'index', name: (id, context) => (isOfIndex(id, context) ? 'package' : null) }] : []),
+    ],
+  },
   charset: 'ascii', // Node reads a file of ASCII alone faster
   comments: { legal: true, annotation: true, jsdoc: false },
 });

@@ -1,4 +1,5 @@
-import { Presets, SingleBar } from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
+import { bars } from './terminal.js';
 
 /** Reports how far a long piece of work is. */
 export interface Progress {
@@ -14,7 +15,8 @@ export function progressBar(what: string): Progress {
     update(done, total, note = '') {
       if (!process.stderr.isTTY) return;
       if (!bar && Date.now() - started > 2000) {
-        bar = new SingleBar(
+        const { Presets, SingleBar: Bar } = bars();
+        bar = new Bar(
           { stream: process.stderr, format: `${what} {bar} {percentage}% {note} {eta_formatted} left`, etaBuffer: 50, hideCursor: true },
           Presets.shades_classic,
         );
@@ -47,7 +49,8 @@ export function linesOfProgress<T>(textOf: (progress: T) => { done: number; tota
       const { done, total, text } = textOf(progress);
       if (process.stderr.isTTY) {
         if (!bar) {
-          bar = new SingleBar({ stream: process.stderr, format: '{bar} {text}', hideCursor: true }, Presets.shades_classic);
+          const { Presets, SingleBar: Bar } = bars();
+          bar = new Bar({ stream: process.stderr, format: '{bar} {text}', hideCursor: true }, Presets.shades_classic);
           bar.start(total, done, { text });
         }
         bar.update(done, { text });

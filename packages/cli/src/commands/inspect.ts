@@ -14,10 +14,10 @@ import {
   type VisionConfig,
 } from '@hidden-attention/model';
 import { formatShape, groupSize, scope, Tensor } from '@hidden-attention/tensor';
-import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { pathOfModel, resolveModel } from '../models.js';
 import { dtypeOption, type ModelFlags } from '../options.js';
+import { newTable } from '../terminal.js';
 
 /** `inspect`: what a model is, how large, and what its views cost. */
 export function addInspect(program: Command): void {
@@ -76,7 +76,7 @@ export function addInspect(program: Command): void {
         sites: model.sites(),
       };
       if (flags.json) return void process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-      const table = new Table({ style: { head: [], border: [] } });
+      const table = newTable();
       const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
       table.push(
         ['family', `${report.family}, ${report.head}`],
@@ -116,7 +116,7 @@ function reportProblems(name: string, found: ModelDescription, json: boolean): v
     return void process.stdout.write(
       `${JSON.stringify({ model: name, family, files, parameters, storedTypes, missing, wrong, unused }, null, 2)}\n`,
     );
-  const table = new Table({ style: { head: [], border: [] } });
+  const table = newTable();
   table.push(
     ['family', family],
     ['files', filesOf(found)],

@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { train } from '@hidden-attention/train';
 import { openDevice } from '@hidden-attention/native';
-import { MultiBar, Presets } from 'cli-progress';
+import type { MultiBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { resolveModel } from '../models.js';
 import { repeated } from '../options.js';
 import { duration } from '../progress.js';
 import { parseNumber } from '../ranges.js';
+import { bars } from '../terminal.js';
 
 interface Flags {
   config: string;
@@ -92,21 +93,16 @@ type Report = Parameters<NonNullable<Parameters<typeof train>[0]['onProgress']>>
 
 /** A bar in a terminal; elsewhere a line every twenty seconds. */
 function trainingScreen(): { update(progress: Report): void; stop(): void } {
-  const bars = process.stderr.isTTY
-    ? new MultiBar(
-        { stream: process.stderr, format: '{bar} {value}/{total} loss {loss} {speed} tokens/s {left} left', hideCursor: true },
-        Presets.shades_classic,
-      )
-    : undefined;
+  const all = process.stderr.isTTY ? multiBar() : undefined;
   let bar: ReturnType<MultiBar['create']> | undefined;
   let lastLine = 0;
   return {
     update({ step, steps, loss, tokensPerSecond, secondsLeft, evaluation }) {
       const shown = { loss: loss.toFixed(4), speed: Math.round(tokensPerSecond), left: duration(secondsLeft) };
-      if (bars) {
-        bar ??= bars.create(steps, step, shown);
+      if (all) {
+        bar ??= all.create(steps, step, shown);
         bar.update(step, shown);
-        if (evaluation) bars.log(`step ${step}: ${JSON.stringify(evaluation)}\n`);
+        if (evaluation) all.log(`step ${step}: ${JSON.stringify(evaluation)}\n`);
       } else if (evaluation || Date.now() - lastLine > 20_000) {
         lastLine = Date.now();
         const held = evaluation ? ` evaluation ${JSON.stringify(evaluation)}` : '';
@@ -114,7 +110,13 @@ function trainingScreen(): { update(progress: Report): void; stop(): void } {
       }
     },
     stop() {
-      bars?.stop();
+      all?.stop();
     },
   };
+}
+
+function multiBar(): MultiBar {
+  const { MultiBar: Bars, Presets } = bars();
+  const format = '{bar} {value}/{total} loss {loss} {speed} tokens/s {left} left';
+  return new Bars({ stream: process.stderr, format, hideCursor: true }, Presets.shades_classic);
 }

@@ -1,5 +1,5 @@
 import type { Tensor } from './tensor.js';
-import { bindAxes, parseSignature, type Axes } from './signature.js';
+import { bindAxes, parseSignature, type Axes, type Signature } from './signature.js';
 import type { RuleSet } from './rules.js';
 import { currentTape } from './tape.js';
 
@@ -68,10 +68,10 @@ export function defineRule(op: string, name: string, rule: Gradient<Operands, un
 export function defineOp<In extends Operands, Options, Out extends Operands>(
   definition: OpDefinition<In, Options, Out>,
 ): Op<In, Options, Out> {
-  const signature = parseSignature(definition.signature);
+  let signature: Signature | undefined; // read at the first call: a program calls few of the ops that it imports
   definitions.set(definition.name, definition as unknown as OpDefinition<Operands, unknown, Operands>);
   const op = (inputs: In, options: Options): Out => {
-    const axes = bindAxes(definition.name, signature, inputs);
+    const axes = bindAxes(definition.name, (signature ??= parseSignature(definition.signature)), inputs);
     const tape = currentTape();
     const recording = tape !== undefined && tape.follows(inputs);
     const { outputs, saved = {} } = definition.forward(inputs, options, { axes, recording });

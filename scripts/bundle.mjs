@@ -5,11 +5,8 @@ import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 import { parseAst } from 'rolldown/parseAst';
 
-/** Libraries of very many small modules that go into the files of the one package that uses them, by that package. */
-const inlined = {
-  '@hidden-attention/model': ['zod'], // the others import it from @hidden-attention/model/schema
-  '@hidden-attention/plot': ['d3-array', 'd3-format', 'd3-scale'],
-};
+/** Libraries of many small modules that go into the files of the packages that use them: zod into those of `model` alone. */
+const inlined = ['zod', 'd3-array', 'd3-format', 'd3-scale', 'pure-rand'];
 
 /** Packages with a second entry that takes a part of what the first is made of. */
 const shared = ['@hidden-attention/explain', '@hidden-attention/evaluate'];
@@ -17,7 +14,7 @@ const shared = ['@hidden-attention/explain', '@hidden-attention/evaluate'];
 const { name, exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'));
 const outputs = [...Object.values(exports).flatMap((entry) => entry.default ?? []), ...Object.values(bin ?? {})];
 const input = Object.fromEntries(outputs.map((path) => /^\.\/dist\/(.*)\.js$/.exec(path)[1]).map((entry) => [entry, `src/${entry}.ts`]));
-const inlines = (specifier) => inlined[name]?.some((library) => specifier === library || specifier.startsWith(`${library}/`));
+const inlines = (specifier) => inlined.some((library) => specifier === library || specifier.startsWith(`${library}/`));
 const helpers = (specifier) => specifier.startsWith('@oxc-project/runtime/'); // what `using` is compiled to
 const inside = (importer) => importer?.includes('/node_modules/');
 
@@ -62,10 +59,10 @@ const { output } = await bundle.write({
   entryFileNames: '[name].js',
   chunkFileNames: '[name]-[hash].js',
   sourcemap: true,
-  // libraries apart from the package's own modules, for the same reason; what `.` is made of together, so that it imports others once
+  // large libraries apart from the package's own modules, for the same reason; what `.` is made of together, so that it imports others once
   codeSplitting: {
     groups: [
-      { name: 'libraries', test: inside },
+      { name: 'libraries', test: (id) => inside(id) && !id.includes('/pure-rand/') },
       ...(shared.includes(name) ? [{ debugName: 'index', name: (id, context) => (isOfIndex(id, context) ? 'package' : null) }] : []),
     ],
   },
@@ -82,7 +79,7 @@ const licenceOf = (folder) => {
   const file = readdirSync(folder).find((own) => /^licen[cs]e/i.test(own));
   return `${name} ${version}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
 };
-if (inlined[name]) writeFileSync('dist/licenses.txt', [...libraries].map(licenceOf).sort().join('\n\n'));
+if (libraries.size > 0) writeFileSync('dist/licenses.txt', [...libraries].map(licenceOf).sort().join('\n\n'));
 
 // what an earlier build left in dist/ beside the declarations
 const written = new Set(output.map(({ fileName }) => fileName));

@@ -1,9 +1,9 @@
 import { format } from 'd3-format';
 
 const NO_BREAK_SPACE = '\u00a0';
-const plain = format('.3~g');
-const signedNumber = format('+.3~g');
-const scientific = format('.1e');
+const plain = (value: number): string => format('.3~g')(value);
+const signedNumber = (value: number): string => format('+.3~g')(value);
+const scientific = (value: number): string => format('.1e')(value);
 
 /** A score for people: three significant digits, its sign written out in a signed map, exponents below 0.001. */
 export function scoreText(score: number, signed: boolean): string {

@@ -13,7 +13,7 @@ namespace {
 
 // How long a thread without work looks for some before it goes to sleep: longer than the small ops between two products of a decoded
 // token, since waking takes as long as they do.
-constexpr std::chrono::microseconds kSpin{1000};
+constexpr std::chrono::microseconds kSpin{300};
 // Bytes of scratch memory kept between ops: the system clears each page that it hands out. It is what a scan's backward on 16 bits
 // takes for 8,192 positions of mamba-130m.
 constexpr size_t kSpare = size_t{512} << 20;

@@ -1,5 +1,5 @@
-// npm run test:long: what takes longer. The other instruction-set levels, arm64 under an emulator, the sanitizers, 10,000 fuzz cases a parser, and
-// the kill-and-restart tests. `--minutes N` leaves out what would start later than that, and says so.
+// npm run test:long: what takes longer. The other instruction-set levels, arm64 under an emulator, the benchmark's lines, the sanitizers,
+// 10,000 fuzz cases a parser, and the kill-and-restart tests. `--minutes N` leaves out what would start later than that, and says so.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Counts } from './counts.mjs';
@@ -86,6 +86,9 @@ part('C++ tests for arm64, with NEON', () => {
       args: ['-L', '/usr/aarch64-linux-gnu', join(build, 'RelWithDebInfo/native_test')],
     });
 });
+part('every line of the benchmark, small', () =>
+  counts.step('every line of the benchmark, small', 'node', [join(root, 'scripts/bench.mjs'), '--quick', '--peers', 'none']),
+);
 sanitized('the address and undefined-behaviour sanitizers', 'address,undefined', {
   ASAN_OPTIONS: 'detect_leaks=0',
   NATIVE_TEST_LEVELS: 'best',

@@ -50,7 +50,8 @@ void mamba2(Run& run) {
     if (length > 512) continue;
     Floats headRates(s.heads * s.state), matrix(length * length);
     for (size_t i = 0; i < headRates.size(); i++) headRates[i] = A[i / s.state];
-    const ha::AttentionMatrixReduced mean{1, length, s.heads, s.state, 1, 0, length, 0, delta.data(), headRates.data(), B.data(), C.data(), matrix.data()};
+    ha::AttentionMatrixReduced mean{1, length, s.heads, s.state, 1, 0, length, 0, delta.data(), headRates.data(), B.data(), C.data()};
+    mean.out = matrix.data();
     run.time("mean" + at, "mean attention matrix of the 24 heads," + shape, [&] { run.op.attentionMatrixReduced(run.pool, mean); });
     headRates[1] *= 1.0001f;  // no longer one decay a head: the way of Mamba-1
     run.time("meanByState" + at, "the same, each state with a decay of its own", [&] { run.op.attentionMatrixReduced(run.pool, mean); });

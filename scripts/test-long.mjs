@@ -93,7 +93,7 @@ sanitized('the address and undefined-behaviour sanitizers', 'address,undefined',
   ASAN_OPTIONS: 'detect_leaks=0',
   NATIVE_TEST_LEVELS: 'best',
 });
-sanitized('the thread sanitizer', 'thread', { NATIVE_TEST_LEVELS: 'best', NATIVE_TEST_ONLY: 'queue,pool,memory' });
+sanitized('the thread sanitizer', 'thread', { NATIVE_TEST_LEVELS: 'best' }, { NATIVE_TEST_ONLY: 'queue,pool,memory' });
 // every GPU thread is watched: small shapes, one order
 part('played CUDA kernels under the race detector', () =>
   counts.native('played CUDA kernels under the race detector', join(native, 'build-thread/RelWithDebInfo/simt_test'), {

@@ -267,9 +267,9 @@ HA_INLINE vf exp(vf x) { return exp2(x * splat(kLog2e)); }
 
 /// Natural logarithm of a normal x > 0 (relative error 2e-7).
 HA_INLINE vf log(vf x) {
-  const vi bits = (vi)x;
-  const vi e = ((bits - 0x3f2aaaab) >> 23);          // so that the mantissa lands in [2/3, 4/3)
-  const vf m = (vf)(bits - (e << 23)), s = (m - splat(1)) / (m + splat(1)), q = s * s;
+  const vu bits = (vu)x;
+  const vi e = (vi)(bits - 0x3f2aaaabu) >> 23;  // so that the mantissa lands in [2/3, 4/3)
+  const vf m = (vf)(bits - ((vu)e << 23)), s = (m - splat(1)) / (m + splat(1)), q = s * s;
   vf p = splat(0.1818182f);
   p = fma(p, q, splat(0.2222222f));
   p = fma(p, q, splat(0.2857143f));

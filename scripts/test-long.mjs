@@ -91,6 +91,7 @@ part('every line of the benchmark, small', () =>
 );
 sanitized('the address and undefined-behaviour sanitizers', 'address,undefined', {
   ASAN_OPTIONS: 'detect_leaks=0',
+  UBSAN_OPTIONS: 'halt_on_error=1',
   NATIVE_TEST_LEVELS: 'best',
 });
 sanitized('the thread sanitizer', 'thread', { NATIVE_TEST_LEVELS: 'best' }, { NATIVE_TEST_ONLY: 'queue,pool,memory' });

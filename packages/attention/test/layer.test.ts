@@ -66,12 +66,14 @@ describe.each(layers)('layer.of(%s)', (_, layer) => {
     const [values, indices] = [await last.values.read(), await last.indices.read()];
     for (let b = 0; b < batch; b++)
       for (let i = 0; i < layer.lengths[b]!; i++) {
-        const row = Array.from({ length: i + 1 }, (_, j) => {
-          let mean = 0;
-          for (let c = 0; c < channels; c++) mean += matrix(b, c, i, j) / channels;
-          return mean;
-        });
-        const scale = Math.max(...row.map(Math.abs), 1e-30);
+        const meanOver = (part: (value: number) => number): number[] =>
+          Array.from({ length: i + 1 }, (_, j) => {
+            let mean = 0;
+            for (let c = 0; c < channels; c++) mean += part(matrix(b, c, i, j)) / channels;
+            return mean;
+          });
+        const row = meanOver((value) => value);
+        const scale = Math.max(...meanOver(Math.abs), 1e-30); // a mean of both signs errs by what was added up, however small it is
         const best = [...row].sort((x, y) => size(y) - size(x));
         for (let s = 0; s < 3; s++) {
           const at = (b * length + i) * 3 + s;

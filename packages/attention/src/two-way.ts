@@ -1,4 +1,4 @@
-import { abs, add, multiply, positive, reverse, scope, subtract, sumLast, Tensor, type Float } from '@hidden-attention/tensor';
+import { abs, add, positive, reverse, scope, subtract, sumLast, Tensor, type Float } from '@hidden-attention/tensor';
 import { sumKinds, type Reduce } from './channels.js';
 import type { Operator, TriangularOperator } from './layer.js';
 import { onDiagonal, type RowRange } from './positions.js';

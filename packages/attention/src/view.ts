@@ -176,7 +176,7 @@ function operatorOf(
   }
   if (direction) throw new RangeError(`${name} reads one way; it has no direction '${direction}'`);
   if (isSoftmax(dynamics)) {
-    return (part, options) => {
+    return (part) => {
       if (part === 'literal')
         throw new RangeError(`${name} is softmax attention; rows as the released code computes them ('literal') are those of a scan`);
       return (part === 'scan' ? softmaxOperator : softmaxBlockOperator)(name, dynamics, lengths);

@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { writeAll, writeAtomically } from './atomic.js';
 import { elementBytes, holds, type StoredDType } from './dtypes.js';
-import { CheckpointError, fileTrouble } from './errors.js';
+import { CheckpointError } from './errors.js';
 import { bytesOf, ContentError, named, readAt, readHalves, readNumbers, type StoredTensor, type TensorFile } from './file-reading.js';
 import { headerLimit, parseHeader } from './safetensors-header.js';
 

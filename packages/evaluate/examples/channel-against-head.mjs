@@ -5,7 +5,6 @@ import {
   add,
   gradient,
   matmul,
-  multiply,
   reshape,
   scope,
   selectiveScan,

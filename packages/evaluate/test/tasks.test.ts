@@ -62,7 +62,6 @@ describe('texts to learn a task from', () => {
   test.each(listTasks().map(({ name }) => name))(
     '%s: fit the rows of the recipe, the same each time, none of those that are held out',
     (name) => {
-      const { length } = listTasks().find((task) => task.name === name)!;
       const heldOut = new Set(taskTexts(name, 'held-out', 300, 3).map(({ prompt }) => prompt));
       expect(texts(name)).toEqual(texts(name));
       for (const { prompt, completion } of texts(name)) {

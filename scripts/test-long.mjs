@@ -1,16 +1,21 @@
 // npm run test:long: what takes longer. The other instruction-set levels, arm64 under an emulator, the benchmark's lines, the sanitizers,
-// 10,000 fuzz cases a parser, and the kill-and-restart tests. `--minutes N` leaves out what would start later than that, and says so.
+// 10,000 fuzz cases a parser, and the kill-and-restart tests. `--minutes N` leaves out what would start later than that, and says so;
+// `--only TEXT` runs the parts whose names contain the text.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { Counts } from './counts.mjs';
 import { root, setUp } from './setup.mjs';
 
+const { values } = parseArgs({ options: { minutes: { type: 'string', default: 'Infinity' }, only: { type: 'string', default: '' } } });
+const minutes = Number(values.minutes);
+if (!(minutes >= 0)) throw new Error(`--minutes needs a number of minutes, not ${values.minutes}`);
 setUp();
-const minutes = Number(process.argv[process.argv.indexOf('--minutes') + 1]) || Infinity;
 const started = Date.now();
 const counts = new Counts();
 const leftOut = [];
 function part(name, body) {
+  if (!name.includes(values.only)) return;
   if ((Date.now() - started) / 60000 > minutes) leftOut.push(name);
   else body();
 }

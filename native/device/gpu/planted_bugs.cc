@@ -27,8 +27,8 @@ template <Bug bug> __global__ void sumRows(const float* x, float* out, int colum
   float total = 0;
   for (int c = static_cast<int>(threadIdx.x); c < columns; c += 128) total += x[static_cast<int>(blockIdx.x) * columns + c];
   total = warpSum<bug>(total);
-  const int place = static_cast<int>(threadIdx.x) / 32 + (bug == offByOne ? 1 : 0);
-  if (threadIdx.x % 32 == 0) parts[place] = total;
+  float* const places = parts;  // past the end of this one only the address sanitizer looks, as in kernels that are handed a pointer
+  if (threadIdx.x % 32 == 0) places[threadIdx.x / 32 + (bug == offByOne ? 1 : 0)] = total;
   if (bug == exited && threadIdx.x == 127) return;
   if (bug == divergentBarrier) {
     if (threadIdx.x < 32) __syncthreads();

@@ -62,8 +62,21 @@ HA_INLINE void multiplyColumns(const MatmulInt8& o, int64_t column) {
   else if (o.m - row == 1) multiplyStored<S, 1>(o, column, row);
 }
 
+/// The product with a rounded to groups of 8 bits.
+static void multiplyRounded(Context& context, MatmulInt8 o) {
+  const int64_t count = o.m * o.k;
+  int8_t* q = static_cast<int8_t*>(context.scratch(count));
+  float* scales = static_cast<float*>(context.scratch(count / kGroup * sizeof(float)));
+  float* a = static_cast<float*>(context.scratch(count * sizeof(float)));
+  quantizeInt8(context, {count, o.a, q, scales});
+  embeddingInt8(context, {o.m, o.m, o.k, nullptr, q, scales, a});
+  o.a = a, o.rounded = false;
+  matmulInt8(context, o);
+}
+
 void matmulInt8(Context& context, const MatmulInt8& o) {
   if (o.m * o.n == 0) return;
+  if (o.rounded) return multiplyRounded(context, o);
   if (o.m > kFewRows) {
     const Matmul product{o.m, o.n, o.k, false, true, false, o.a, In{}, o.bias, o.c};
     return multiplyInTiles(context, product, Groups{o.q, o.scales, o.k});

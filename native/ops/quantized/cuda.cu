@@ -79,8 +79,20 @@ __global__ void quantizeInt8Kernel(int64_t groups, const float* x, int8_t* q, fl
 
 }  // namespace
 
+/// The product with a rounded to groups of 8 bits.
+static void multiplyRounded(Gpu& gpu, MatmulInt8 o) {
+  const int64_t count = o.m * o.k;
+  int8_t* q = scratch<int8_t>(gpu, count);
+  float *scales = scratch<float>(gpu, count / kGroup), *a = scratch<float>(gpu, count);
+  quantizeInt8(gpu, {count, o.a, q, scales});
+  embeddingInt8(gpu, {o.m, o.m, o.k, nullptr, q, scales, a});
+  o.a = a, o.rounded = false;
+  matmulInt8(gpu, o);
+}
+
 void matmulInt8(Gpu& gpu, const MatmulInt8& o) {
   if (!o.m || !o.n) return;
+  if (o.rounded) return multiplyRounded(gpu, o);
   if (o.m > 8 * kRows) {
     float* wide = scratch<float>(gpu, o.n * o.k);
     embeddingInt8(gpu, {o.n, o.n, o.k, nullptr, o.q, o.scales, wide});

@@ -8,6 +8,9 @@ namespace ha {
 constexpr int64_t kGroup = 32;
 
 /// c = a·(q·scale)ᵀ + bias: a linear layer. Products of f32 are added up in f32, in one order for m up to 8 and one above.
+/// `rounded`: a is rounded to 8 bits as well, by QuantizeInt8 (weights and activations in int8, "W8A8"). Then
+/// c = Σ over groups scaleA·scaleW·(Σ qA·qW) + bias, the inner sum exact, in whole numbers, the outer one in f32. A group of a with a
+/// number that is NaN or infinite makes its row of c NaN.
 struct MatmulInt8 {
   int64_t m, n, k;  // k: a multiple of kGroup
   In a;             // [m k]
@@ -15,8 +18,9 @@ struct MatmulInt8 {
   In scales;        // [n k/32]
   In bias;          // [n], added to every row
   Out c;            // [m n]
+  bool rounded = false;
   template <class V> void fields(V& v) {
-    v.size("m", m), v.size("n", n), v.size("k", k);
+    v.size("m", m), v.size("n", n), v.size("k", k), v.flag("rounded", rounded);
     v.in("a", a, m * k), v.in("q", q, n * k), v.in("scales", scales, n * (k / kGroup)), v.optional("bias", bias, n), v.out("c", c, m * n);
   }
 };

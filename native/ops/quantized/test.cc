@@ -89,6 +89,97 @@ TEST(matmulInt8Of16Bits) {
   check.close("c", got, Doubles(want.begin(), want.end()), 5e-3);
 }
 
+/// c = Σ over groups scaleA·scaleW·(Σ qA·qW) + bias in double precision, a rounded by the op that rounds weights.
+Doubles roundedProduct(Check& check, int64_t m, int64_t n, int64_t k, const Floats& a, const Weight& w, const Floats& bias) {
+  Weight rounded{std::vector<int8_t>(m * k), Floats(m * k / kGroup)};
+  check.op.quantizeInt8(check.context, {m * k, a.data(), rounded.q.data(), rounded.scales.data()});
+  Doubles c(m * n);
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < n; j++) {
+      double total = bias[j];
+      for (int64_t group = 0; group < k / kGroup; group++) {
+        int64_t whole = 0;
+        for (int64_t p = group * kGroup; p < (group + 1) * kGroup; p++) whole += int64_t{rounded.q[i * k + p]} * w.q[j * k + p];
+        total += double{rounded.scales[i * (k / kGroup) + group]} * w.scales[j * (k / kGroup) + group] * static_cast<double>(whole);
+      }
+      c[i * n + j] = total;
+    }
+  return c;
+}
+
+void testRounded(Check& check, int64_t m, int64_t n, int64_t k) {
+  const Weight w = randomWeight(check, n * k);
+  Floats a = check.normal(m * k);
+  for (int64_t p = 0; m > 1 && p < k; p++) a[k + p] = 0;              // a row of zeros
+  for (int64_t p = 0; p < kGroup && p < m * k; p++) a[p] *= 1e-39f;  // a group too small for a scale
+  const Floats none(n), bias = check.normal(n);
+  for (bool withBias : {false, true}) {
+    check.label = std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (withBias ? " with bias" : "");
+    Floats c(m * n + 16, 7), again = c, alone = c;
+    const auto run = [&](Context& context, Floats& to) {
+      check.op.matmulInt8(context, {m, n, k, a.data(), w.q.data(), w.scales.data(), withBias ? bias.data() : nullptr, to.data(), true});
+    };
+    run(check.context, c), run(check.context, again), run(*check.alone, alone);
+    check.equal("twice", again, c);
+    check.equal("on one thread", alone, c);
+    check.equal("behind", Floats(c.begin() + m * n, c.end()), Floats(16, 7));
+    c.resize(m * n);
+    check.close("c", c, roundedProduct(check, m, n, k, a, w, withBias ? bias : none), 3e-6, 1);
+  }
+}
+
+TEST(matmulInt8Rounded) {
+  const int64_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 17, 31}, columns[] = {1, 2, 3, 5, 8, 15, 16, 33, 48, 65}, groups[] = {1, 2, 3, 15, 16, 17, 24, 25};
+  const auto any = [&](const auto& list) { return list[check.random() % (sizeof list / sizeof *list)]; };
+  for (int i = 0; i < (check.played ? 10 : 40); i++) testRounded(check, any(rows), any(columns), kGroup * any(groups));
+  testRounded(check, 3, 4, 0);
+  testRounded(check, 12, 4, 0);
+  testRounded(check, 0, 4, 32);
+  testRounded(check, 1, 700, 768);
+  testRounded(check, 20, 300, 512);
+  testRounded(check, 70, 40, 64);
+}
+
+TEST(matmulInt8RoundedExtremes) {  // the largest sums of whole numbers, of either sign
+  for (int64_t m : {1, 4, 9})
+    for (int sign : {-1, 1}) {
+      const int64_t n = 20, k = 96;
+      const Weight w{std::vector<int8_t>(n * k, sign < 0 ? -128 : 127), Floats(n * k / kGroup, 0.5f)};
+      Floats c(m * n);
+      check.op.matmulInt8(check.context, {m, n, k, Floats(m * k, -3).data(), w.q.data(), w.scales.data(), nullptr, c.data(), true});
+      check.close("c", c, Doubles(m * n, (sign < 0 ? 64 : -63.5) * 3 * k), 1e-6);
+    }
+}
+
+TEST(matmulInt8RoundedNaN) {  // where they are, and nowhere else
+  for (int64_t m : {2, 5, 11})
+    for (float bad : {NAN, INFINITY, -INFINITY}) {
+      const int64_t n = 19, k = 160;
+      const Weight w = randomWeight(check, n * k);
+      Floats a = check.normal(m * k), c(m * n);
+      a[k + 100] = bad;
+      check.op.matmulInt8(check.context, {m, n, k, a.data(), w.q.data(), w.scales.data(), nullptr, c.data(), true});
+      bool holds = true;
+      for (int64_t i = 0; i < m * n; i++) holds &= std::isnan(c[i]) == (i / n == 1);
+      check.that("a row of NaN", holds);
+    }
+}
+
+TEST(matmulInt8RoundedOf16Bits) {
+  for (int64_t m : {2, 10}) {
+    const int64_t n = 12, k = 64;
+    const Weight w = randomWeight(check, n * k);
+    const Floats a = check.normal(m * k), bias = check.normal(n);
+    std::vector<uint16_t> narrow(m * k), result(m * n);
+    Floats wide(m * k), got(m * n);
+    check.op.cast(check.context, {m * k, a.data(), {narrow.data(), DType::bf16}});
+    check.op.cast(check.context, {m * k, {narrow.data(), DType::bf16}, wide.data()});
+    check.op.matmulInt8(check.context, {m, n, k, {narrow.data(), DType::bf16}, w.q.data(), w.scales.data(), bias.data(), {result.data(), DType::bf16}, true});
+    check.op.cast(check.context, {m * n, {result.data(), DType::bf16}, got.data()});
+    check.close("c", got, roundedProduct(check, m, n, k, wide, w, bias), 5e-3);
+  }
+}
+
 TEST(quantizeInt8Rounding) {
   const int64_t groups = 500, count = groups * kGroup;
   Floats x = check.normal(count);

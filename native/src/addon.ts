@@ -21,6 +21,9 @@ export interface OpField {
   items?: OpField[];
 }
 
+/** An argument of an op: a number, a flag, a tensor's handle, undefined where an operand is absent, or a list of such. */
+export type OpArguments = { [name: string]: number | boolean | undefined | OpArguments[] };
+
 /** Arrays whose bytes become a tensor's: Uint16Array for bf16 and f16. */
 export type DeviceArray = Float32Array | Int32Array | Uint16Array | Int8Array;
 

@@ -7,13 +7,11 @@ import {
   type Handle,
   type MemoryUse,
   type NativeDevice,
+  type OpArguments,
   type OpField,
 } from './addon.js';
 import { loadAddon } from './load.js';
 import { Trace } from './trace.js';
-
-/** An argument of an op: a number, a flag, a tensor's handle, undefined where an operand is absent, or a list of such. */
-export type OpArguments = { [name: string]: number | boolean | undefined | OpArguments[] };
 
 /** Ops that were kept by `Device.record`. */
 export interface Recording {

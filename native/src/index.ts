@@ -1,4 +1,4 @@
-export { Device, DeviceError, describeDevices, openDevice, type DeviceOptions, type OpArguments, type Recording } from './device.js';
+export { Device, DeviceError, describeDevices, openDevice, type DeviceOptions, type Recording } from './device.js';
 export {
   dtypes,
   type DeviceArray,
@@ -6,6 +6,7 @@ export {
   type DType,
   type Handle,
   type MemoryUse,
+  type OpArguments,
   type OpField,
   type OpFields,
 } from './addon.js';

@@ -1,7 +1,6 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Handle, NativeDevice, OpField } from './addon.js';
-import type { OpArguments } from './device.js';
+import type { Handle, NativeDevice, OpArguments, OpField } from './addon.js';
 
 interface Operand {
   dtype: number;

@@ -1,8 +1,14 @@
 import type { ScanDynamics } from '@hidden-attention/model';
 import { abs, add, affine, concat, scope, slice, sum, sumLast, Tensor, topK, type TopK } from '@hidden-attention/tensor';
 import { sumKinds, type Reduce } from './channels.js';
-import type { Piece } from './live.js';
 import { scanTransposedCarried } from './transposed.js';
+
+/** Δ and B of some positions. */
+export interface Piece {
+  start: number;
+  delta: Tensor;
+  B: Tensor;
+}
 
 /** One layer's way back through its history. */
 export class Walk {

@@ -1,7 +1,7 @@
 import { layerKindsOf, type Model, type ScanDynamics } from '@hidden-attention/model';
 import { add, affine, concat, scope, slice, Tensor } from '@hidden-attention/tensor';
 import type { Reduce } from './channels.js';
-import { Ranking, Walk } from './live-walk.js';
+import { Ranking, Walk, type Piece } from './live-walk.js';
 import { requireScans } from './pieces.js';
 
 export interface LiveAttentionOptions {
@@ -39,13 +39,6 @@ export interface LiveOverall {
 
 /** Positions of a piece of the history. */
 const pieceSize = 64;
-
-/** Δ and B of some positions. */
-export interface Piece {
-  start: number;
-  delta: Tensor;
-  B: Tensor;
-}
 
 /**
  * The attention of a text that grows, one position at a time: it keeps Δ and B of what was read, and says of the newest position

@@ -9,7 +9,8 @@ import { narrow } from './narrow.js';
 import { openModel } from './open-model.js';
 import { problemsOf, refuseProblems, unusedNames } from './problems.js';
 import { parseTokenizer } from './tokenizer-json.js';
-import { tokenizerFor, type Tokenizer } from './tokenizer.js';
+import { tokenizerFor } from './tokenizer-files.js';
+import type { Tokenizer } from './tokenizer.js';
 
 export interface LoadOptions {
   device?: Device;

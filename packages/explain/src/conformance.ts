@@ -1,6 +1,7 @@
 import { createModel, type Model } from '@hidden-attention/model';
 import { describe, expect, test } from 'vitest';
-import { explain, type ExplainRequest } from './explain.js';
+import { explain } from './explain.js';
+import type { ExplainRequest } from './request.js';
 import { fullName, type Explainer } from './explainer.js';
 import type { AttributionMap } from './result.js';
 

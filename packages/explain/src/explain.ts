@@ -1,59 +1,19 @@
-import type { Model } from '@hidden-attention/model';
 import { probabilities } from './answer.js';
 import { rankCorrelation, removalEffects, type Effects } from './effects.js';
 import { ExplainError } from './errors.js';
 import { fullName, type Explainer } from './explainer.js';
-import { isImageInput, type ImageInput } from './image.js';
+import { isImageInput } from './image.js';
 import { mapOf, NotFiniteError, type Known } from './map.js';
-import { isSpan, type ScoreFunction, type Target, type TokenSpan } from './objective.js';
-import { checkMethods, optionsOf, type OptionsByMethod } from './options.js';
+import { isSpan, type Target } from './objective.js';
+import { checkMethods, optionsOf } from './options.js';
 import { Question } from './question.js';
 import { getExplainer, listExplainers } from './registry.js';
 import { removable } from './removable.js';
 import { removal } from './removal.js';
+import type { CheckOptions, ExplainRequest, Method } from './request.js';
 import type { AttributionMap, ExplainedAnswer, ExplainedTarget, Explanation } from './result.js';
 import { imageSubjects, textSubjects, type Subject } from './subject.js';
-import { targetsOf, type Answers } from './targets.js';
-import type { ExplainInput, TextTokenizer } from './tokens.js';
-
-/** A method: its name ('raw', 'raw:released'), or an explainer, registered or not. */
-export type Method = string | Explainer<never>;
-
-export interface ExplainRequest {
-  model: Model;
-  /** needed for text, and for targets given as text */
-  tokenizer?: TextTokenizer | null;
-  /** text, ids, or images for a model that reads them */
-  input: ExplainInput | { images: readonly ImageInput[] };
-  /** an id, one per row, or what `parseTarget` reads; or a function of the logits. Default: each row's most probable answer */
-  target?: Answers | ScoreFunction;
-  /** another answer, or one per row: explains the difference of the logits, why the target rather than this one */
-  contrast?: Answers;
-  /** of a language model, in place of a target: the text's own tokens start…end−1, each expected from what stands before it */
-  span?: TokenSpan;
-  /** of a language model: the position whose answer is explained, negative from each row's end; default the last */
-  position?: number;
-  /** names or explainers, or 'all': every registered one that supports the model. Default 'all' */
-  methods?: 'all' | readonly Method[];
-  options?: OptionsByMethod;
-  /** whether the signs of all scores are dropped */
-  absolute?: boolean;
-  /** the check by removal, or false for none */
-  check?: CheckOptions | false;
-  /** language of the text, for its words and sentences */
-  locale?: string;
-  /** is told before each method of each row what is done of how much */
-  onProgress?: (done: number, total: number, method: string) => void;
-}
-
-/** How maps are checked by removal; see `removal` and `removalEffects`. */
-export interface CheckOptions {
-  share?: number;
-  draws?: number;
-  seed?: number;
-  /** words that are removed one by one for the rank correlation; 0 for none. Default 32 */
-  singles?: number;
-}
+import { targetsOf } from './targets.js';
 
 /**
  * Explains a model's answers: for each row of the input, and each method, which tokens made the model give the target its logit,

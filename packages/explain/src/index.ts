@@ -1,4 +1,5 @@
-export { explain, type CheckOptions, type ExplainRequest, type Method } from './explain.js';
+export { explain } from './explain.js';
+export { type Answers, type CheckOptions, type ExplainRequest, type Method } from './request.js';
 export {
   type AttributionMap,
   type Certificate,
@@ -26,7 +27,7 @@ export { isSpan, type Contrast, type Objective, type ScoreFunction, type Target,
 export { rankCorrelation, removalEffects, type Effects } from './effects.js';
 export { groupTokens, sumByGroup, type Group } from './aggregate.js';
 export { parseTarget } from './target.js';
-export { parseSpan, type Answers } from './targets.js';
+export { parseSpan } from './targets.js';
 export { type ExplainInput, type InputRow, type TextTokenizer, type Token } from './tokens.js';
 export { ExplainError, UnknownNameError } from './errors.js';
 export { activationPatching, type PatchingRequest, type PatchingResult } from './interventions/activation-patching.js';

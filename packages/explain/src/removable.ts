@@ -1,10 +1,22 @@
 import type { Model } from '@hidden-attention/model';
 import { largestOf } from './answer.js';
-import { gridOf } from './image.js';
-import { isSpan, objectiveOf } from './objective.js';
-import type { RemovalRequest } from './removal.js';
+import { gridOf, type ImageInput } from './image.js';
+import { isSpan, objectiveOf, type Target } from './objective.js';
 import { checkTarget } from './target.js';
 import { answersWithout } from './without.js';
+
+/** The input that loses parts, and the answer that they are missed in. */
+export interface RemovalSubject {
+  model: Model;
+  /** a text; of a language model the answer is the one after its last id. Either this or an image */
+  ids?: ArrayLike<number>;
+  /** its groups are of patches, which become black */
+  image?: ImageInput;
+  /** class or token, or whatever else is explained */
+  target: Target;
+  /** an id to put in place of what is removed; default: the tokens are cut out */
+  replaceWith?: number;
+}
 
 /** What something can be removed from: its positions, the groups that may go, and what is explained without some positions each. */
 export interface Removable {
@@ -20,13 +32,7 @@ interface Figures {
 }
 
 /** What of the question can be removed, as `removal` is asked it. */
-export function removableOf({
-  model,
-  image,
-  target,
-  replaceWith,
-  ids: given = [],
-}: Pick<RemovalRequest, 'model' | 'image' | 'target' | 'replaceWith' | 'ids'>): Removable {
+export function removableOf({ model, image, target, replaceWith, ids: given = [] }: RemovalSubject): Removable {
   const text = Int32Array.from(given);
   const span = isSpan(target) ? target : undefined;
   const ids = span ? text.slice(0, span.end - 1) : text;

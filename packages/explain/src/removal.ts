@@ -1,28 +1,16 @@
-import type { Model } from '@hidden-attention/model';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { ExplainError } from './errors.js';
-import type { ImageInput } from './image.js';
-import type { Target } from './objective.js';
-import { removableOf } from './removable.js';
+import { removableOf, type RemovalSubject } from './removable.js';
 
 /** What is removed from which text, and of which answer the change is reported. */
-export interface RemovalRequest {
-  model: Model;
-  /** a text; of a language model the answer is the one after its last id. Either this or an image */
-  ids?: ArrayLike<number>;
-  /** its groups are of patches, which become black */
-  image?: ImageInput;
-  /** class or token, or whatever else is explained */
-  target: Target;
+export interface RemovalRequest extends RemovalSubject {
   /** what can be removed, each a list of positions; default: each position by itself. A language model's last position always stays, of a span all from the one before it */
   groups?: readonly (readonly number[])[];
   /** one or several rankings: a score a group, the highest is removed first */
   rankings: readonly ArrayLike<number>[];
   /** the share of the groups to remove, rounded up; at least one group stays. Default 0.1 */
   share?: number;
-  /** an id to put in place of what is removed; default: the tokens are cut out */
-  replaceWith?: number;
   /** how many random removals; default 5 */
   draws?: number;
   /** default 0 */

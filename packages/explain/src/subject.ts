@@ -2,9 +2,9 @@ import type { Model } from '@hidden-attention/model';
 import { scope } from '@hidden-attention/tensor';
 import { groupTokens, type Group } from './aggregate.js';
 import { ExplainError } from './errors.js';
-import type { ExplainRequest } from './explain.js';
 import { batchOfImages, type ImageInput } from './image.js';
 import { checkSpan } from './objective.js';
+import type { ExplainRequest } from './request.js';
 import { readRows, type ExplainInput, type Token, type TokenizedRow } from './tokens.js';
 
 /** One input of a call: what the question is about, and how its scores are shown. */

@@ -1,12 +1,9 @@
 import type { Model } from '@hidden-attention/model';
 import { ExplainError } from './errors.js';
-import type { ExplainRequest } from './explain.js';
 import type { ScoreFunction, Target, TokenSpan } from './objective.js';
+import type { Answers, ExplainRequest } from './request.js';
 import { checkTarget, parseTarget } from './target.js';
 import type { TextTokenizer } from './tokens.js';
-
-/** Answers as a request names them: an id, one a row, or what `parseTarget` reads. */
-export type Answers = string | number | readonly number[];
 
 /**
  * What is explained of each row; undefined: its most probable answer.

@@ -1,4 +1,5 @@
-export { createModel, layerKindsOf, Model } from './model.js';
+export { createModel } from './create.js';
+export { layerKindsOf, Model } from './model.js';
 export {
   deviceOfBatch,
   disposeBatch,

@@ -1,5 +1,4 @@
 import { max, quantile } from 'd3-array';
-import type { Span } from './spans.js';
 
 /**
  * Refuses scores that cannot be drawn: NaN, ±∞, and negative ones in an unsigned map.
@@ -28,7 +27,7 @@ export function checkSpans(where: string, spans: readonly { start: number; end: 
 }
 
 /** Refuses overlapping spans; for words and sentences, which (unlike the bytes of one character) never share text. */
-export function checkApart(where: string, spans: readonly Span[]): void {
+export function checkApart(where: string, spans: readonly { start: number; end: number }[]): void {
   spans.forEach((span, index) => {
     const before = spans[index - 1];
     if (before && span.start < before.end)

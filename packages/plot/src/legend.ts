@@ -2,7 +2,7 @@ import { INK, label, labelWidth, QUIET, svgDocument, type Drawing } from './draw
 import { LEVELS, levelClass, levelColor } from './levels.js';
 import { element, escapeText } from './markup.js';
 import { scoreText } from './numbers.js';
-import { heatColor, THICKEST } from './image/patches.js';
+import { heatColor, scaleOf, THICKEST, type PatchMap } from './image/patches.js';
 import { DARKEST } from './image/picture.js';
 
 export interface Legend {
@@ -19,6 +19,11 @@ export interface Legend {
   readonly ends?: readonly [low: string, high: string];
   /** What the colours lie on: `paper` (the default), or a pale `picture`; they are then shown on its light and its dark parts. */
   readonly over?: 'paper' | 'picture';
+}
+
+/** What a legend needs to know of a map of patches. */
+export function legendOf(where: string, map: PatchMap): Legend {
+  return { ...scaleOf(where, map), signed: map.signed, over: 'picture' };
 }
 
 function checkLimit(limit: number): void {

@@ -2,7 +2,22 @@ import type { Drawing } from './drawing.js';
 import { INK } from './drawing.js';
 import { LEVELS, levelColor } from './levels.js';
 import { element, escapeText } from './markup.js';
-import type { ColoredPiece, StripLayout } from './tokens.js';
+import type { Piece } from './spans.js';
+
+export interface StripLayout {
+  /** Characters per line before a line wraps; default 80. */
+  readonly columns?: number;
+  /** Pixels; default 14. */
+  readonly fontSize?: number;
+  /** What a screen reader says of the picture; default "Text coloured by score". */
+  readonly title?: string;
+}
+
+/** A piece with its colour step and tooltip. */
+export interface ColoredPiece extends Piece {
+  readonly step: number;
+  readonly tooltip: string | undefined;
+}
 
 /** One character as a reader sees it, how many columns it fills, and the piece it belongs to. */
 interface Cell {

@@ -5,8 +5,8 @@ import { svgDocument } from './drawing.js';
 import { level, levelClass } from './levels.js';
 import { element, escapeText } from './markup.js';
 import { percent, scoreText } from './numbers.js';
-import { pieces, tokenSpans, type Piece, type Span, type Token } from './spans.js';
-import { layOut } from './strip-layout.js';
+import { pieces, tokenSpans, type Span, type Token } from './spans.js';
+import { layOut, type ColoredPiece, type StripLayout } from './strip-layout.js';
 
 interface StripOptions {
   /** The text itself; every character of it is drawn, line breaks and runs of spaces included. */
@@ -26,21 +26,6 @@ export interface TokenStrip extends StripOptions {
 /** Coloured by word (or sentence, or any stretch of text): spans in text order that do not overlap. */
 export interface WordStrip extends StripOptions {
   readonly words: readonly Span[];
-}
-
-export interface StripLayout {
-  /** Characters per line before a line wraps; default 80. */
-  readonly columns?: number;
-  /** Pixels; default 14. */
-  readonly fontSize?: number;
-  /** What a screen reader says of the picture; default "Text coloured by score". */
-  readonly title?: string;
-}
-
-/** A piece with its colour step and tooltip. */
-export interface ColoredPiece extends Piece {
-  readonly step: number;
-  readonly tooltip: string | undefined;
 }
 
 /** Checks the input and colours its pieces. */

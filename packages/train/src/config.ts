@@ -1,9 +1,21 @@
 import * as z from '@hidden-attention/model/schema';
-import type { ImageOptions } from './data/images.js';
 import { TrainError } from './errors.js';
 
 const count = (): z.ZodNumber => z.number().int().positive();
 const share = (): z.ZodNumber => z.number().min(0).lt(1);
+
+/** How pixels are normalised, and varied while training: the field `images` of a recipe. */
+export interface ImageOptions {
+  /** of pixels in 0…1, subtracted from and divided by; the same for all channels */
+  mean: number;
+  deviation: number;
+  /** pixels by which an image is moved at random, up to so many in each direction; what moves in is black */
+  shift: number;
+  /** whether half of the images are mirrored left to right */
+  mirror: boolean;
+  /** share of the images in which a random rectangle of up to a third of each side is set to the mean */
+  erase: number;
+}
 
 /** A training recipe, its defaults filled in. */
 export interface TrainConfig {

@@ -1,4 +1,5 @@
-export { train, type TrainOptions, type TrainProgress, type TrainResult } from './train.js';
+export { type TrainOptions, type TrainProgress, type TrainResult } from './options.js';
+export { train } from './train.js';
 export { parseTrainConfig, type TrainConfig } from './config.js';
 export { evaluateFiles, type EvaluateFilesOptions } from './evaluate-files.js';
 export { evaluate, lossAndGradients, type Evaluation } from './objective.js';

@@ -1,4 +1,3 @@
-import type { ChatTemplate, Tokenizer } from '@hidden-attention/checkpoint';
 import { createModel, Model } from '@hidden-attention/model';
 import { openDevice, scope, type Device, type Float, type Tensor } from '@hidden-attention/tensor';
 import { readCheckpoint, refuseOther, type Checkpoint } from './checkpoint.js';
@@ -6,52 +5,11 @@ import { parseTrainConfig, type TrainConfig } from './config.js';
 import type { DataFile } from './data/data.js';
 import { Log } from './log.js';
 import { Loop } from './loop.js';
-import type { Evaluation } from './objective.js';
+import type { TrainOptions, TrainResult } from './options.js';
 import { checkTask, openData, openFolder, openTokenizer } from './prepare.js';
 import { TrainError } from './errors.js';
 import { Trained } from './trained.js';
 import { copyWeights, disposeWeights, zeroWeights } from './weights.js';
-
-/** How far a training is. */
-export interface TrainProgress {
-  /** steps done, of `steps` */
-  step: number;
-  steps: number;
-  /** of the last batch, in nats */
-  loss: number;
-  tokensPerSecond: number;
-  secondsLeft: number;
-  /** after the steps that had one */
-  evaluation?: Evaluation;
-}
-
-export interface TrainOptions {
-  /** the recipe, as JSON (see `parseTrainConfig`); without `model` where it starts from one */
-  config: unknown;
-  /** fine-tuning: the model, and its tokenizer, that training starts from; left as they are */
-  from?: { model: Model; tokenizer: Tokenizer | null; chat?: ChatTemplate | null };
-  /**
-   * text files; or JSON lines (.jsonl): {"text", "label"} of a classifier, {"text"}, {"prompt", "completion"} or {"messages"} of a language
-   * model; or safetensors of images and labels
-   */
-  data: readonly string[];
-  /** folder for the model, its checkpoints, log and curve */
-  out: string;
-  /** go on from the checkpoint in `out`; ends at once where the training is finished */
-  resume?: boolean;
-  device?: Device;
-  /** finishes the step, writes a checkpoint and ends with reason 'interrupted' */
-  signal?: AbortSignal;
-  onProgress?: (progress: TrainProgress) => void;
-}
-
-export interface TrainResult {
-  reason: 'finished' | 'interrupted';
-  /** steps done */
-  step: number;
-  /** of the weights that were kept, or the last one made */
-  evaluation: Evaluation | null;
-}
 
 /**
  * Trains a model by a recipe. Leaves in `out` config.json and model.safetensors (Hugging Face layout; the best weights by

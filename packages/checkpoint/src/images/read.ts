@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { ContentError, named } from '../file-reading.js';
-import { readContainer, type Container } from './container.js';
+import type { Container } from './container.js';
+import { readContainer } from './formats.js';
 import type { RgbImage } from './image.js';
 import { codec } from './codec.js';
 import { orient } from './orient.js';

@@ -16,10 +16,10 @@ import { checkInputFlags, readInput, readPictures, type InputFlags } from '../in
 import { resolveModel } from '../models.js';
 import { addModelAndInput, type ModelFlags } from '../options.js';
 import { checkOutput } from '../output.js';
-import { findPlace, parsePlace, type Place } from '../positions.js';
+import { findPlace, parsePlace } from '../positions.js';
 import { progressBar } from '../progress.js';
 import { parseNumber, parseRanges } from '../ranges.js';
-import { writeAttentionPicture } from './attention-picture.js';
+import { writeAttentionPicture, type AttentionQuery } from './attention-picture.js';
 
 interface Flags extends InputFlags, ModelFlags {
   layers: string;
@@ -118,14 +118,6 @@ function waysOf(layer: LayerView): [string, Pick<LayerView, 'of'>][] {
     ['', layer],
     ...(['forward', 'backward'] as const).map((way): [string, Pick<LayerView, 'of'>] => [`${way}.`, layer.direction(way)]),
   ];
-}
-
-/** What is asked of each layer: exactly one of a row, a column, the matrix; a mean or channels. */
-export interface AttentionQuery {
-  name: 'row' | 'column' | 'matrix';
-  choice: ChannelChoice;
-  /** of a row or column */
-  place?: Place;
 }
 
 function queryOf(flags: Flags): AttentionQuery {

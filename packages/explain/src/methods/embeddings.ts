@@ -44,8 +44,11 @@ export async function weightedGradients(
   return parts[0]!;
 }
 
+/** Over the hidden size. */
+export type Norm = 'l1' | 'l2' | 'max';
+
 /** Norms over the hidden size of gradients (1 l m): (l). 'l2' is √Σg², 'l1' Σ|g|, 'max' the largest |g|. */
-export async function normsOf(gradient: Tensor, norm: 'l1' | 'l2' | 'max'): Promise<Float64Array> {
+export async function normsOf(gradient: Tensor, norm: Norm): Promise<Float64Array> {
   const numbers = scope(() => (norm === 'max' ? sumLast(abs(gradient), 'max') : sumLast(gradient, norm === 'l1' ? 'abs' : 'squares')));
   const values = Float64Array.from(await numbers.read());
   numbers.dispose();

@@ -3,7 +3,7 @@ import { matmul, reshape, scope, type Tensor } from '@hidden-attention/tensor';
 import { gridOf } from '../image.js';
 import type { Relevance } from '../explainer.js';
 import type { Question } from '../question.js';
-import type { Norm } from './saliency.js';
+import type { Norm } from './embeddings.js';
 
 const kernelName = 'patch_embed.proj.weight';
 

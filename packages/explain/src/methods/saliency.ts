@@ -1,11 +1,8 @@
 import * as z from '@hidden-attention/model/schema';
 import { defineExplainer, type Explainer } from '../explainer.js';
 import { rules } from '../rules.js';
-import { normsOf } from './embeddings.js';
+import { normsOf, type Norm } from './embeddings.js';
 import { pixelsOf } from './pixels.js';
-
-/** Over the hidden size. */
-export type Norm = 'l1' | 'l2' | 'max';
 
 /** Saliency: ‖∂score/∂e_j‖ over the hidden size, e the embeddings. */
 export const saliency: Explainer<{ norm: Norm }> = defineExplainer({

@@ -2,8 +2,8 @@ import { paragraph, QUIET, stack, svgDocument, type Drawing } from '../drawing.j
 import { scoreText } from '../numbers.js';
 import { beside, relativeLegend } from './figure.js';
 import { checkOverlay, overlayDrawing, type ImageOverlay } from './overlay.js';
-import { legendOf, scaleOf, type PatchMap } from './patches.js';
-import { legendDrawing } from '../legend.js';
+import { scaleOf, type PatchMap } from './patches.js';
+import { legendDrawing, legendOf } from '../legend.js';
 import { pictureDefinitions } from './picture.js';
 
 export interface LayerStrip extends Pick<ImageOverlay, 'picture' | 'grid' | 'signed' | 'limit' | 'view' | 'title'> {

@@ -1,7 +1,7 @@
 import { label, paragraph, place, QUIET, stack, svgDocument, type Drawing } from '../drawing.js';
-import { legendDrawing } from '../legend.js';
+import { legendDrawing, legendOf } from '../legend.js';
 import { heatImage, heatPatches, type View } from './heat.js';
-import { checkPatches, described, legendOf, scaleOf, shares, type PatchMap } from './patches.js';
+import { checkPatches, described, scaleOf, shares, type PatchMap } from './patches.js';
 import { checkPicture, pictureDefinitions, pictureDrawing } from './picture.js';
 
 export interface ImageOverlay extends PatchMap {

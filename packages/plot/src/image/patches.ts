@@ -1,6 +1,5 @@
 import { checkScores, colorLimit } from '../check.js';
 import { PALETTE } from '../color.js';
-import type { Legend } from '../legend.js';
 import { scoreText } from '../numbers.js';
 
 /** Patches down and across. */
@@ -63,11 +62,6 @@ export function shares(scores: ArrayLike<number>, { low, limit }: Scale): number
 export function heatColor(share: number, signed: boolean): string {
   const { positive, negative, unsigned } = PALETTE.light;
   return (signed ? (share < 0 ? negative : positive) : unsigned)[1];
-}
-
-/** What a legend needs to know of a map. */
-export function legendOf(where: string, map: PatchMap): Legend {
-  return { ...scaleOf(where, map), signed: map.signed, over: 'picture' };
 }
 
 /** The places that stand out, in words for those who cannot see them. */

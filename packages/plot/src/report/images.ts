@@ -3,9 +3,9 @@ import { svgFragment } from '../drawing.js';
 import { filmHtml } from '../image/film.js';
 import { layerMaps, type LayerMap } from '../image/layers.js';
 import { numbered, overlayDrawing } from '../image/overlay.js';
-import { described, legendOf, type Grid } from '../image/patches.js';
+import { described, type Grid } from '../image/patches.js';
 import { pictureDefinitions, pictureDrawing, pictureReference, pictureSize } from '../image/picture.js';
-import { legendHtml } from '../legend.js';
+import { legendHtml, legendOf } from '../legend.js';
 import { element, escapeText } from '../markup.js';
 import type { Report, ReportMap, ReportResult } from './types.js';
 

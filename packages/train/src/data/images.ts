@@ -1,23 +1,10 @@
 import { readSafetensors, type SafetensorsFile } from '@hidden-attention/checkpoint';
 import type { Model } from '@hidden-attention/model';
-import type { TrainConfig } from '../config.js';
+import type { ImageOptions, TrainConfig } from '../config.js';
 import { TrainError } from '../errors.js';
 import { purposes, randomFor, shuffled } from '../random.js';
 import { inPieces, spread, type Data, type DataFile, type HeldOutData, type Sample, type TrainingData } from './data.js';
 import { readDataFile } from './files.js';
-
-/** How pixels are normalised, and varied while training: the field `images` of a recipe. */
-export interface ImageOptions {
-  /** of pixels in 0…1, subtracted from and divided by; the same for all channels */
-  mean: number;
-  deviation: number;
-  /** pixels by which an image is moved at random, up to so many in each direction; what moves in is black */
-  shift: number;
-  /** whether half of the images are mirrored left to right */
-  mirror: boolean;
-  /** share of the images in which a random rectangle of up to a third of each side is set to the mean */
-  erase: number;
-}
 
 /** Grey images of one size and their classes. */
 interface Images {

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 import { parseAst } from 'rolldown/parseAst';
 
-/** Libraries of many small modules that go into the files of the packages that use them: zod into those of `model` alone. */
+/** Libraries of many small modules that go into the files of the packages that use them: zod into `schema.js` of `model` alone. */
 const inlined = ['zod', 'd3-array', 'd3-format', 'd3-scale', 'pure-rand'];
 
 /** Packages with a second entry that takes a part of what the first is made of. */
@@ -59,10 +59,11 @@ const { output } = await bundle.write({
   entryFileNames: '[name].js',
   chunkFileNames: '[name]-[hash].js',
   sourcemap: true,
-  // large libraries apart from the package's own modules, for the same reason; what `.` is made of together, so that it imports others once
+  // d3's modules apart from the package's own, so that who bundles what does not need them leaves their file out; what `.` is made of
+  // together, so that it imports others once
   codeSplitting: {
     groups: [
-      { name: 'libraries', test: (id) => inside(id) && !id.includes('/pure-rand/') },
+      { name: 'libraries', test: (id) => inside(id) && !/\/(zod|pure-rand)\//.test(id) },
       ...(shared.includes(name) ? [{ debugName: 'index', name: (id, context) => (isOfIndex(id, context) ? 'package' : null) }] : []),
     ],
   },

@@ -1,4 +1,4 @@
-import * as z from './schema.js';
+import * as z from '@hidden-attention/model/schema';
 import { ModelError } from './errors.js';
 import type { Head } from './family.js';
 

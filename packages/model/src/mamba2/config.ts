@@ -1,4 +1,4 @@
-import * as z from '../schema.js';
+import * as z from '@hidden-attention/model/schema';
 import { endOfSequence, headFields, headOf, parseFields, tokenFields } from '../config-fields.js';
 import { ModelError } from '../errors.js';
 import type { ModelConfig } from '../family.js';

@@ -1,4 +1,4 @@
-import * as z from '../schema.js';
+import * as z from '@hidden-attention/model/schema';
 import { parseFields } from '../config-fields.js';
 import { ModelError } from '../errors.js';
 import type { Head, ModelConfig } from '../family.js';

@@ -1,5 +1,5 @@
 import { unlinkSync } from 'node:fs';
-import { open, realpath, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { open, realpath, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CheckpointError, fileTrouble } from './errors.js';
 
@@ -19,7 +19,7 @@ function removeUnfinished(): void {
 
 /**
  * Writes a file beside `path` and renames it when it is complete and on the disk: whoever reads `path` sees the old content or
- * all of the new. What `write` leaves unfinished is removed, also when the process exits meanwhile.
+ * all of the new, and only who could read the old one. What `write` leaves unfinished is removed, also when the process exits meanwhile.
  * @throws CheckpointError when the file cannot be written; what `write` throws
  */
 export async function writeAtomically(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
@@ -29,7 +29,8 @@ export async function writeAtomically(path: string, write: (file: FileHandle) =>
   watching = true;
   unfinished.add(beside);
   try {
-    const file = await open(beside, 'wx');
+    const old = await stat(target).catch(() => undefined);
+    const file = await open(beside, 'wx', old && old.mode & 0o777);
     try {
       await write(file);
       await file.sync();
@@ -47,6 +48,14 @@ export async function writeAtomically(path: string, write: (file: FileHandle) =>
     unfinished.delete(beside);
   }
 }
+
+/**
+ * Writes a file beside `path` and renames it when it is complete and on the disk: whoever reads `path` sees the old content or all of
+ * the new.
+ * @throws CheckpointError when the file cannot be written
+ */
+export const writeFileAtomic = (path: string, content: string | Uint8Array): Promise<void> =>
+  writeAtomically(path, (file) => file.writeFile(content));
 
 /** Writes all of `bytes`, however many calls that takes. */
 export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ReadableStream } from 'node:stream/web';
 import type { ListFileEntry } from '@huggingface/hub';
-import { writeAtomically } from './atomic.js';
+import { writeFileAtomic } from './atomic.js';
 import { CheckpointError } from './errors.js';
 
 /** How far a download is, all files together. */
@@ -90,7 +90,7 @@ export async function downloadModel(id: string, options: HubOptions = {}): Promi
       before += entry.size;
     }
     await mkdir(dirname(reference), { recursive: true });
-    await writeAtomically(reference, async (file) => void (await file.writeFile(sha)));
+    await writeFileAtomic(reference, sha);
     return folder;
   } catch (error) {
     signal?.throwIfAborted();

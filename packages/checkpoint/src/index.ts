@@ -1,4 +1,5 @@
 export { CheckpointError } from './errors.js';
+export { writeFileAtomic } from './atomic.js';
 export { describeModel, type ModelDescription } from './describe.js';
 export { type FileFacts } from './weights.js';
 export { loadModel, type LoadedModel, type LoadOptions } from './load.js';

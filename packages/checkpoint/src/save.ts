@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Model } from '@hidden-attention/model';
-import { writeAtomically } from './atomic.js';
+import { writeFileAtomic } from './atomic.js';
 import { configText } from './config-json.js';
 import { CheckpointError, fileTrouble } from './errors.js';
 import { narrow } from './narrow.js';
@@ -48,8 +48,7 @@ export async function saveModel(folder: string, model: Model, options: SaveOptio
   });
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt', ...options.metadata });
   const files = { ...options.tokenizer?.files, ...options.files, 'config.json': configText(configOf(model, dtype)) };
-  for (const [name, text] of Object.entries(files))
-    await writeAtomically(join(folder, name), async (file) => void (await file.writeFile(text)));
+  for (const [name, text] of Object.entries(files)) await writeFileAtomic(join(folder, name), text);
 }
 
 /** config.json as it was read, with the class name that loaders of the field look for and the dtype that is written. */

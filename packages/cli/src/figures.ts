@@ -1,7 +1,6 @@
 import { extname } from 'node:path';
-import { encodePng, svgToPng, writeSafetensors, type RgbImage, type SafetensorsInput } from '@hidden-attention/checkpoint';
+import { encodePng, svgToPng, writeFileAtomic, writeSafetensors, type RgbImage, type SafetensorsInput } from '@hidden-attention/checkpoint';
 import { fullName, type Explanation } from '@hidden-attention/explain';
-import { writeFileAtomic } from './write.js';
 
 /** A picture as a data URL, which pages and pictures hold in themselves. */
 export async function dataUrl(image: RgbImage): Promise<string> {

@@ -1,9 +1,8 @@
 import { extname } from 'node:path';
-import { writeSafetensors } from '@hidden-attention/checkpoint';
+import { writeFileAtomic, writeSafetensors } from '@hidden-attention/checkpoint';
 import { writePicture } from './figures.js';
 import { tensorsOf } from './numbers.js';
 import { version } from './version.js';
-import { writeFileAtomic } from './write.js';
 
 /** What a command's results can be written as. */
 export const resultEndings: readonly string[] = ['.json', '.svg', '.png', '.safetensors'];

@@ -200,9 +200,9 @@ test('a disk that is full when the report is written: the results stay, nothing 
   const folderOut = out();
   const sweep = parseSweep(changed({ protocols: ['completeness'] }));
   const { rows, plan } = await runSweep(sweep, { out: folderOut, folder });
-  mkdirSync(join(folderOut, 'leaderboard.html.part')); // what cannot be written
+  mkdirSync(join(folderOut, 'leaderboard.html')); // what cannot be written
   await expect(writeReport(sweep, plan, rows, folderOut)).rejects.toThrow(
-    /leaderboard\.html cannot be written: EISDIR.*The results are whole; make room and run the same command again/,
+    /cannot write .*leaderboard\.html: it is a folder.*The results are whole: the same command then writes what is missing/,
   );
   expect((await readResults(join(folderOut, 'results.jsonl')))!.rows).toHaveLength(rows.length);
 });

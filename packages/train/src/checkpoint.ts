@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadModel, readSafetensors, saveModel, writeSafetensors } from '@hidden-attention/checkpoint';
+import { loadModel, readSafetensors, saveModel, writeFileAtomic, writeSafetensors } from '@hidden-attention/checkpoint';
 import type { Model } from '@hidden-attention/model';
 import { Tensor, type Device } from '@hidden-attention/tensor';
 import { configDifferences, type TrainConfig } from './config.js';
@@ -9,7 +9,6 @@ import type { DataFile } from './data/data.js';
 import { TrainError } from './errors.js';
 import type { Evaluation } from './objective.js';
 import type { Weights } from './weights.js';
-import { writeFileAtomic } from './write.js';
 
 /** Where a training stands, beside its tensors. */
 export interface Progress {

@@ -1,8 +1,8 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomic } from '@hidden-attention/checkpoint';
 import { curves } from '@hidden-attention/plot';
 import type { Evaluation } from './objective.js';
-import { writeFileAtomic } from './write.js';
 
 /** One line of log.jsonl. */
 export interface LogLine {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { saveModel, type Tokenizer } from '@hidden-attention/checkpoint';
+import { saveModel, writeFileAtomic, type Tokenizer } from '@hidden-attention/checkpoint';
 import { disposeBatch, type Model, type VisionConfig } from '@hidden-attention/model';
 import { scope, type Tensor } from '@hidden-attention/tensor';
 import { removeCheckpoints, writeCheckpoint, type Checkpoint } from './checkpoint.js';
@@ -17,7 +17,6 @@ import { learningRateAt } from './schedule.js';
 import { Speed } from './speed.js';
 import { Trained } from './trained.js';
 import { copyWeights, disposeWeights, updateAverage } from './weights.js';
-import { writeFileAtomic } from './write.js';
 
 /** What a loop is made of. */
 export interface LoopParts {

@@ -1,12 +1,11 @@
 import { extname } from 'node:path';
 import type { ChannelChoice, LayerView, Part } from '@hidden-attention/attention';
-import type { RgbImage, SafetensorsInput } from '@hidden-attention/checkpoint';
+import { writeFileAtomic, type RgbImage, type SafetensorsInput } from '@hidden-attention/checkpoint';
 import { patchesOf, type Batch } from '@hidden-attention/model';
 import { layerAnimation, layerStrip } from '@hidden-attention/plot';
 import { UsageError } from '../errors.js';
 import { dataUrl, writePicture } from '../figures.js';
 import type { Place } from '../positions.js';
-import { writeFileAtomic } from '../write.js';
 
 /** What is asked of each layer: exactly one of a row, a column, the matrix; a mean or channels. */
 export interface AttentionQuery {

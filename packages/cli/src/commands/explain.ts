@@ -11,7 +11,7 @@ import {
   type OptionsByMethod,
 } from '@hidden-attention/explain';
 import { explanationReport, explanationSvg, type Report } from '@hidden-attention/plot';
-import type { LoadedModel } from '@hidden-attention/checkpoint';
+import { writeFileAtomic, type LoadedModel } from '@hidden-attention/checkpoint';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { dataUrl, writeMaps, writePicture } from '../figures.js';
@@ -22,7 +22,6 @@ import { checkOutput } from '../output.js';
 import { progressBar } from '../progress.js';
 import { parsePosition } from '../ranges.js';
 import { version } from '../version.js';
-import { writeFileAtomic } from '../write.js';
 
 interface Flags extends InputFlags, ModelFlags {
   target?: string;

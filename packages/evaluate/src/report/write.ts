@@ -1,5 +1,5 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomic } from '@hidden-attention/checkpoint';
 import type { EvaluationReport } from '@hidden-attention/plot';
 import { EvaluateError } from '../errors.js';
 import type { Plan } from '../sweep/plan.js';
@@ -23,14 +23,11 @@ export async function writeReport(sweep: Sweep, plan: Plan, rows: readonly Row[]
   ] as const) {
     const path = join(folder, name);
     try {
-      await writeFile(`${path}.part`, content);
-      await rename(`${path}.part`, path);
+      await writeFileAtomic(path, content);
     } catch (error) {
-      await rm(`${path}.part`, { force: true, recursive: true });
-      throw new EvaluateError(
-        `${path} cannot be written: ${(error as Error).message}. The results are whole; make room and run the same command again`,
-        { cause: error },
-      );
+      throw new EvaluateError(`${(error as Error).message}. The results are whole: the same command then writes what is missing`, {
+        cause: error,
+      });
     }
   }
   return report;

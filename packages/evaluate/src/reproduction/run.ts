@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomic } from '@hidden-attention/checkpoint';
 import type { Device } from '@hidden-attention/tensor';
 import { EvaluateError } from '../errors.js';
 import { version } from '../version.js';
@@ -75,12 +76,12 @@ export async function reproduce(options: ReproductionOptions): Promise<Reproduct
       const spent = spentOn(measured, row.id);
       try {
         const { pictures = [], ...found } = await row.run(context);
-        for (const { file, svg } of pictures) await writeWhole(join(folder, file), svg);
+        for (const { file, svg } of pictures) await writeFileAtomic(join(folder, file), svg);
         const seconds = await spent();
         const lacking = [...new Set([...context.lacking, ...found.lacking])];
         const shown = pictures.map(({ file, text }) => ({ file, text }));
         const result: RowResult = { id: row.id, settings, ...found, pictures: shown, lacking, seconds };
-        await writeWhole(join(folder, `${row.id}.json`), `${JSON.stringify(rounded(result), null, 1)}\n`);
+        await writeFileAtomic(join(folder, `${row.id}.json`), `${JSON.stringify(rounded(result), null, 1)}\n`);
       } catch (error) {
         await spent();
         if (signal?.aborted) break;
@@ -90,7 +91,7 @@ export async function reproduce(options: ReproductionOptions): Promise<Reproduct
     done++;
   }
   const results = await readReproduction(folder);
-  await writeWhole(join(out, 'reproduction.md'), reproductionPage(results));
+  await writeFileAtomic(join(out, 'reproduction.md'), reproductionPage(results));
   options.onProgress?.({ done, total: rows.length, at: 'the page is written' });
   return { results, failures, reason: done === rows.length ? 'done' : 'interrupted' };
 }
@@ -129,7 +130,7 @@ function spentOn(folder: string, id: string): () => Promise<number> {
     const before = Number(await readFile(path, 'utf8').catch(() => '0'));
     const seconds = Math.round((before + (user + system) / 1e6) * 10) / 10;
     await mkdir(folder, { recursive: true });
-    await writeWhole(path, String(seconds));
+    await writeFileAtomic(path, String(seconds));
     return seconds;
   };
 }
@@ -140,12 +141,4 @@ function rounded<T>(value: T): T {
   if (Array.isArray(value)) return value.map(rounded) as T;
   if (value && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, own]) => [key, rounded(own)])) as T;
   return value;
-}
-
-async function writeWhole(path: string, content: string): Promise<void> {
-  await writeFile(`${path}.part`, content);
-  await rename(`${path}.part`, path).catch(async (error: Error) => {
-    await rm(`${path}.part`, { force: true });
-    throw error;
-  });
 }

@@ -16,9 +16,16 @@ using Reduced = AttentionMatrixReduced;
 constexpr float kNothing = -150;             // 2^x = 0 from here on
 constexpr int64_t kAtOnce = int64_t{1} << 18;  // numbers of a matrix that is made in the cache and then written as a whole
 
+/// Where a piece is added up: W columns of a row stand together, rows and columns some numbers apart.
+struct Total {
+  float* first;
+  int64_t rowPitch, columnPitch;
+  float* at(int64_t column) const { return first + column * columnPitch; }
+};
+
 /// What one thread works with on one piece.
 struct Workspace {
-  float* total;             // [columns/W][rows][W]: the piece
+  float* piece;             // [columns/W][rows][W]: the sum over channels
   float *after, *delta;     // [W][kPieceColumns]: for each channel and column, S_r − S_j and Δ_j times the column's scale
   float* since;             // [rows][W]: S_i − S_r of each channel; of a triangle Δ_i
   float *scale, *input;     // [rows][W]: of each channel the row's scale; of a triangle Δ_i times the column's scale
@@ -29,7 +36,7 @@ struct Workspace {
     return kPieceRows * kPieceColumns + 2 * W * kPieceColumns + 4 * kPieceRows * W + (kPieceRows + 1) * a.padded();
   }
   Workspace(float* memory, const Attention& a) {
-    total = memory, after = total + kPieceRows * kPieceColumns, delta = after + W * kPieceColumns, since = delta + W * kPieceColumns;
+    piece = memory, after = piece + kPieceRows * kPieceColumns, delta = after + W * kPieceColumns, since = delta + W * kPieceColumns;
     partial = since + kPieceRows * W, scale = partial + kPieceRows * W, input = scale + kPieceRows * W;
     factors = input + kPieceRows * W, logA = factors + kPieceRows * a.padded();
   }
@@ -63,18 +70,18 @@ void makeFactors(const Attention& a, int64_t channel, const float* spans, int64_
 
 /// One channel of a rectangle: total[i] += Σ_n U_i[n]·V[n], for S states of W columns.
 template <int32_t reduce, int S>
-HA_INLINE void rectangleStates(const float* U, int64_t pitch, int64_t rows, const vf* V, bool first, bool last, float* partial, float* total) {
+HA_INLINE void rectangleStates(const float* U, int64_t pitch, int64_t rows, const vf* V, bool first, bool last, float* partial, float* total, int64_t rowPitch) {
   for (int64_t i = 0; i < rows; i++, U += pitch) {
     vf even = collected<reduce>(first, partial + i * W), odd = splat(0);
 #pragma GCC unroll 16
     for (int n = 0; n < S; n++) (n % 2 ? odd : even) = fma(splat(U[n]), V[n], n % 2 ? odd : even);
-    collect<reduce>(even + odd, last, partial + i * W, total + i * W);
+    collect<reduce>(even + odd, last, partial + i * W, total + i * rowPitch);
   }
 }
 
 /// Adds the channels from `channel` on (at most W, all of one group) to a rectangle.
 template <int32_t reduce>
-void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t channel, int lanes, int64_t group, const Workspace& w) {
+void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t channel, int lanes, int64_t group, const Workspace& w, const Total& total) {
   const int64_t N = a.state, stride = a.groups * N, first = row * a.length;
   const vf between = sumDelta(a, row, piece.column + piece.columns, piece.row, channel, lanes);
   float gap[W];
@@ -110,7 +117,7 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t c
       forStates(states, [&]<int S>(int64_t n) {
         vf V[S];
         for (int s = 0; s < S; s++) V[s] = exp2Flushed(splat(w.logA[n + s]) * after) * delta * load(keys + (n + s) * a.keyPitch() + j);
-        rectangleStates<reduce, S>(w.factors + n, a.padded(), piece.rows, V, n == 0, n + S == states, w.partial, w.total + j * piece.rows);
+        rectangleStates<reduce, S>(w.factors + n, a.padded(), piece.rows, V, n == 0, n + S == states, w.partial, total.at(j), total.rowPitch);
       });
     }
   }
@@ -120,7 +127,7 @@ void addRectangle(const Attention& a, int64_t row, const Piece& piece, int64_t c
 /// with input_i·B_i.
 template <int32_t reduce, int S>
 HA_INLINE void triangleStates(const Attention& a, const float* decays, const float* input, const float* scale, int64_t rows, int64_t first,
-                              const float* B, const float* C, bool start, bool last, float* partial, float* total) {
+                              const float* B, const float* C, bool start, bool last, float* partial, float* total, int64_t rowPitch) {
   vf V[S] = {};
   vi column;
   for (int k = 0; k < W; k++) column[k] = (int32_t)first + k;
@@ -136,13 +143,13 @@ HA_INLINE void triangleStates(const Attention& a, const float* decays, const flo
     }
     vf alpha = even + odd;
     if (reduce == Reduced::kMean || last) alpha = alpha * splat(scale[i * W]);
-    collect<reduce>(alpha, last, partial + i * W, total + i * W);
+    collect<reduce>(alpha, last, partial + i * W, total + i * rowPitch);
   }
 }
 
 /// Adds the channels from `channel` on (at most W, all of one group) to a triangle.
 template <int32_t reduce>
-void addTriangle(const Attention& a, int64_t row, const Piece& piece, int64_t channel, int lanes, int64_t group, const Workspace& w) {
+void addTriangle(const Attention& a, int64_t row, const Piece& piece, int64_t channel, int lanes, int64_t group, const Workspace& w, const Total& total) {
   const int64_t N = a.state, stride = a.groups * N, first = row * a.length + piece.row;
   const float *B = a.B + first * stride + group * N, *C = a.C + first * stride + group * N;
   for (int64_t i = 0; i < piece.rows; i++) {
@@ -155,20 +162,18 @@ void addTriangle(const Attention& a, int64_t row, const Piece& piece, int64_t ch
     for (int64_t j = 0; j < piece.rows; j += W)
       forStates(N, [&]<int S>(int64_t n) {
         triangleStates<reduce, S>(a, w.factors + n, w.input + k, w.scale + k, piece.rows, j, B + n, C + n, n == 0, n + S == N, w.partial,
-                                  w.total + j * piece.rows);
+                                  total.at(j), total.rowPitch);
       });
   }
 }
 
-/// Sets w.total to the sum over channels first…end−1 of one piece.
+/// Adds channels first…end−1 of one piece to `total`; to columns past the piece's last, up to a multiple of W, zeros.
 template <int32_t reduce>
-void sumPiece(const Attention& a, int64_t row, const Piece& piece, int64_t first, int64_t end, const Workspace& w) {
-  const bool triangle = piece.columns == 0;
-  zero(w.total, ((triangle ? piece.rows : piece.columns) + W - 1) / W * W * piece.rows);
+void addPiece(const Attention& a, int64_t row, const Piece& piece, int64_t first, int64_t end, const Workspace& w, const Total& total) {
   for (int64_t channel = first; channel < end;) {
     int lanes = 1;
     while (lanes < W && channel + lanes < end && a.groupOf[channel + lanes] == a.groupOf[channel]) lanes++;
-    (triangle ? addTriangle<reduce> : addRectangle<reduce>)(a, row, piece, channel, lanes, a.groupOf[channel], w);
+    (piece.columns == 0 ? addTriangle<reduce> : addRectangle<reduce>)(a, row, piece, channel, lanes, a.groupOf[channel], w, total);
     channel += lanes;
   }
 }
@@ -176,15 +181,17 @@ void sumPiece(const Attention& a, int64_t row, const Piece& piece, int64_t first
 /// Writes scale·Σ over channels first…end−1 of one piece; `out` is row rowStart of one matrix.
 void computePiece(const Attention& a, int64_t row, const Piece& piece, int64_t first, int64_t end, int32_t reduce, float scale, const Workspace& w,
                   float* out) {
-  if (reduce == Reduced::kMeanAbs) sumPiece<Reduced::kMeanAbs>(a, row, piece, first, end, w);
-  else if (reduce == Reduced::kMeanPositive) sumPiece<Reduced::kMeanPositive>(a, row, piece, first, end, w);
-  else sumPiece<Reduced::kMean>(a, row, piece, first, end, w);
   const bool triangle = piece.columns == 0;
   const int64_t columns = triangle ? piece.rows : piece.columns;
+  const Total total{w.piece, W, piece.rows};
+  zero(w.piece, (columns + W - 1) / W * W * piece.rows);
+  if (reduce == Reduced::kMeanAbs) addPiece<Reduced::kMeanAbs>(a, row, piece, first, end, w, total);
+  else if (reduce == Reduced::kMeanPositive) addPiece<Reduced::kMeanPositive>(a, row, piece, first, end, w, total);
+  else addPiece<Reduced::kMean>(a, row, piece, first, end, w, total);
   for (int64_t i = 0; i < piece.rows; i++) {
     float* to = out + (piece.row - a.rowStart + i) * a.length + piece.column;
     for (int64_t j = 0; j < columns; j += W)
-      storePart(to + j, load(w.total + j * piece.rows + i * W) * splat(scale), (int)minimum(W, columns - j));
+      storePart(to + j, load(total.at(j) + i * W) * splat(scale), (int)minimum(W, columns - j));
     if (triangle) zero(to + columns, a.length - piece.column - columns);
   }
 }
@@ -222,13 +229,17 @@ void attentionMatrix(Context& context, const AttentionMatrix& m) {
   if (sharedRate(a)) return sharedRateMatrices(context, a, pieces, m.out);
   const int64_t matrices = m.batch * m.selected, size = m.rows * m.length;
   if (size <= kAtOnce && matrices >= context.threads()) {
-    const ScanMemory memory(context, Workspace::floats(a) + size, matrices);
+    const ScanMemory memory(context, Workspace::floats(a) + size + W, matrices);
     return parallel(context, matrices, [&](int64_t matrix) {
       const int64_t channel = matrix % m.selected;
       float* own = memory.of(matrix);
-      const Workspace w(own + size, a);
-      for (int64_t i = 0; i < pieces.count; i++)
-        computePiece(a, matrix / m.selected, pieces.list[i], channel, channel + 1, Reduced::kMean, 1, w, own);
+      const Workspace w(own + size + W, a);
+      zero(own, size + W);  // and what the last row's last columns reach behind it
+      for (int64_t i = 0; i < pieces.count; i++) {
+        const Piece& piece = pieces.list[i];
+        const Total total{own + (piece.row - m.rowStart) * m.length + piece.column, m.length, 1};
+        addPiece<Reduced::kMean>(a, matrix / m.selected, piece, channel, channel + 1, w, total);
+      }
       storePastCaches(m.out + matrix * size, own, size);
     });
   }

@@ -1,6 +1,7 @@
 import type { LoadedModel } from '@hidden-attention/checkpoint';
 import type { Command } from 'commander';
 import { readCases, targetsOf, type Case } from './cases.js';
+import { UsageError } from './errors.js';
 import { checkInputFlags, type InputFlags } from './input.js';
 import { resolveModel } from './models.js';
 import { addModelAndInput, type ModelFlags } from './options.js';
@@ -22,9 +23,15 @@ export function addAnswerFlags(command: Command, own: (command: Command) => Comm
     .option('--out <F>', 'write them: a .json, .svg, .png or .safetensors file');
 }
 
-/** Refuses what does not fit together, before any work. */
-export function checkAnswerFlags(flags: AnswerFlags): void {
+/**
+ * Refuses what does not fit together, before any work.
+ * @param textOnly what is done that only a text allows, where that is so
+ */
+export function checkAnswerFlags(flags: AnswerFlags, textOnly?: string): void {
   checkInputFlags(flags);
+  const images = (['image', 'pixels'] as const).find((name) => flags[name] !== undefined);
+  if (textOnly !== undefined && images !== undefined)
+    throw new UsageError(`--${images} given, but ${textOnly}; give a model of text, and --text T, --file F or --ids F`);
   if (flags.out !== undefined) checkOutput(flags.out, [...resultEndings]);
 }
 

@@ -8,22 +8,22 @@ import { version } from './version.js';
 export const resultEndings: readonly string[] = ['.json', '.svg', '.png', '.safetensors'];
 
 /**
- * Writes a command's results: to a file as JSON, as tensors or as a picture, and to standard output as JSON (`json`) or for people.
- * @param picture draws the first row
+ * Writes what a command found of each row: to a file as JSON, as tensors or as a picture of the first, and to standard output as JSON
+ * (`json`) or for people.
  */
-export async function writeResults(
+export async function writeResults<Result extends object, Row>(
   { out, json, model }: { out?: string | undefined; json?: boolean | undefined; model: string },
-  results: readonly object[],
-  picture: () => string,
-  words: string,
+  results: readonly Result[],
+  rows: readonly Row[],
+  { words, picture }: { words(result: Result, row: Row): string; picture(result: Result, row: Row): string },
 ): Promise<void> {
   const text = `${JSON.stringify({ version, model, results }, null, 2)}\n`;
   if (out !== undefined) {
     const ending = extname(out).toLowerCase();
     if (ending === '.json') await writeFileAtomic(out, text);
     else if (ending === '.safetensors') await writeSafetensors(out, tensorsOf(results));
-    else await writePicture(out, picture());
+    else await writePicture(out, picture(results[0]!, rows[0]!));
   }
-  process.stdout.write(json ? text : words);
+  process.stdout.write(json ? text : results.map((result, at) => words(result, rows[at]!)).join(''));
   if (out !== undefined && !json) process.stdout.write(`wrote ${out}\n`);
 }

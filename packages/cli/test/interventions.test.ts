@@ -68,6 +68,16 @@ test('prune drops tokens in some layers, and says what becomes of the answer', (
   expect([status, stderr]).toEqual([1, expect.stringContaining('layer 99 does not exist; the model has layers 0 to 7')]);
 });
 
+test.each([
+  ['prune drops tokens of a text', ['prune']],
+  ['--of state looks at what is carried from token to token', ['lens', '--of', 'state']],
+  ['--corrupt puts in another text', ['patch', '--corrupt', 'Call me Ishmaem.']],
+])('refuses images before it looks for a model or a file: %s', (why, flags) => {
+  const { status, stderr } = cli(...flags, '--model', 'none', '--image', 'none.png');
+  expect(stderr).toBe(`hidden-attention: --image given, but ${why}; give a model of text, and --text T, --file F or --ids F\n`);
+  expect(status).toBe(2);
+});
+
 test('numbers of all three are written as tensors, those of the JSON', () => {
   const out = join(work, 'numbers.safetensors');
   const { windows } = run<{ windows: { logit: { after: number } }[] }>(

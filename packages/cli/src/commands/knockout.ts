@@ -51,7 +51,7 @@ export function addKnockout(program: Command): void {
       });
       results.push({ index, target: { id: target, label: nameOf(target, loaded) }, ...edges, windows });
     }
-    await writeResults(flags, results, () => picture(results[0]!), results.map((result, at) => words(result, cases[at]!)).join(''));
+    await writeResults(flags, results, cases, { words, picture });
   });
 }
 

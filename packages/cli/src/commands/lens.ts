@@ -37,7 +37,7 @@ export function addLens(program: Command): void {
       .option('--position <P>', 'of text: where to look, negative from the end; default: logits everywhere, else the last')
       .option('--top <K>', 'answers to name', '5'),
   ).action(async (flags: Flags) => {
-    checkAnswerFlags(flags);
+    checkAnswerFlags(flags, flags.of === 'state' ? '--of state looks at what is carried from token to token' : undefined);
     const position = flags.position === undefined ? undefined : parsePosition('--position', flags.position);
     const k = parseNumber('--top', flags.top, { integer: true, minimum: 1 });
     const { loaded, cases, targets } = await readQuestions(flags, program);
@@ -47,8 +47,8 @@ export function addLens(program: Command): void {
     await writeResults(
       flags,
       shown.map(({ result }) => result),
-      shown[0]!.picture,
-      shown.map(({ words }) => words).join(''),
+      shown,
+      { words: (_, own) => own.words, picture: (_, own) => own.picture() },
     );
   });
 }
@@ -112,10 +112,9 @@ async function throughLogits({ loaded, own, index, position, k, target }: Look):
 }
 
 async function throughState({ loaded, own, index, position }: Look): Promise<Shown> {
-  if ('pixels' in own.input) throw new Error('--of state: the model reads images at once and carries no state; give a model of text');
   const readings: StateReading[] = await stateLens({
     model: loaded.model,
-    ids: own.input,
+    ids: own.input as ArrayLike<number>,
     ...(position === undefined ? {} : { position }),
   });
   const length = readings[0]!.remaining.length;

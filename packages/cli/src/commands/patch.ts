@@ -32,7 +32,7 @@ export function addPatch(program: Command): void {
       .option('--samples <N>', 'draws of the noise', '10')
       .option('--seed <S>', 'of the noise', '0'),
   ).action(async (flags: Flags) => {
-    checkAnswerFlags(flags);
+    checkAnswerFlags(flags, flags.corrupt === undefined ? undefined : '--corrupt puts in another text');
     if ((flags.corrupt === undefined) === (flags.subject === undefined))
       throw new UsageError(
         `${flags.corrupt === undefined ? 'neither --corrupt nor --subject' : '--corrupt and --subject'} given; exactly one is needed`,
@@ -56,12 +56,7 @@ export function addPatch(program: Command): void {
         : await activationPatching({ ...shared, clean: own.input, corrupt: requireTokenizer(loaded).encode(flags.corrupt!).ids });
       results.push({ index, ...found, target: { id: found.target, label: nameOf(found.target, loaded) } });
     }
-    await writeResults(
-      flags,
-      results,
-      () => picture(results[0]!, cases[0]!),
-      results.map((result, at) => words(result, cases[at]!)).join(''),
-    );
+    await writeResults(flags, results, cases, { words, picture });
   });
 }
 

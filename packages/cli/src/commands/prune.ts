@@ -23,7 +23,7 @@ export function addPrune(program: Command): void {
       .option('--decay <R>', 'what of that each later one keeps', '0.5')
       .option('--minimum <N>', 'tokens that are kept at least', '20'),
   ).action(async (flags: Flags) => {
-    checkAnswerFlags(flags);
+    checkAnswerFlags(flags, 'prune drops tokens of a text');
     const wanted = flags.layers === undefined ? undefined : parseRanges('--layers', flags.layers);
     const keep = parseNumber('--keep', flags.keep, { integer: true, minimum: 1 });
     const decay = parseNumber('--decay', flags.decay, { minimum: 0 });
@@ -34,11 +34,10 @@ export function addPrune(program: Command): void {
     const layers = wanted ?? (flags.layers === undefined ? [Math.floor(model.config.layers / 2)] : all);
     const results: Result[] = [];
     for (const [index, own] of cases.entries()) {
-      if ('pixels' in own.input) throw new Error('prune drops tokens of a text; the model reads images, so give a model of text');
       const target = targets[index];
       const found = await pruneTokens({
         model,
-        ids: own.input,
+        ids: own.input as ArrayLike<number>,
         layers,
         keep,
         decay,
@@ -47,12 +46,7 @@ export function addPrune(program: Command): void {
       });
       results.push({ index, ...found, target: { id: found.target, label: nameOf(found.target, loaded) } });
     }
-    await writeResults(
-      flags,
-      results,
-      () => picture(results[0]!, cases[0]!),
-      results.map((result, at) => words(result, cases[at]!)).join(''),
-    );
+    await writeResults(flags, results, cases, { words, picture });
   });
 }
 

@@ -35,34 +35,27 @@ const raceTests = [
   'softmax',
   'topK',
 ];
+/** The folder of a build with sanitizers, made at the first call; undefined where that failed. */
+const builds = new Map();
+function built(name, sanitize) {
+  if (!builds.has(sanitize)) {
+    const build = join(native, `build-${sanitize.split(',')[0]}`);
+    const options = [`-DSANITIZE=${sanitize}`, '-DNO_ADDON=ON'];
+    const targets = ['native_test', 'simt_test', 'simt_bugs'];
+    const worked =
+      counts.step(`configure for ${name}`, 'cmake', ['-S', native, '-B', build, ...options]) &&
+      counts.step(`build for ${name}`, 'cmake', ['--build', build, '--target', ...targets, '--parallel', '2']);
+    builds.set(sanitize, worked ? join(build, 'RelWithDebInfo') : undefined);
+  }
+  return builds.get(sanitize);
+}
 function sanitized(name, sanitize, env, playedEnv) {
   part(`C++ tests under ${name}`, () => {
-    const build = `build-${sanitize.split(',')[0]}`;
-    const configured = counts.step(`configure for ${name}`, 'cmake', [
-      '-S',
-      native,
-      '-B',
-      join(native, build),
-      `-DSANITIZE=${sanitize}`,
-      '-DNO_ADDON=ON',
-    ]);
-    if (
-      !configured ||
-      !counts.step(`build for ${name}`, 'cmake', [
-        '--build',
-        join(native, build),
-        '--target',
-        'native_test',
-        'simt_test',
-        'simt_bugs',
-        '--parallel',
-        '2',
-      ])
-    )
-      return;
-    counts.native(`C++ tests under ${name}`, join(native, build, 'RelWithDebInfo/native_test'), { env });
-    counts.native(`planted mistakes under ${name}`, join(native, build, 'RelWithDebInfo/simt_bugs'), { env });
-    counts.native(`played CUDA kernels under ${name}`, join(native, build, 'RelWithDebInfo/simt_test'), { env: { ...env, ...playedEnv } });
+    const folder = built(name, sanitize);
+    if (!folder) return;
+    counts.native(`C++ tests under ${name}`, join(folder, 'native_test'), { env });
+    counts.native(`planted mistakes under ${name}`, join(folder, 'simt_bugs'), { env });
+    counts.native(`played CUDA kernels under ${name}`, join(folder, 'simt_test'), { env: { ...env, ...playedEnv } });
   });
 }
 
@@ -101,11 +94,13 @@ sanitized('the address and undefined-behaviour sanitizers', 'address,undefined',
 });
 sanitized('the thread sanitizer', 'thread', { NATIVE_TEST_LEVELS: 'best' }, { NATIVE_TEST_ONLY: 'queue,pool,memory' });
 // every GPU thread is watched: small shapes, one order
-part('played CUDA kernels under the race detector', () =>
-  counts.native('played CUDA kernels under the race detector', join(native, 'build-thread/RelWithDebInfo/simt_test'), {
-    env: { NATIVE_TEST_SCHEDULES: '1', NATIVE_TEST_ONLY: raceTests.join(',') },
-  }),
-);
+part('played CUDA kernels under the race detector', () => {
+  const folder = built('the thread sanitizer', 'thread');
+  if (folder)
+    counts.native('played CUDA kernels under the race detector', join(folder, 'simt_test'), {
+      env: { NATIVE_TEST_SCHEDULES: '1', NATIVE_TEST_ONLY: raceTests.join(',') },
+    });
+});
 for (const level of ['v3', 'v2']) {
   part(`TypeScript tests on ${level}`, () =>
     counts.vitest(

@@ -1,5 +1,5 @@
 // Matrix products of the sizes of mamba-130m's layers: prompts (many rows), decoding (one row, eight rows) from weights that come
-// from memory, and the gradients' forms. Weights in f32, bf16 and int8.
+// from memory, and the gradients' forms. Weights in f32, bf16 and int8, the last also with activations in int8.
 #include <cstdlib>
 #include <new>
 #include "../device/backend.h"
@@ -73,12 +73,15 @@ void forward(Run& run, const std::string& name, int64_t m, const Weights& w) {
       run.op.matmul(run.pool, o);
     }
   }), 2.0 * w.n * w.k);
-  note("Int8", run.time(name + "Int8", shape + ", weights in int8", [&] {
-    for (int64_t layer = 0; layer < w.layers; layer++) {
-      ha::MatmulInt8 o{m, w.n, w.k, a.data(), w.whole.data() + layer * w.n * w.k, w.scales.data() + layer * w.n * w.k / 32, ha::In{}, c.data()};
-      run.op.matmulInt8(run.pool, o);
-    }
-  }), 1.125 * w.n * w.k);
+  for (bool rounded : {false, true}) {
+    const char* type = rounded ? "Int8Rounded" : "Int8";
+    note(type, run.time(name + type, shape + (rounded ? ", weights and activations in int8" : ", weights in int8"), [&] {
+      for (int64_t layer = 0; layer < w.layers; layer++) {
+        ha::MatmulInt8 o{m, w.n, w.k, a.data(), w.whole.data() + layer * w.n * w.k, w.scales.data() + layer * w.n * w.k / 32, ha::In{}, c.data(), rounded};
+        run.op.matmulInt8(run.pool, o);
+      }
+    }), 1.125 * w.n * w.k);
+  }
 }
 
 void gradients(Run& run, int64_t m, const Weights& w) {

@@ -1,6 +1,11 @@
 // The CPU's backends, one an instruction-set level, and the choice between them.
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#include <cstdlib>
 #include <cstring>
 #include "backend.h"
+#include "dots.h"
 #include "widen.h"
 
 namespace ha {
@@ -86,6 +91,22 @@ const Backend* cpuBackend(const char* level) {
   for (const Backend* backend : all)
     if (runs(*backend) && (!level || !std::strcmp(level, backend->name))) return backend;
   return nullptr;
+}
+
+bool int8Dots(int bytes) {
+  static const bool wanted = [] {
+    const char* choice = std::getenv("HIDDEN_ATTENTION_DOTS");
+    return !choice || std::strcmp(choice, "0") != 0;
+  }();
+#if defined(__x86_64__)
+  static const bool avx2 = [] {  // AVX-VNNI
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
+  }();
+  return wanted && (bytes == 64 ? __builtin_cpu_supports("avx512vnni") : avx2);
+#else
+  return wanted && bytes == 16;
+#endif
 }
 
 const char* const* cpuLevels() {

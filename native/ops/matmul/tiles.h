@@ -40,10 +40,14 @@ struct Tile {
   const float* bias;
   bool add;   // to c
   int lanes;  // of the last vector
+  static constexpr int kRows = ha::HA_ISA::kRows, kVectors = ha::HA_ISA::kVectors;
+  /// One of R rows by V vectors.
+  template <int R, int V>
+  static void multiply(const Tile& t);
 };
 
 template <int R, int V>
-static void multiplyTile(const Tile& t) {
+void Tile::multiply(const Tile& t) {
   vf sum[R][V] = {};
   // two row pointers and one stride address six rows
   const float *a = t.a, *a3 = t.a + 3 * t.aRow, *b = t.b;
@@ -77,24 +81,26 @@ static void multiplyTile(const Tile& t) {
     }
 }
 
-using TileFunction = void (*)(const Tile&);
-template <int R>
-HA_INLINE TileFunction tileOfRows(int vectors) {
+/// T::multiply for so many rows and vectors.
+template <class T, int R>
+HA_INLINE auto tileOfRows(int vectors) -> void (*)(const T&) {
   switch (vectors) {
-    case 1: return multiplyTile<R, 1>;
-    case 2: return multiplyTile<R, 2>;
-    case 3: return multiplyTile<R, kVectors == 4 ? 3 : 1>;
-    default: return multiplyTile<R, kVectors>;
+    case 1: return T::template multiply<R, 1>;
+    case 2: return T::template multiply<R, 2>;
+    case 3: return T::template multiply<R, T::kVectors == 4 ? 3 : 1>;
+    default: return T::template multiply<R, T::kVectors>;
   }
 }
-HA_INLINE TileFunction tileFunction(int64_t rows, int vectors) {
+template <class T>
+HA_INLINE auto tileFunction(int64_t rows, int vectors) -> void (*)(const T&) {
+  constexpr bool six = T::kRows == 6;
   switch (rows) {
-    case 1: return tileOfRows<1>(vectors);
-    case 2: return tileOfRows<2>(vectors);
-    case 3: return tileOfRows<3>(vectors);
-    case 4: return tileOfRows<4>(vectors);
-    case 5: return tileOfRows<5>(vectors);
-    default: return tileOfRows<6>(vectors);
+    case 1: return tileOfRows<T, 1>(vectors);
+    case 2: return tileOfRows<T, 2>(vectors);
+    case 3: return tileOfRows<T, 3>(vectors);
+    case 4: return tileOfRows<T, six ? 4 : 1>(vectors);
+    case 5: return tileOfRows<T, six ? 5 : 1>(vectors);
+    default: return tileOfRows<T, T::kRows>(vectors);
   }
 }
 
@@ -152,7 +158,21 @@ HA_INLINE void packRows(const float* a, int64_t m, int64_t firstRow, int64_t las
 /// The rows in panels of at most kRows, the columns in panels of at most kVectors vectors, each as even as can be.
 struct Panels {
   int64_t count, units;  // units: rows or vectors
+  Panels(int64_t units, int64_t most) : count((units + most - 1) / most), units(units) {}
   Span operator[](int64_t panel) const { return share(units, panel, count); }
+};
+
+/// The inner axis in slabs of at most kDepth.
+struct Slabs {
+  Panels panels;
+  int64_t k;
+  explicit Slabs(int64_t k) : panels(k == 0 ? 1 : (k + kSlabUnit - 1) / kSlabUnit, kDepth / kSlabUnit), k(k) {}
+  int64_t count() const { return panels.count; }
+  int64_t longest() const { return (panels.units + panels.count - 1) / panels.count * kSlabUnit; }
+  Span operator[](int64_t slab) const {
+    const Span units = panels[slab];
+    return {minimum(k, units.first * kSlabUnit), minimum(k, units.last * kSlabUnit)};
+  }
 };
 
 /// A product in tiles: what is packed of the strip and slab at hand, and how its tiles are done.
@@ -161,15 +181,15 @@ struct TiledProduct {
   const Matmul& o;
   const Right& right;
   Panels rows, columns;
+  Slabs slabs;
   bool packAll;           // of the right factor; else only a last panel that ends inside a vector
-  int64_t depthMost;      // of a slab
   float *packedA, *packedB;
   int64_t from, to;       // the slab of the inner axis
   int64_t firstRowPanel, firstColumnPanel;  // the strips
 
   bool packs(int64_t columnPanel) const { return packAll || (o.n % W != 0 && columnPanel == columns.count - 1); }
-  float* packedColumns(int64_t panel) const { return packedB + (packAll ? panel - firstColumnPanel : 0) * depthMost * kColumns; }
-  float* packedRows(int64_t panel) const { return packedA + (panel - firstRowPanel) * depthMost * kRows; }
+  float* packedColumns(int64_t panel) const { return packedB + (packAll ? panel - firstColumnPanel : 0) * slabs.longest() * kColumns; }
+  float* packedRows(int64_t panel) const { return packedA + (panel - firstRowPanel) * slabs.longest() * kRows; }
 
   void packColumnPanel(int64_t index, float* packed) const {
     const Span panel = columns[index];
@@ -198,16 +218,13 @@ struct TiledProduct {
       tile.aRow = o.transposeA ? 1 : o.k;
       tile.aStep = o.transposeA ? height : 1;
       tile.c = o.c + rowPanel.first * o.n + column;
-      tileFunction(height, (int)width)(tile);
+      tileFunction<Tile>(height, (int)width)(tile);
     }
   }
   void multiply(Span rowPanels, Span columnPanels) const {
     for (int64_t j = columnPanels.first; j < columnPanels.last; j++) multiplyPanel(rowPanels, j, packs(j) ? packedColumns(j) : nullptr);
   }
-  void setSlab(int64_t slab, int64_t slabs) {
-    const int64_t units = (o.k + kSlabUnit - 1) / kSlabUnit;
-    from = minimum(o.k, units * slab / slabs * kSlabUnit), to = minimum(o.k, units * (slab + 1) / slabs * kSlabUnit);
-  }
+  void setSlab(int64_t slab) { from = slabs[slab].first, to = slabs[slab].last; }
 };
 
 /// One strip of rows by one strip of columns over one slab, its right factor packed already.
@@ -230,18 +247,17 @@ HA_INLINE void multiplyStrip(Context& context, const TiledProduct<Right>& p, int
   for (int64_t index = 0; index < blocks * parts; index++) chunk(index);
 }
 
-/// Few rows, many columns: each panel of columns is packed into the second cache of whoever multiplies all rows with it at once.
-template <class Right>
-static void multiplyByPanels(Context& context, TiledProduct<Right>& shared, int64_t slabs) {
-  const double cost = shared.o.k * kColumns * (kNanoseconds * shared.o.m + 0.3);
-  parallelParts(context, shared.columns.count, cost, [&](int64_t first, int64_t last) {
-    TiledProduct<Right> p = shared;
-    float* packed = static_cast<float*>(context.chunkScratch(p.depthMost * kColumns * sizeof(float)));
-    for (int64_t panel = first; panel < last; panel++)
-      for (int64_t slab = 0; slab < slabs; slab++) {
-        p.setSlab(slab, slabs);
-        p.packColumnPanel(panel, packed);
-        p.multiplyPanel({0, p.rows.count}, panel, packed);
+/// Each panel of columns is packed, in `bytes` of the second cache of whoever multiplies a block of rows with it at once.
+template <class Product>
+static void multiplyByPanels(Context& context, const Product& shared, int64_t blocks, int64_t bytes, double nanoseconds) {
+  parallelParts(context, shared.columns.count * blocks, nanoseconds, [&](int64_t first, int64_t last) {
+    Product p = shared;
+    void* packed = context.chunkScratch(bytes);
+    for (int64_t index = first; index < last; index++)
+      for (int64_t slab = 0; slab < p.slabs.count(); slab++) {
+        p.setSlab(slab);
+        p.packColumnPanel(index / blocks, static_cast<float*>(packed));
+        p.multiplyPanel(share(p.rows.count, index % blocks, blocks), index / blocks, static_cast<float*>(packed));
       }
   });
 }
@@ -249,20 +265,19 @@ static void multiplyByPanels(Context& context, TiledProduct<Right>& shared, int6
 /// `right` is b, whatever it is stored in.
 template <class Right>
 static void multiplyInTiles(Context& context, const Matmul& o, const Right& right) {
-  const int64_t vectors = (o.n + W - 1) / W, slabs = maximum(1, (o.k + kDepth - 1) / kDepth);
-  const int64_t units = (o.k + kSlabUnit - 1) / kSlabUnit;
-  TiledProduct<Right> p{o, right, {(o.m + kRows - 1) / kRows, o.m}, {(vectors + kVectors - 1) / kVectors, vectors},
-                        o.transposeB || !Right::kWide || o.m >= kWorthPacking, (units + slabs - 1) / slabs * kSlabUnit};
-  if (p.packAll && !o.transposeA && o.m <= kPanelRows && p.columns.count >= 4 * context.threads()) return multiplyByPanels(context, p, slabs);
+  TiledProduct<Right> p{o, right, {o.m, kRows}, {(o.n + W - 1) / W, kVectors}, Slabs(o.k), o.transposeB || !Right::kWide || o.m >= kWorthPacking};
+  // few rows, many columns
+  if (p.packAll && !o.transposeA && o.m <= kPanelRows && p.columns.count >= 4 * context.threads())
+    return multiplyByPanels(context, p, 1, p.slabs.longest() * kColumns * sizeof(float), o.k * kColumns * (kNanoseconds * o.m + 0.3));
   const int64_t stripColumns = minimum(p.columns.count, kStripColumns / kColumns);
   const int64_t stripRows = o.transposeA ? minimum(p.rows.count, kStripRows / kRows) : p.rows.count;
-  p.packedB = static_cast<float*>(context.scratch((p.packAll ? stripColumns : 1) * p.depthMost * kColumns * sizeof(float)));
-  if (o.transposeA) p.packedA = static_cast<float*>(context.scratch(stripRows * p.depthMost * kRows * sizeof(float)));
+  p.packedB = static_cast<float*>(context.scratch((p.packAll ? stripColumns : 1) * p.slabs.longest() * kColumns * sizeof(float)));
+  if (o.transposeA) p.packedA = static_cast<float*>(context.scratch(stripRows * p.slabs.longest() * kRows * sizeof(float)));
 
   for (int64_t& panel = p.firstColumnPanel; panel < p.columns.count; panel += stripColumns) {
     const int64_t columnPanels = minimum(stripColumns, p.columns.count - panel);
-    for (int64_t slab = 0; slab < slabs; slab++) {
-      p.setSlab(slab, slabs);
+    for (int64_t slab = 0; slab < p.slabs.count(); slab++) {
+      p.setSlab(slab);
       parallelParts(context, columnPanels, p.packAll ? 0.3 * (p.to - p.from) * kColumns : 1, [&](int64_t first, int64_t last) {
         for (int64_t j = panel + first; j < panel + last; j++)
           if (p.packs(j)) p.packColumnPanel(j, p.packedColumns(j));

@@ -1,6 +1,6 @@
 // A weight is widened while it is packed for the tiles of the matrix product; for a few rows of a it is read once, as it is stored.
 #include "../../device/fail.h"
-#include "../matmul/tiles.h"
+#include "rounded.h"
 
 namespace ha::HA_ISA {
 
@@ -62,21 +62,14 @@ HA_INLINE void multiplyColumns(const MatmulInt8& o, int64_t column) {
   else if (o.m - row == 1) multiplyStored<S, 1>(o, column, row);
 }
 
-/// The product with a rounded to groups of 8 bits.
-static void multiplyRounded(Context& context, MatmulInt8 o) {
-  const int64_t count = o.m * o.k;
-  int8_t* q = static_cast<int8_t*>(context.scratch(count));
-  float* scales = static_cast<float*>(context.scratch(count / kGroup * sizeof(float)));
-  float* a = static_cast<float*>(context.scratch(count * sizeof(float)));
-  quantizeInt8(context, {count, o.a, q, scales});
-  embeddingInt8(context, {o.m, o.m, o.k, nullptr, q, scales, a});
-  o.a = a, o.rounded = false;
-  matmulInt8(context, o);
-}
-
 void matmulInt8(Context& context, const MatmulInt8& o) {
   if (o.m * o.n == 0) return;
-  if (o.rounded) return multiplyRounded(context, o);
+  if (o.rounded) {
+#if defined(HA_BYTES)
+    if (int8Dots(W * 4)) return multiplyRounded<Bytes>(context, o);
+#endif
+    return multiplyRounded<Halves>(context, o);
+  }
   if (o.m > kFewRows) {
     const Matmul product{o.m, o.n, o.k, false, true, false, o.a, In{}, o.bias, o.c};
     return multiplyInTiles(context, product, Groups{o.q, o.scales, o.k});
@@ -109,23 +102,8 @@ void embeddingInt8(Context& context, const EmbeddingInt8& o) {
 }
 
 void quantizeInt8(Context& context, const QuantizeInt8& o) {
-  constexpr float kLargest = 3.4028235e38f, kSmallest = 1.1754944e-38f;  // of the normal numbers of f32
-  parallelParts(context, o.count / kGroup, 40, [&](int64_t first, int64_t last) {
-    for (int64_t group = first; group < last; group++) {
-      const float* x = o.x + group * kGroup;
-      int8_t* q = o.q + group * kGroup;
-      float most = 0;
-      bool finite = true;
-      for (int64_t i = 0; i < kGroup; i++) {
-        const float size = __builtin_fabsf(x[i]);
-        finite &= size <= kLargest;
-        most = size > most ? size : most;
-      }
-      // as ggml rounds: times the inverse of the scale
-      const float scale = most / 127, inverse = finite && scale >= kSmallest ? 1 / scale : 0;
-      for (int64_t i = 0; i < kGroup; i++) q[i] = (int8_t)__builtin_roundf((finite ? x[i] : 0) * inverse);
-      o.scales[group] = !finite ? __builtin_nanf("") : inverse == 0 ? 0 : scale;
-    }
+  parallelParts(context, o.count / kGroup, 8, [&](int64_t first, int64_t last) {
+    for (int64_t group = first; group < last; group++) o.scales[group] = roundGroup(o.x + group * kGroup, o.q + group * kGroup).scale;
   });
 }
 

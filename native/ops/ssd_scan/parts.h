@@ -110,7 +110,7 @@ HA_INLINE void productRows(const SmallProduct& o, int64_t row, int64_t rows, int
     const int64_t wide = minimum(kColumns, to - column), vectors = (wide + W - 1) / W;
     tile.b = o.b + column, tile.c = o.c + row * o.cRow + column;
     tile.lanes = (int)(wide - (vectors - 1) * W);
-    tileFunction(rows, (int)vectors)(tile);
+    tileFunction<Tile>(rows, (int)vectors)(tile);
   }
 }
 /// All rows of a product, columns 0…columns−1.

@@ -65,18 +65,34 @@ test.each([
   expect(part / all).toBeLessThan(most);
 });
 
-test('importing a package loads few files, and no library that is needed later only', async () => {
+/** The files that a program of Node loads. */
+async function loadedBy(...program: string[]): Promise<string[]> {
   const hook = `export async function load(url, context, next) { console.log(url); return next(url, context); }`;
   const register = `import { register } from 'node:module'; register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}));`;
+  const { code, said } = await run(process.execPath, '--import', `data:text/javascript,${encodeURIComponent(register)}`, ...program);
+  expect(code, said).toBe(0);
+  return said.split('\n').filter((line) => line.startsWith('file:'));
+}
+
+test('importing a package loads few files, and no library that is needed later only', async () => {
   for (const folder of folders) {
     const entry = JSON.stringify(join(root, folder, 'dist/index.js'));
-    const { code, said } = await run(process.execPath, '--input-type=module', '-e', `${register} await import(${entry});`);
-    const files = said.split('\n').filter((line) => line.startsWith('file:'));
-    expect(code, said).toBe(0);
+    const files = await loadedBy('--input-type=module', '-e', `await import(${entry});`);
+    expect(files.length, folder).toBeGreaterThan(0);
     expect(files.length, folder).toBeLessThanOrEqual(30);
     expect(
       files.filter((file) => /zod|d3-|hub|jinja|tokenizers\/|ml-matrix|bullmq|ioredis|napi-rs|commander/.test(file)),
       folder,
     ).toEqual([]);
   }
+});
+
+test('the command line loads the command that is called, and none for its version or the list of commands', async () => {
+  const main = join(root, 'packages/cli/dist/main.js');
+  const packagesOf = (files: string[]): string[] => [...new Set(files.flatMap((file) => /\/packages\/(\w+)\//.exec(file)?.[1] ?? []))];
+  expect(packagesOf(await loadedBy(main, '--version'))).toEqual(['cli']);
+  expect(packagesOf(await loadedBy(main, '--help'))).toEqual(['cli']);
+  expect(packagesOf(await loadedBy(main, 'convert', '--help'))).toEqual(
+    expect.not.arrayContaining(['explain', 'train', 'plot', 'evaluate']),
+  );
 });

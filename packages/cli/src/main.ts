@@ -15,7 +15,7 @@ function report(error: unknown): void {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 try {
-  await createProgram().parseAsync();
+  await (await createProgram(process.argv)).parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     // commander has printed help, the version or the mistake itself

@@ -25,8 +25,3 @@ export interface ModelFlags {
 /** --dtype: how a model's weights are held. */
 export const dtypeOption = (): Option =>
   new Option('--dtype <T>', 'how weights are held; stored: as the file has them').choices([...precisions, 'stored']).default('f32');
-
-/** A flag that may be given several times. */
-export function repeated(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((value: string, previous: string[] | undefined) => [...(previous ?? []), value]);
-}

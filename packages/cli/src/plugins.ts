@@ -1,4 +1,3 @@
-import { importPackage, UnknownNameError } from '@hidden-attention/explain';
 import { UsageError } from './errors.js';
 
 /**
@@ -6,6 +5,8 @@ import { UsageError } from './errors.js';
  * @throws UsageError for one that is not there or fails; Error for one that registers nothing here
  */
 export async function loadPlugins(names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const { importPackage, UnknownNameError } = await import('@hidden-attention/explain');
   for (const name of names)
     await importPackage(name, process.cwd()).catch((error: Error) => {
       const Kind = error instanceof UnknownNameError ? UsageError : Error;

@@ -34,9 +34,8 @@ interface Flags extends InputFlags, ModelFlags {
 }
 
 /** `attention`: rows, columns or matrices of the hidden attention, as safetensors; rows and columns of an image also over it. */
-export function addAttention(program: Command): void {
-  addModelAndInput(program.command('attention'))
-    .description('Write rows, columns or whole matrices of the hidden attention to a safetensors file, or draw rows over an image.')
+export function add(command: Command, program: Command): void {
+  addModelAndInput(command)
     .requiredOption('--layers <LIST>', 'layers such as 0,2-3, or all')
     .option('--row <I>', "what position I reads (negative from each row's end, or last; of an image also class, or patch:ROW,COLUMN)")
     .option('--column <J>', 'what is read of position J, named in the same way')

@@ -9,10 +9,8 @@ interface Flags {
 }
 
 /** `bench`: the scan, its backward view and one step on this machine; `pnpm bench` in a clone measures much more. */
-export function addBench(program: Command): void {
-  program
-    .command('bench')
-    .description('Time the selective scan and one attention row on this machine.')
+export function add(command: Command, program: Command): void {
+  command
     .option('--length <N>', 'positions', '2048')
     .option('--channels <N>', 'channels', '1536')
     .option('--json', 'as JSON')

@@ -11,9 +11,8 @@ interface Flags extends InputFlags, ModelFlags {
 }
 
 /** `capture`: the values of named sites, as safetensors. */
-export function addCapture(program: Command): void {
-  addModelAndInput(program.command('capture'))
-    .description('Write what a model computes at named sites, such as layers.*.delta, to a safetensors file.')
+export function add(command: Command, program: Command): void {
+  addModelAndInput(command)
     .requiredOption('--sites <LIST>', "sites or patterns with *, separated by commas: 'layers.*.delta,logits'")
     .requiredOption('--out <F>', 'a .safetensors file')
     .action(async (flags: Flags) => {

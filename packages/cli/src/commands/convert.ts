@@ -8,12 +8,10 @@ import { resolveModel } from '../models.js';
 const types = { safetensors: ['f32', 'f16', 'bf16'], gguf: ['f32', 'f16', 'q8_0'] } as const;
 
 /** `convert`: a model of any format that is read, in a format that is written. */
-export function addConvert(program: Command): void {
-  program
-    .command('convert')
+export function add(command: Command, program: Command): void {
+  command
     .argument('<IN>', 'a folder or file, zoo:NAME, or org/name of the hub')
     .argument('<OUT>', 'a new folder (safetensors) or a file (gguf)')
-    .description('Write a model in another file format: a folder in Hugging Face layout, or a GGUF file that llama.cpp reads.')
     .addOption(new Option('--to <FORMAT>', 'the format').choices(Object.keys(types)).makeOptionMandatory())
     .option('--dtype <T>', 'how weights are stored: f32, f16, bf16 (safetensors), f32, f16, q8_0 (gguf)', 'f32')
     .option('--force', 'write over OUT where it exists')

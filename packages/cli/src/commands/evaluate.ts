@@ -14,10 +14,8 @@ interface Flags {
 }
 
 /** `evaluate`: runs a sweep here, or by workers on a queue; the same command goes on where it stopped. */
-export function addEvaluate(program: Command): void {
-  program
-    .command('evaluate')
-    .description('Measure methods by protocols on data sets: a sweep, with its report and leaderboard.')
+export function add(command: Command, program: Command): void {
+  command
     .argument('[SWEEP]', 'the sweep, a JSON file')
     .option('--out <DIR>', 'the folder for results.jsonl, report.html and leaderboard.html')
     .option('--queue <URL>', 'redis://… or rediss://…: run by `hidden-attention worker` processes')

@@ -17,10 +17,11 @@ import { UsageError } from '../errors.js';
 import { dataUrl, writeMaps, writePicture } from '../figures.js';
 import { checkInputFlags, readInput, readPictures, type InputFlags, type Pictures } from '../input.js';
 import { resolveModel } from '../models.js';
-import { addModelAndInput, repeated, type ModelFlags } from '../options.js';
+import { addModelAndInput, type ModelFlags } from '../options.js';
 import { checkOutput } from '../output.js';
 import { progressBar } from '../progress.js';
 import { parsePosition } from '../ranges.js';
+import { repeated } from '../repeated.js';
 import { version } from '../version.js';
 
 interface Flags extends InputFlags, ModelFlags {
@@ -36,9 +37,8 @@ interface Flags extends InputFlags, ModelFlags {
 }
 
 /** `explain`: why a model answered as it did, as a page, a picture or JSON. */
-export function addExplain(program: Command): void {
-  addModelAndInput(program.command('explain'))
-    .description('Show which tokens and words made a model answer as it did.')
+export function add(command: Command, program: Command): void {
+  addModelAndInput(command)
     .option(
       '--target <T>',
       "what to explain: an id, a label, text:… for one token, or a list with one per row; default: the model's answer",

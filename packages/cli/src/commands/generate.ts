@@ -39,10 +39,8 @@ interface Flags extends ModelFlags {
 }
 
 /** `generate`: continues a prompt, streaming; Ctrl-C ends it. */
-export function addGenerate(program: Command): void {
-  program
-    .command('generate')
-    .description('Continue a prompt, or rows of token ids; or choose among given answers.')
+export function add(command: Command, program: Command): void {
+  command
     .requiredOption('--model <M>', 'a folder or file, zoo:NAME, or org/name of the hub')
     .addOption(dtypeOption())
     .option('--prompt <P>', 'the text to continue')

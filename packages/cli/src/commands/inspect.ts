@@ -20,11 +20,9 @@ import { dtypeOption, type ModelFlags } from '../options.js';
 import { newTable } from '../terminal.js';
 
 /** `inspect`: what a model is, how large, and what its views cost. */
-export function addInspect(program: Command): void {
-  program
-    .command('inspect')
+export function add(command: Command, program: Command): void {
+  command
     .argument('<M>', 'a folder or file, zoo:NAME, or org/name of the hub')
-    .description('Say what a model is: family, files, sizes, parameters, what is unused or missing, attention maps, memory of each view.')
     .addOption(dtypeOption())
     .option('--json', 'as JSON')
     .option('--length <N>', 'the length for which memory is computed (default: 1024, of images their own)')

@@ -17,10 +17,9 @@ interface Flags extends AnswerFlags {
 }
 
 /** `knockout`: the answer when some positions cannot read some others through attention. */
-export function addKnockout(program: Command): void {
-  addAnswerFlags(program.command('knockout'), (command) =>
-    command
-      .description('Cut edges of the hidden attention and see what becomes of the answer, in all layers or by windows of layers.')
+export function add(command: Command, program: Command): void {
+  addAnswerFlags(command, (own) =>
+    own
       .requiredOption('--from <LIST>', 'positions that are no longer read: 0,3-5,-2, last, or text:WORDS')
       .option('--to <LIST>', 'positions that no longer read them; default: all others')
       .option('--layers <LIST>', 'layers such as 0,2-3, or all', 'all')

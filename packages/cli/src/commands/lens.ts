@@ -22,10 +22,9 @@ interface Shown {
 }
 
 /** `lens`: what the model holds on its way to the answer. */
-export function addLens(program: Command): void {
-  addAnswerFlags(program.command('lens'), (command) =>
-    command
-      .description('Look at what a model holds: its answer after each layer, what its states keep of each token, how far back it reads.')
+export function add(command: Command, program: Command): void {
+  addAnswerFlags(command, (own) =>
+    own
       .addOption(
         new Option(
           '--of <WHAT>',

@@ -20,10 +20,9 @@ interface Flags extends AnswerFlags {
 }
 
 /** `patch`: where in the model an answer is carried, by putting values of one run into another. */
-export function addPatch(program: Command): void {
-  addAnswerFlags(program.command('patch'), (command) =>
-    command
-      .description('Put values of the clean run into a run that was corrupted, and see where the answer comes back.')
+export function add(command: Command, program: Command): void {
+  addAnswerFlags(command, (own) =>
+    own
       .option('--corrupt <T>', 'another text of as many tokens: activation patching')
       .option('--subject <LIST>', 'positions whose embeddings get noise: causal tracing; 0,3-5, last, or text:WORDS')
       .option('--sites <LIST>', 'sites within a layer, separated by commas', 'output')

@@ -6,9 +6,8 @@ import { addModelAndInput, type ModelFlags } from '../options.js';
 import { progressBar } from '../progress.js';
 
 /** `perplexity`: how well a model predicts a text, read in pieces with the state carried. */
-export function addPerplexity(program: Command): void {
-  addModelAndInput(program.command('perplexity'))
-    .description('Say how well a language model predicts a text, of any length: mean loss, perplexity, bits per token and per byte.')
+export function add(command: Command, program: Command): void {
+  addModelAndInput(command)
     .option('--json', 'as JSON')
     .action(async (flags: InputFlags & ModelFlags & { json?: boolean }) => {
       checkInputFlags(flags);

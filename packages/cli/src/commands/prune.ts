@@ -14,10 +14,9 @@ interface Flags extends AnswerFlags {
 }
 
 /** `prune`: the answer when some layers drop the tokens for which their states take the smallest steps. */
-export function addPrune(program: Command): void {
-  addAnswerFlags(program.command('prune'), (command) =>
-    command
-      .description('Drop the tokens of a text that a layer takes the smallest steps for (DeciMamba), and see what becomes of the answer.')
+export function add(command: Command, program: Command): void {
+  addAnswerFlags(command, (own) =>
+    own
       .option('--layers <LIST>', 'the layers in which tokens are dropped, such as 2 or 2,5, or all; default: the middle one')
       .option('--keep <N>', 'tokens that the first of these layers keeps', '2000')
       .option('--decay <R>', 'what of that each later one keeps', '0.5')

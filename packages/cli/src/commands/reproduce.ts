@@ -14,10 +14,8 @@ interface Flags {
 }
 
 /** `reproduce`: the paper's experiments at the size of the models here; the same command goes on where it stopped. */
-export function addReproduce(program: Command): void {
-  program
-    .command('reproduce')
-    .description("Measure the paper's experiments on the models here, and write a page: published, ours, whether the claim held.")
+export function add(command: Command, program: Command): void {
+  command
     .option('--out <DIR>', 'the folder for the results and the page', 'results')
     .option('--rows <LIST>', 'some rows, by commas: E3,E6 (default: all)')
     .option('--samples <N>', "inputs of an average (default: each row's own, 200)")

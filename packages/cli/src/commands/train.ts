@@ -5,7 +5,7 @@ import type { MultiBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { resolveModel } from '../models.js';
-import { repeated } from '../options.js';
+import { repeated } from '../repeated.js';
 import { duration } from '../progress.js';
 import { parseNumber } from '../ranges.js';
 import { bars } from '../terminal.js';
@@ -21,10 +21,8 @@ interface Flags {
 }
 
 /** `train`: trains a model by a JSON recipe; Ctrl-C keeps a checkpoint, a second one ends at once. */
-export function addTrain(program: Command): void {
-  program
-    .command('train')
-    .description('Train a model on text files, JSON lines ({"text"}, {"prompt", "completion"}, {"messages"}, {"text", "label"}) or images.')
+export function add(command: Command, program: Command): void {
+  command
     .requiredOption('--config <FILE>', 'the recipe, a JSON file')
     .addOption(repeated('--data <FILE>', 'training data; may be given several times').makeOptionMandatory())
     .requiredOption('--out <DIR>', 'the folder for the model, its checkpoints, log and loss curve')

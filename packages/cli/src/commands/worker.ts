@@ -10,10 +10,8 @@ interface Flags {
 }
 
 /** `worker`: works on the sweeps of a queue until it is stopped. */
-export function addWorker(program: Command): void {
-  program
-    .command('worker')
-    .description('Work on the sweeps of a queue; start as many as there are machines.')
+export function add(command: Command, program: Command): void {
+  command
     .requiredOption('--queue <URL>', 'redis://… or rediss://user:password@host:port')
     .option('--root <DIR>', 'where relative paths of sweeps start here; default: the folder that the coordinator names')
     .option('--idle <SECONDS>', 'end after so long without a sweep')

@@ -72,17 +72,18 @@ export function contributions(layer: LayerView, weights: Float32Array, split: Sp
   const parts = layer.parts();
   if (isSoftmax(parts)) throw new RangeError(`layer ${layer.index} is softmax attention; contributions are those of a scan's block`);
   const one = isTwoWay(parts) ? parts.forward : parts;
-  const { outWeight } = one;
-  if (!outWeight) throw new RangeError(`layer ${layer.index} does not say which matrix its out_proj is (BlockParts.outWeight)`);
+  if (!one.outWeight) throw new RangeError(`layer ${layer.index} does not say which matrix its out_proj is (BlockParts.outWeight)`);
+  const outWeight = one.outWeight;
   return scope(() => {
+    const linearOut = (x: Tensor): Tensor<Float> => linear(x, outWeight.view(outWeight.shape, false)); // nothing rounded: parts add up
     const [rows, length] = one.x.shape as [number, number];
     const own = Tensor.from(weights, [rows, length, 1], one.x.device);
     if (split === 'exact') {
       const start = inEveryChannel(weights, one.x.shape as unknown as [number, number, number], one.x.device);
-      return linear(multiply(layer.block().applyTransposed(start), one.x), outWeight);
+      return linearOut(multiply(layer.block().applyTransposed(start), one.x));
     }
-    if (!isTwoWay(parts)) return linear(throughSplit(parts, own), outWeight);
+    if (!isTwoWay(parts)) return linearOut(throughSplit(parts, own));
     const back = reverse(throughSplit(parts.backward, reverse(own, 1)), 1);
-    return linear(add(throughSplit(parts.forward, own), back), outWeight);
+    return linearOut(add(throughSplit(parts.forward, own), back));
   });
 }

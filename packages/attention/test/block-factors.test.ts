@@ -1,5 +1,5 @@
 // What is around the scan, factor by factor, and what positions contribute as vectors.
-import { createModel, type BlockParts, type Model } from '@hidden-attention/model';
+import { createModel, inPrecision, type BlockParts, type Model } from '@hidden-attention/model';
 import { linear, sigmoid, Tensor } from '@hidden-attention/tensor';
 import { describe, expect, test } from 'vitest';
 import { attentionView, audit, contributions, scaledLayer, type Around, type AttentionView } from '../src/index.js';
@@ -122,6 +122,26 @@ test('the published split is SiLU of each tap by itself', async () => {
     }
   const vectors = await numbers(contributions(layer, oneHot([at], length), 'silu'));
   expect(distance(vectors, await numbers(linear(Tensor.from(expected, [1, length, channels]), outWeight!)))).toBeLessThan(1e-5);
+});
+
+test('a model that rounds what out_proj reads: its view is true of what ran, and contributions add up to the unrounded product', async () => {
+  const wide = smallModel({ extra: { hidden_size: 32, intermediate_size: 64 } });
+  using view = await attentionView(inPrecision(wide, 'w8a8'), randomIds(1, 11));
+  using plain = await attentionView(inPrecision(wide, 'int8'), randomIds(1, 11));
+  expect((await audit(view)).worst).toBeLessThan(1e-5);
+  const layer = view.layer(1);
+  const row = (of: AttentionView): Promise<Float64Array | Float32Array> => numbers(of.layer(1).row('last'));
+  expect(distance(await row(view), await row(plain))).toBeGreaterThan(1e-5); // Δ, B and C are those of rounded activations
+  const { gated, outWeight } = layer.parts() as BlockParts;
+  expect(outWeight!.roundsActivations).toBe(true);
+  const vectors = await numbers(contributions(layer, oneHot([10], 11)));
+  const biased = await numbers(linear(layer.block().apply((layer.parts() as BlockParts).x), outWeight!.as('f32')));
+  const width = biased.length / 11;
+  const sum = Float64Array.from({ length: width }, (_, m) =>
+    Array.from({ length: 11 }, (__, j) => vectors[j * width + m]!).reduce((a, b) => a + b, 0),
+  );
+  expect(distance(sum, biased.subarray(10 * width))).toBeLessThan(1e-5);
+  expect(distance(await numbers(linear(gated, outWeight!)), await numbers(linear(gated, outWeight!.as('f32'))))).toBeGreaterThan(1e-4);
 });
 
 test('softmax attention has no such contributions', async () => {

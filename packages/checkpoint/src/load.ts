@@ -15,9 +15,10 @@ import type { Tokenizer } from './tokenizer.js';
 export interface LoadOptions {
   device?: Device;
   /**
-   * how weights are held: f32 (default), bf16, f16, int8 (see `inPrecision`), or 'stored': as the file has them where that is
+   * how weights are held: f32 (default), bf16, f16, int8, w8a8 (see `inPrecision`), or 'stored': as the file has them where that is
    * one of these (Q8_0 is int8), else f32. A_log, D and Δ's bias are f32 always, and so are sums, states, the residual stream and
-   * logits. int8 is for inference and explanations: Q8_0 is taken over as it is, everything else rounded a tensor at a time
+   * logits. int8 and w8a8 are for inference and explanations: Q8_0 is taken over as it is, everything else rounded a tensor at a
+   * time; what linear layers read is rounded, too, in w8a8 alone
    */
   dtype?: Precision | 'stored';
   /** where `path` is no file or folder but a model of the hub, `org/name`: its revision, progress and so on */
@@ -64,7 +65,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
         for (const number of numbers) if (!Number.isFinite(number)) notFinite++;
         total += numbers.length;
       });
-      parameters.set(name, tensor);
+      parameters.set(name, tensor.dtype === 'i8' ? quantized(tensor, wanted === 'w8a8') : tensor);
       if (notFinite > 0)
         warnings.push(
           `${weights.path}: ${notFinite} of the ${total} numbers of ${name} are NaN or infinite; the file is damaged or its training diverged`,
@@ -106,10 +107,7 @@ async function parameterOf(
     const numbers = await readFloats(stored);
     look(numbers);
     const tensor = Tensor.from(numbers, shape, device);
-    if (dtype === 'f32') return tensor;
-    const quantized = quantize(tensor);
-    tensor.dispose();
-    return quantized;
+    return dtype === 'f32' ? tensor : quantized(tensor);
   }
   let bits: Uint16Array;
   if (stored.readBits && storedTypes[stored.dtype] === dtype) {
@@ -126,6 +124,13 @@ async function parameterOf(
     bits = narrow(dtype === 'f16' ? 'F16' : 'BF16', numbers);
   }
   return Tensor.fromBits(bits, dtype, shape, device);
+}
+
+/** `quantize`, and no more of `tensor`. */
+function quantized(tensor: Tensor, activations = false): Tensor<'i8'> {
+  const held = quantize(tensor, { activations });
+  if (held !== tensor) tensor.dispose();
+  return held;
 }
 
 async function readFloats(tensor: StoredTensor): Promise<Float32Array> {

@@ -39,6 +39,8 @@ describe.each(Object.entries(configs))('a %s model', (name, json) => {
     expect(types(loaded)).toContain('i8');
     expect(loaded.parameterBytes).toBe(expected.parameterBytes);
     await expectSameParameters(loaded, expected);
+    const rounding = (await loadModel(path, { dtype: 'w8a8' })).model;
+    expect(await logitsOf(rounding)).toEqual(await logitsOf(inPrecision(model, 'w8a8')));
   });
 
   test('as a GGUF file of Q8_0 is the same in int8 and in f32, and near that of safetensors', async () => {
@@ -54,6 +56,11 @@ describe.each(Object.entries(configs))('a %s model', (name, json) => {
       expect(distance(await narrow.parameter(parameter).read(), await tensor.read()), parameter).toBeLessThan(2 ** -11);
     expect(distance(await logitsOf(narrow), await logitsOf(rounded))).toBeLessThan(5e-3);
     const stored = (await loadModel(path, { dtype: 'stored' })).model;
+    const rounding = (await loadModel(path, { dtype: 'w8a8' })).model;
+    await expectSameParameters(rounding, narrow);
+    for (const { dtype, roundsActivations } of rounding.parameters.values()) expect(roundsActivations).toBe(dtype === 'i8');
+    expect(await logitsOf(rounding)).toEqual(await logitsOf(inPrecision(narrow, 'w8a8')));
+    expect(distance(await logitsOf(rounding), await logitsOf(narrow))).toBeGreaterThan(1e-4);
     for (const [parameter, { dtype }] of narrow.parameters) if (dtype === 'i8') expect(stored.parameter(parameter).dtype).toBe('i8');
   });
 });
@@ -119,6 +126,6 @@ test('one tensor at a time is held in f32', async () => {
 
 test('an unknown type is refused before anything is read', async () => {
   await expect(loadModel('/no/such/model', { dtype: 'int4' as never })).rejects.toThrow(
-    'dtype is "int4"; "stored", "f32", "bf16", "f16", "int8" are known',
+    'dtype is "int4"; "stored", "f32", "bf16", "f16", "int8", "w8a8" are known',
   );
 });

@@ -24,4 +24,6 @@ export interface ModelFlags {
 
 /** --dtype: how a model's weights are held. */
 export const dtypeOption = (): Option =>
-  new Option('--dtype <T>', 'how weights are held; stored: as the file has them').choices([...precisions, 'stored']).default('f32');
+  new Option('--dtype <T>', 'how weights are held; w8a8: in int8, and so what they are multiplied with; stored: as the file has them')
+    .choices([...precisions, 'stored'])
+    .default('f32');

@@ -1,7 +1,7 @@
 // The same models, inputs and explainers on every device of this machine: with `simt`, the CUDA kernels played by the
 // processor, that is the check of the whole GPU path where there is no GPU.
 import { explain, listExplainers } from '@hidden-attention/explain';
-import { createModel, type Model } from '@hidden-attention/model';
+import { createModel, inPrecision, type Model } from '@hidden-attention/model';
 import { describeDevices, openDevice } from '@hidden-attention/native';
 import { generateAll } from '@hidden-attention/runner';
 import { loadZoo } from '@hidden-attention/zoo';
@@ -40,6 +40,14 @@ describe.each(others)('on %s', (name) => {
       [4, 4, 19],
     ]);
     expect(listExplainers().length).toBeGreaterThan(0);
+  });
+
+  test('weights and activations of 8 bits', async () => {
+    const logitsOf = async (device: string): Promise<Float32Array> => {
+      const model = inPrecision(createModel({ ...sizes, hidden_size: 32 }, { seed: 3, device: openDevice(device) }), 'w8a8');
+      return model.forward(model.batch([[1, 5, 9, 30, 22, 5, 3, 39, 0, 7, 7, 1]])).logits!.read();
+    };
+    expect(difference(await logitsOf(name), await logitsOf('cpu'))).toBeLessThan(1e-3); // unless a number is rounded up here, down there: 1e-5
   });
 
   test.each([

@@ -22,7 +22,7 @@ const perplexityOf = (...flags: string[]): number =>
 test('perplexity: within 1 % of that in f32', () => {
   const exact = perplexityOf();
   expect(perplexityOf('--dtype', 'f32')).toBe(exact);
-  for (const dtype of ['bf16', 'f16', 'int8']) {
+  for (const dtype of ['bf16', 'f16', 'int8', 'w8a8']) {
     const value = perplexityOf('--dtype', dtype);
     expect(value).not.toBe(exact);
     expect(Math.abs(value / exact - 1)).toBeLessThan(0.01);
@@ -46,10 +46,14 @@ test('inspect says what the weights take, and which stay in f32', () => {
     parameterTypes: { int8: { numbers: held, bytes: 1.125 * held } },
     keptInF32: ['backbone.layers.*.mixer.dt_proj.weight'],
   });
+  expect(inspect('--dtype', 'w8a8')).toMatchObject({
+    parameterTypes: { w8a8: { numbers: held, bytes: 1.125 * held } },
+    keptInF32: ['backbone.layers.*.mixer.dt_proj.weight'],
+  });
   expect(ok('inspect', 'zoo:prose', '--dtype', 'int8')).toMatch(/1\.21 MiB as (int8 and f32|f32 and int8)/);
 });
 
-describe.each(['int8', 'bf16', 'stored'])('in %s', (dtype) => {
+describe.each(['int8', 'w8a8', 'bf16', 'stored'])('in %s', (dtype) => {
   const prose = ['--model', 'zoo:prose', '--dtype', dtype];
 
   test('generate goes on alike', () => {
@@ -89,5 +93,5 @@ describe.each(['int8', 'bf16', 'stored'])('in %s', (dtype) => {
 test('an unknown type is a mistake in the command line', () => {
   const { status, stderr } = cli('generate', '--model', 'zoo:prose', '--prompt', 'x', '--max-tokens', '1', '--dtype', 'int4');
   expect(status).toBe(2);
-  expect(stderr).toContain("'int4' is invalid. Allowed choices are f32, bf16, f16, int8, stored");
+  expect(stderr).toContain("'int4' is invalid. Allowed choices are f32, bf16, f16, int8, w8a8, stored");
 });

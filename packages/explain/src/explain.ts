@@ -135,11 +135,13 @@ async function targetOf(question: Question, { text, tokens }: Subject, request: 
   const logits = await question.logits();
   const score = await question.score();
   const { kind, id, against, span } = objective;
+  const rounded = await question.asRun();
+  const asRun = rounded === logits ? {} : { asRun: { score: await objective.value(rounded), probability: objective.probability(rounded) } };
   const probability = objective.probability(logits);
   if (span) {
     const own = tokens.slice(span.start, span.end);
     const label = text === null ? own.map((token) => token.text).join(' ') : text.slice(own[0]!.start, own.at(-1)!.end);
-    return { kind, id, label, logit: score, probability, score, span };
+    return { kind, id, label, logit: score, probability, score, ...asRun, span };
   }
   const shares = probabilities(logits);
   const answer = (number: number): ExplainedAnswer => ({
@@ -148,7 +150,7 @@ async function targetOf(question: Question, { text, tokens }: Subject, request: 
     logit: logits[number]!,
     probability: shares[number]!,
   });
-  return { kind, ...answer(id), score, ...(against === undefined ? {} : { against: answer(against) }) };
+  return { kind, ...answer(id), score, ...asRun, ...(against === undefined ? {} : { against: answer(against) }) };
 }
 
 async function alternativesOf(

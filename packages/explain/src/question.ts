@@ -1,5 +1,14 @@
 import { attentionView, audit, auditLong, bytesPerPosition, checkFits, type AttentionView, type Audit } from '@hidden-attention/attention';
-import { disposeBatch, disposeState, isImages, type Batch, type LogitsOption, type Model, type ModelState } from '@hidden-attention/model';
+import {
+  disposeBatch,
+  disposeState,
+  isImages,
+  withExactActivations,
+  type Batch,
+  type LogitsOption,
+  type Model,
+  type ModelState,
+} from '@hidden-attention/model';
 import { firstNotFinite, record, type Float, type RuleSet, type Tape, type Tensor } from '@hidden-attention/tensor';
 import { answers, imageAnswers, largestOf } from './answer.js';
 import { batchOfImages, type ImageInput } from './image.js';
@@ -30,9 +39,12 @@ const longText = 8192;
 /**
  * What is to be explained: why this model gives a target this logit (or a difference of two, a sum over a span, a function of them), at
  * one text or image. A language model's text ends at the explained position: what follows cannot matter to a causal model. What methods need (attention, gradients) is computed when first asked
- * for, and then shared by all methods of a call.
+ * for, and then shared by all methods of a call. A model that rounds what its linear layers read (w8a8) is explained with that in f32:
+ * everything here, the answer included, is of the model `model`, and only `asRun` of the one that was given.
  */
 export class Question {
+  /** the model that is explained: the one that was given, unless that rounds what its linear layers read */
+  readonly model: Model;
   /** of an image: none */
   readonly ids: Int32Array;
   /** the image that it is about, if it is about one */
@@ -49,7 +61,9 @@ export class Question {
   readonly start: Float64Array;
   /** the position whose output is explained; null where it is a mean of several */
   readonly position: number | null;
+  readonly #given: Model;
   #batch: Batch | undefined;
+  #asRun: Promise<Float32Array> | undefined;
   #logits: Promise<Float32Array> | undefined;
   #view: Promise<AttentionView> | undefined;
   #audit: Promise<Audit> | undefined;
@@ -67,12 +81,9 @@ export class Question {
    * @param groups default: each token, or each patch
    * @throws ExplainError for a span that the text does not have
    */
-  constructor(
-    readonly model: Model,
-    input: ArrayLike<number> | ImageInput,
-    target?: Target,
-    groups?: readonly (readonly number[])[],
-  ) {
+  constructor(given: Model, input: ArrayLike<number> | ImageInput, target?: Target, groups?: readonly (readonly number[])[]) {
+    this.#given = given;
+    const model = (this.model = withExactActivations(given));
     this.image = 'pixels' in input ? input : undefined;
     this.#text = Int32Array.from('pixels' in input ? [] : input);
     const span = isSpan(target) ? target : undefined;
@@ -102,19 +113,28 @@ export class Question {
     return (this.#logits ??= this.#answer());
   }
 
+  /** As `logits`, of the model as it was given, which may round what its linear layers read. */
+  async asRun(): Promise<Float32Array> {
+    return this.#given === this.model ? this.logits() : (this.#asRun ??= this.#read(this.#given));
+  }
+
   async #answer(): Promise<Float32Array> {
     if (this.#recorded) return Float32Array.from(await this.#recorded.logits.read()); // the pass that gradients are taken of
+    return this.#read(this.model);
+  }
+
+  async #read(model: Model): Promise<Float32Array> {
     const count = isSpan(this.#target) ? this.#target.end - this.#target.start : 1;
-    const [logits] = await (this.image ? imageAnswers(this.model, [this.image]) : answers(this.model, [this.ids], count));
+    const [logits] = await (this.image ? imageAnswers(model, [this.image]) : answers(model, [this.ids], count));
     return logits!;
   }
 
   /** What is explained. */
   async objective(): Promise<Objective> {
-    return (this.#objective ??= objectiveOf(this.model, this.#target, this.#text, async () => largestOf(await this.logits())));
+    return (this.#objective ??= objectiveOf(this.model, this.#target, this.#text, async () => largestOf(await this.asRun())));
   }
 
-  /** The explained class or token: the one asked for, else the one with the largest logit; of a span its last token. */
+  /** The explained class or token: the one asked for, else the one with the largest logit as the model is run; of a span its last token. */
   async target(): Promise<number> {
     return (await this.objective()).id;
   }
@@ -281,6 +301,7 @@ export class Question {
       disposeState(this.#recorded.state); // keys and values may be both captured and part of the state
     }
     if (this.#batch) disposeBatch(this.#batch);
+    if (this.model !== this.#given) this.model.dispose(); // its views of the parameters
   }
 
   #rows(): Batch {

@@ -39,6 +39,11 @@ export interface ExplainedTarget extends ExplainedAnswer {
   kind: 'logit' | 'contrast' | 'span' | 'function';
   /** the explained number */
   score: number;
+  /**
+   * of a model that rounds what its linear layers read (w8a8): the explained number and the answer's share when it does; everything else
+   * here, maps and certificates included, is of the same weights with nothing of that rounded
+   */
+  asRun?: { score: number; probability: number };
   against?: ExplainedAnswer;
   span?: TokenSpan;
 }

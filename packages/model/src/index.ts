@@ -34,7 +34,7 @@ export {
   type ParameterSpec,
 } from './family.js';
 export { getFamily, listFamilies, registerFamily } from './registry.js';
-export { heldAs, inPrecision, precisions, type Precision } from './precision.js';
+export { heldAs, inPrecision, inEightBits, precisions, roundsActivations, withExactActivations, type Precision } from './precision.js';
 export { runLayer } from './recompute.js';
 export { expandSites, Sites, type PassObserver, type PatchValue } from './sites.js';
 export {

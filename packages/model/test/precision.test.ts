@@ -1,6 +1,6 @@
 import { gradient, openDevice, scope, sum, Tensor, type Float } from '@hidden-attention/tensor';
 import { describe, expect, test } from 'vitest';
-import { createModel, inPrecision, Model } from '../src/index.js';
+import { createModel, inPrecision, Model, withExactActivations } from '../src/index.js';
 import { expectClose, tiny, tinyModel } from './fixtures/models.js';
 
 const model = tinyModel();
@@ -134,6 +134,56 @@ describe('in int8', () => {
     expectClose(await run(quantized, [embeddings])[0]!.read(), await run(same, [embeddings])[0]!.read());
     const weight = quantized.parameter('backbone.layers.0.mixer.in_proj.weight');
     expect(() => run(quantized, [weight])).toThrow('gradient: a tensor (128, 32), weight of linear, is in int8 and has none');
+  });
+});
+
+describe('in w8a8', () => {
+  const embeddings = Tensor.from(
+    Float32Array.from({ length: 5 * 32 }, (_, i) => Math.sin(i)),
+    [1, 5, 32],
+  );
+
+  test.each(families)('%o: rounds what its linear layers read, and nothing else', async (json) => {
+    const original = createModel(json, { seed: 2 });
+    const [int8, w8a8] = [inPrecision(original, 'int8'), inPrecision(original, 'w8a8')];
+    expect([...w8a8.parameters.values()].map(({ dtype }) => dtype)).toEqual([...int8.parameters.values()].map(({ dtype }) => dtype));
+    for (const { dtype, roundsActivations } of w8a8.parameters.values()) expect(roundsActivations).toBe(dtype === 'i8');
+    expect(w8a8.parameterBytes).toBe(int8.parameterBytes);
+    const logitsOf = (m: Model): Promise<Float32Array> => m.forward(m.batch(rows)).logits!.read();
+    const [got, near] = [await logitsOf(w8a8), await logitsOf(int8)];
+    // a rounding moves no number by more than 1/254 of its group's largest; five on the way through each layer at most, and the head's
+    const within = (5 * 2 + 1) / 254;
+    expect(distance(got, near)).toBeGreaterThan(1e-4);
+    expect(distance(got, near)).toBeLessThan(within);
+    for (const same of [withExactActivations(w8a8), inPrecision(w8a8, 'int8')]) expect(await logitsOf(same)).toEqual(near);
+    expect(await logitsOf(inPrecision(int8, 'w8a8'))).toEqual(got);
+    expect(withExactActivations(int8)).toBe(int8);
+  });
+
+  test.each(families.slice(0, -1))('%o: reading on from a state is reading the whole text', async (json) => {
+    const model = inPrecision(createModel(json, { seed: 2 }), 'w8a8');
+    const text = Array.from({ length: 24 }, (_, i) => (i * 17 + 3) % 40);
+    const [whole, exact] = await Promise.all([model, withExactActivations(model)].map((m) => m.forward(m.batch([text])).logits!.read()));
+    const apart: number[] = [];
+    let { state, logits } = model.forward(model.batch([text.slice(0, 5)]), { logits: 'last' });
+    for (let at = 5; at <= text.length; at++) {
+      const own = [await logits!.read(), whole!, exact!].map((all, i) => (i === 0 ? all : all.subarray(40 * (at - 1), 40 * at)));
+      apart.push(distance(own[0]!, own[1]!));
+      // what lies within an f32 error of the middle between two steps may be rounded up here and down there, which is one rounding's
+      // size: such places are few, so that both ways are nearer to each other than to what is not rounded
+      expect(apart.at(-1)!).toBeLessThan(Math.max(distance(own[1]!, own[2]!), 1e-4));
+      if (at < text.length) ({ state, logits } = model.forward(model.batch([[text[at]!]]), { state, logits: 'last' }));
+    }
+    expect(apart.sort((a, b) => a - b)[apart.length >> 1]).toBeLessThan(1e-4);
+  });
+
+  test('gradients are those in int8', async () => {
+    const original = createModel(families[0]!, { seed: 2 });
+    const run = (m: Model): { value: Tensor; gradients: Tensor[] } =>
+      gradient(() => sum(m.forward(m.batch([[1, 2, 3, 4, 5]]), { embeddings }).logits!), [embeddings]);
+    const [got, want] = [run(inPrecision(original, 'w8a8')), run(inPrecision(original, 'int8'))];
+    expect(await got.value.read()).toEqual(await want.value.read());
+    expect(await got.gradients[0]!.read()).toEqual(await want.gradients[0]!.read());
   });
 });
 

@@ -193,6 +193,13 @@ describe('reading', () => {
     expect(wordsOf(answerSentence(second, 'classification'))).toContain('Its own first choice is “spam” (99.2 %).');
   });
 
+  test('of a model that rounds activations, what it answers when it does stands beside', () => {
+    const rounding = { ...result, target: { ...result.target, asRun: { score: 3.1, probability: 0.412 } } };
+    const sentence = wordsOf(answerSentence(rounding, 'classification'));
+    expect(sentence.startsWith(wordsOf(answerSentence(result, 'classification')))).toBe(true);
+    expect(sentence).toContain('as the model runs it rounds them to 8 bits, and the probability is 41 %.');
+  });
+
   test('numbers for people', () => {
     const shares = [0, 0.00002, 0.0031, 0.052, 0.41, 0.9676, 0.99, 0.9999, 1].map((share) => wordsOf(percent(share)));
     expect(shares).toEqual(['0 %', 'under 0.01 %', '0.31 %', '5.2 %', '41 %', '96.8 %', '99 %', 'over 99.9 %', '100 %']);

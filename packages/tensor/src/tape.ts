@@ -14,6 +14,11 @@ export function currentTape(): Tape | undefined {
   return tapes.at(-1);
 }
 
+/** Whether a tape is open, `unrecorded` or not: what is computed now may be computed again for a gradient. */
+export function anyTape(): boolean {
+  return tapes.some((tape) => tape !== undefined);
+}
+
 /** Runs `body` with nothing recorded. */
 export function unrecorded<R>(body: () => R): R {
   tapes.push(undefined);

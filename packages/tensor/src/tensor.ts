@@ -46,6 +46,8 @@ export class Tensor<T extends DType = DType> {
     storage: Storage,
     readonly shape: readonly number[],
     readonly dtype: T,
+    /** of a weight in int8: whether `linear` rounds to 8 bits what it multiplies with it; see `quantize` */
+    readonly roundsActivations: boolean = false,
   ) {
     this.#storage = storage;
     storage.tensors++;
@@ -122,14 +124,17 @@ export class Tensor<T extends DType = DType> {
     return result;
   }
 
-  /** Another tensor on the same memory, with its own shape and its own life. No tape records it: `reshape` is the op. */
-  view(shape: readonly number[] = this.shape): Tensor<T> {
+  /**
+   * Another tensor on the same memory, with its own shape and its own life. No tape records it: `reshape` is the op.
+   * @param roundsActivations of one in int8: whether that one does
+   */
+  view(shape: readonly number[] = this.shape, roundsActivations: boolean = this.roundsActivations): Tensor<T> {
     if (sizeOf(shape) !== this.size) {
       throw new ShapeError(`view: ${formatShape(this.shape)} holds ${this.size} numbers; ${formatShape(shape)} needs ${sizeOf(shape)}`);
     }
     if (this.dtype === 'i8') requireGroups('view', shape);
     void this.handle;
-    return new Tensor<T>(this.#storage, [...shape], this.dtype);
+    return new Tensor<T>(this.#storage, [...shape], this.dtype, this.dtype === 'i8' && roundsActivations);
   }
 
   /** Another tensor with the same numbers in another type, rounded to the nearest. No tape records it: `cast` is the op. */

@@ -19,7 +19,7 @@ export class Trained {
 
   /**
    * @param adapters of a checkpoint; fresh ones by default, which leave the model as it is
-   * @throws TrainError for a pattern that stands for no parameter, adapters beside what is no matrix, or nothing left to train, or a model in int8
+   * @throws TrainError for a pattern that stands for no parameter, adapters beside what is no matrix, or nothing left to train, or a model in int8 or w8a8
    */
   constructor(
     readonly model: Model,
@@ -57,12 +57,14 @@ export class Trained {
   }
 }
 
-/** A model's parameters, none of them in int8. */
+/** A model's parameters, none of them in int8 (or w8a8). */
 function realWeights({ parameters }: Model): Weights {
   return new Map(
     [...parameters].map(([name, tensor]) => {
       if (tensor.dtype === 'i8')
-        throw new TrainError(`${name} is in int8, which has no gradient; train the model in f32: loadModel(path, { dtype: 'f32' })`);
+        throw new TrainError(
+          `${name} is in ${tensor.roundsActivations ? 'w8a8' : 'int8'}, which has no gradient; train the model in f32: loadModel(path, { dtype: 'f32' })`,
+        );
       return [name, tensor as Tensor<Float>];
     }),
   );

@@ -108,6 +108,7 @@ test('what cannot be is refused before work', async () => {
 
 test('a model in int8 is refused by name', async () => {
   const int8 = inPrecision(model, 'int8');
+  expect(() => new Trained(inPrecision(model, 'w8a8'), { seed: 1 })).toThrow('x_proj.weight is in w8a8, which has no gradient');
   expect(() => new Trained(int8, { seed: 1 })).toThrow(
     "backbone.layers.0.mixer.x_proj.weight is in int8, which has no gradient; train the model in f32: loadModel(path, { dtype: 'f32' })",
   );

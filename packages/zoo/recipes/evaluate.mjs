@@ -9,6 +9,7 @@
 //   node packages/zoo/recipes/evaluate.mjs listops-mamba|listops-transformer MODEL_FOLDER
 //                                                                                accuracy by length, also far beyond those trained on, beside
 //                                                                                what can be had without reading lists within lists
+// --dtype f32|bf16|f16|int8|w8a8: how the weights are held
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +20,7 @@ import { baselineFigures, byLength, linesOf } from './listops-mamba/baselines.mj
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { data: { type: 'string' }, images: { type: 'string' }, enlarge: { type: 'string' } },
+  options: { data: { type: 'string' }, images: { type: 'string' }, enlarge: { type: 'string' }, dtype: { type: 'string', default: 'f32' } },
 });
 const [name, folder] = positionals;
 const images = /^(?:(fashion|scenes)-(?:vim|vit)|pixels-(?:mamba|transformer))$/.exec(name ?? '');
@@ -37,7 +38,7 @@ const data =
     ...(images ? ['images', images[1] ?? 'fashion'] : [lists ? 'listops' : name]),
   );
 const recipe = JSON.parse(readFileSync(new URL(`./${name}/recipe.json`, import.meta.url), 'utf8'));
-const { model, tokenizer } = await loadModel(folder);
+const { model, tokenizer } = await loadModel(folder, { dtype: values.dtype });
 const require = createRequire(new URL('../../model/package.json', import.meta.url));
 const { crossEntropy, reshape, scope, Tensor } = await import(require.resolve('@hidden-attention/tensor'));
 

@@ -186,7 +186,8 @@ function summaryOf({ index, text, target, tokens, grid, maps, skipped = [] }: Ex
     span: `the text's own ${JSON.stringify(target.label)}`,
     function: `a function of the logits, ${target.score.toFixed(3)}; the answer is ${nameOf(target)}`,
   }[target.kind];
-  const lines = [`row ${index}: ${what}, probability ${percent(target.probability)}`];
+  const asRun = target.asRun ? ` (${percent(target.asRun.probability)} as it runs, activations rounded)` : '';
+  const lines = [`row ${index}: ${what}, probability ${percent(target.probability)}${asRun}`];
   for (const map of maps) {
     const { method: name, variant, scores, words } = map;
     const units =

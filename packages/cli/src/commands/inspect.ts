@@ -4,6 +4,7 @@ import {
   disposeBatch,
   disposeState,
   heldAs,
+  inEightBits,
   shapeOfBatch,
   tensorsOf,
   type LayerKind,
@@ -54,7 +55,7 @@ export function add(command: Command, program: Command): void {
         parameters: model.parameterCount,
         parameterBytes: model.parameterBytes,
         parameterTypes: typesOf(model),
-        keptInF32: flags.dtype === 'int8' ? keptInF32(model) : [],
+        keptInF32: inEightBits(flags.dtype) ? keptInF32(model) : [],
         tokenizer: tokenizer?.kind ?? null,
         labels: config.head.kind === 'classifier' ? config.head.labels : undefined,
         // math.md: D·N inner attention matrices a scan (paper, section 3), one a head of softmax attention
@@ -159,8 +160,8 @@ function forwardBytes(model: Model, length: number): number {
 /** Numbers held in each type, and the bytes that they take. */
 function typesOf({ parameters }: Model): Record<string, { numbers: number; bytes: number }> {
   const types: Record<string, { numbers: number; bytes: number }> = {};
-  for (const { dtype, size, bytes } of parameters.values()) {
-    const type = (types[dtype === 'i8' ? 'int8' : dtype] ??= { numbers: 0, bytes: 0 });
+  for (const { dtype, roundsActivations, size, bytes } of parameters.values()) {
+    const type = (types[dtype !== 'i8' ? dtype : roundsActivations ? 'w8a8' : 'int8'] ??= { numbers: 0, bytes: 0 });
     type.numbers += size;
     type.bytes += bytes;
   }

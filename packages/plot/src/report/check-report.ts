@@ -69,6 +69,7 @@ function checkReport(report: Report): void {
     const where = `results[${row}]`;
     probability(`${where}.target.probability`, result.target.probability);
     finite(`${where}.target.logit`, result.target.logit);
+    if (result.target.asRun) probability(`${where}.target.asRun.probability`, result.target.asRun.probability);
     result.alternatives?.forEach((other, index) => probability(`${where}.alternatives[${index}].probability`, other.probability));
     const { position, tokens, grid, picture } = result;
     if (grid) {

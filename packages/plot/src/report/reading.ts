@@ -35,8 +35,15 @@ function confidence(probability: number): string {
   return 'unsure';
 }
 
-/** What the model answered and how sure it is, in one or two sentences. */
+/** What the model answered and how sure it is, in one to three sentences. */
 export function answerSentence(result: ReportResult, task: Report['model']['task']): string {
+  const { asRun } = result.target;
+  const sentence = explainedSentence(result, task);
+  if (!asRun) return sentence;
+  return `${sentence} That is with activations in f32, as everything on this page; as the model runs it rounds them to 8 bits, and the probability is ${percent(asRun.probability)}.`;
+}
+
+function explainedSentence(result: ReportResult, task: Report['model']['task']): string {
   const { target, alternatives = [] } = result;
   const name = `“${answerName(result, task)}”`;
   const chance = percent(target.probability);

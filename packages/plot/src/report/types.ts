@@ -37,6 +37,8 @@ export interface ReportResult {
     kind?: 'logit' | 'contrast' | 'span' | 'function';
     /** The explained number. */
     score?: number;
+    /** Of a model that rounds what its linear layers read: the same when it does; what is shown is of the model that does not. */
+    asRun?: { score: number; probability: number };
     against?: { id: number; label: string | null; probability: number };
   };
   /** Other answers, most probable first. */

@@ -2,7 +2,7 @@ import { gammaRule } from '../gamma.js';
 import { defineOp, type Op } from '../op.js';
 import { scope } from '../scope.js';
 import { formatShape, ShapeError } from '../shape-error.js';
-import { unrecorded } from '../tape.js';
+import { anyTape, unrecorded } from '../tape.js';
 import { commonType, sizeOf, Tensor, type Float } from '../tensor.js';
 import { concat, slice, split } from './layout.js';
 import { product } from './matmul.js';
@@ -89,7 +89,8 @@ function linearInt8(x: Tensor, weight: Tensor, bias: Tensor | undefined, shape: 
   const y = Tensor.empty(shape, x.device, dtype);
   const [n, k] = weight.shape as [number, number];
   const { handle: q, scales } = weight;
-  x.device.run('matmulInt8', { m: y.size / n, n, k, a: x.handle, q, scales, bias: bias?.handle, c: y.handle });
+  const rounded = weight.roundsActivations && !anyTape();
+  x.device.run('matmulInt8', { m: y.size / n, n, k, rounded, a: x.handle, q, scales, bias: bias?.handle, c: y.handle });
   return y;
 }
 
@@ -97,6 +98,9 @@ function linearInt8(x: Tensor, weight: Tensor, bias: Tensor | undefined, shape: 
  * x·weightᵀ (+ bias): x (… k), weight (n k), bias (n) → (… n). Sums are f32; the result has the type of x and weight, f32 where
  * they differ, unless `dtype` asks for another: a head's logits are wanted in f32. A weight may be in int8 (`quantize`): it is then
  * multiplied as it is stored, the result is f32, and gradients pass to x and bias only.
+ * Where that weight rounds activations (`quantize(weight, { activations: true })`), each row of x is rounded as `quantize` rounds,
+ * group by group, and Σ over groups of (Σ of whole products)·scale of x·scale of weight is added up in f32. Not while a tape is open:
+ * gradients and relevance rest on linear layers being linear, so that there x stays as it is, as with a weight in int8 that does not.
  * Rule `gamma:γ`: contributions of the output's own sign count 1 + γ times, all scaled to add up to it (`gammaRule`).
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options: { dtype?: Float } = {}): Tensor<Float> {

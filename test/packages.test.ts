@@ -87,9 +87,18 @@ test('importing a package loads few files, and no library that is needed later o
   }
 });
 
+/** The packages that a program loads files of. */
+const packagesOf = (files: string[]): string[] => [...new Set(files.flatMap((file) => /\/packages\/(\w+)\//.exec(file)?.[1] ?? []))];
+
+test('what reads files of models loads with the first model', async () => {
+  for (const name of ['zoo', 'evaluate']) {
+    const entry = JSON.stringify(join(root, `packages/${name}/dist/index.js`));
+    expect(packagesOf(await loadedBy('--input-type=module', '-e', `await import(${entry});`))).not.toContain('checkpoint');
+  }
+});
+
 test('the command line loads the command that is called, and none for its version or the list of commands', async () => {
   const main = join(root, 'packages/cli/dist/main.js');
-  const packagesOf = (files: string[]): string[] => [...new Set(files.flatMap((file) => /\/packages\/(\w+)\//.exec(file)?.[1] ?? []))];
   expect(packagesOf(await loadedBy(main, '--version'))).toEqual(['cli']);
   expect(packagesOf(await loadedBy(main, '--help'))).toEqual(['cli']);
   expect(packagesOf(await loadedBy(main, 'convert', '--help'))).toEqual(

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { loadModel, type LoadedModel, type LoadOptions } from '@hidden-attention/checkpoint';
+import type { LoadedModel, LoadOptions } from '@hidden-attention/checkpoint';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../models');
 
@@ -24,5 +24,6 @@ export function zooPath(name: string): string {
 
 /** A shipped model, loaded: `zoo:mail` is loadZoo('mail'). */
 export async function loadZoo(name: string, options: LoadOptions = {}): Promise<LoadedModel> {
-  return loadModel(zooPath(name), options);
+  const path = zooPath(name);
+  return (await import('@hidden-attention/checkpoint')).loadModel(path, options);
 }

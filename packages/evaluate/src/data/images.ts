@@ -1,16 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  parseImageProcessing,
-  prepareImage,
-  readImage,
-  readImageProcessing,
-  readSafetensors,
-  type ImageProcessing,
-  type LoadedModel,
-  type RgbImage,
-} from '@hidden-attention/checkpoint';
+import type { ImageProcessing, LoadedModel, RgbImage } from '@hidden-attention/checkpoint';
 import type { VisionConfig } from '@hidden-attention/model';
 import * as z from '@hidden-attention/model/schema';
 import { EvaluateError } from '../errors.js';
@@ -26,6 +17,7 @@ interface Picture {
 }
 
 async function processingOf({ model, folder }: LoadedModel): Promise<ImageProcessing> {
+  const { parseImageProcessing, readImageProcessing } = await import('@hidden-attention/checkpoint');
   const path = join(folder, 'preprocessor_config.json');
   if (existsSync(path)) return readImageProcessing(path);
   const [height, width] = (model.config as VisionConfig).imageSize;
@@ -34,6 +26,7 @@ async function processingOf({ model, folder }: LoadedModel): Promise<ImageProces
 
 async function examplesOf(pictures: readonly Picture[], loaded: LoadedModel, name: string): Promise<Example[]> {
   const classes = labelsOf(loaded, name).length;
+  const { prepareImage } = await import('@hidden-attention/checkpoint');
   const processing = await processingOf(loaded);
   const black = processing.image_mean.map((mean, channel) => -mean / processing.image_std[channel]!);
   return pictures.map(({ image, label, mask }, index) => {
@@ -73,6 +66,7 @@ export const labelledImages: DataKind<{ path: string; count?: number | undefined
   options: () => z.strictObject({ path: z.string().min(1), ...common() }),
   async open({ path, count }, loaded, { name, resolve }): Promise<DataSet> {
     checkReads(loaded, 'image', name);
+    const { readSafetensors } = await import('@hidden-attention/checkpoint');
     await using file = await readSafetensors(resolve(path));
     const [images, labels, masks] = ['images', 'labels', 'masks'].map((tensor) => file.tensors.get(tensor));
     const [total, height, width] = images?.shape ?? [];
@@ -109,6 +103,7 @@ export const imageFolder: DataKind<{ path: string; set: string; count?: number |
     const listed = entries().safeParse(folderSchema().parse(JSON.parse(json))[set]);
     if (!listed.success) throw new EvaluateError(`${path}/labels.json of "${name}" has no list "${set}" of {"file", "label"}`);
     const chosen = spread(listed.data.length, count).map((at) => listed.data[at]!);
+    const { readImage } = await import('@hidden-attention/checkpoint');
     const pictures = await Promise.all(
       chosen.map(async ({ file, label, mask }): Promise<Picture> => {
         const image = await readImage(join(folder, file));

@@ -1,4 +1,3 @@
-import { requireTokenizer } from '@hidden-attention/checkpoint';
 import * as z from '@hidden-attention/model/schema';
 import { EvaluateError } from '../errors.js';
 import type { DataSet, Example, Query } from '../example.js';
@@ -29,6 +28,7 @@ export const knownAnswer: DataKind<Options> = defineData({
   async open({ task, count, seed, unknown }, loaded, { name }): Promise<DataSet> {
     checkReads(loaded, 'text', name);
     tasks.get(task);
+    const { requireTokenizer } = await import('@hidden-attention/checkpoint');
     const tokenizer = requireTokenizer(loaded);
     const idsOf = (text: string): number[] => {
       const { ids } = tokenizer.encode(text, { around: false });

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { requireTokenizer, type LoadedModel } from '@hidden-attention/checkpoint';
+import type { LoadedModel } from '@hidden-attention/checkpoint';
 import { groupTokens } from '@hidden-attention/explain';
 import * as z from '@hidden-attention/model/schema';
 import { EvaluateError } from '../errors.js';
@@ -70,7 +70,13 @@ function jsonOf(text: string, where: string): unknown {
 }
 
 /** Texts as examples of a classifier. @throws EvaluateError for a label that the model has not */
-export function textExamples(texts: readonly LabelledText[], loaded: LoadedModel, name: string, options: TextOptions): Example[] {
+export async function textExamples(
+  texts: readonly LabelledText[],
+  loaded: LoadedModel,
+  name: string,
+  options: TextOptions,
+): Promise<Example[]> {
+  const { requireTokenizer } = await import('@hidden-attention/checkpoint');
   const labels = labelsOf(loaded, name);
   const tokenizer = requireTokenizer(loaded);
   const unknown = options.unknown ?? unknownOf(loaded);
@@ -120,6 +126,6 @@ export const labelledText: DataKind<{ path: string; count?: number | undefined }
     const texts = await readLabelledTexts(resolve(path));
     if (texts.length === 0) throw new EvaluateError(`${path} of "${name}" has no lines; at least one is needed`);
     const chosen = spread(texts.length, count).map((at) => texts[at]!);
-    return { name, kind: 'text', examples: textExamples(chosen, loaded, name, options) };
+    return { name, kind: 'text', examples: await textExamples(chosen, loaded, name, options) };
   },
 });

@@ -61,6 +61,6 @@ export const plantedText: DataKind<Options> = defineData({
     if (all.length === 0)
       throw new EvaluateError(`"${name}": ${path} has no text of another label than ${Object.keys(options.phrases).join(', ')}`);
     const texts = spread(all.length, count).map((at) => all[at]!);
-    return { name, kind: 'text', examples: textExamples(texts, loaded, name, options) };
+    return { name, kind: 'text', examples: await textExamples(texts, loaded, name, options) };
   },
 });

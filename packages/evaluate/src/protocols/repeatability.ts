@@ -3,7 +3,6 @@ import { explained } from '../choices.js';
 import { compareMaps, meanOf, metricFigures } from '../compare.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 import { reseeded } from '../ranker.js';
-import { resolveModel } from '../models.js';
 
 interface Options {
   explain: 'predicted' | 'label';
@@ -35,7 +34,10 @@ export const repeatability: Protocol<Options> = defineProtocol({
     }
     const alike: Record<string, number>[] = [];
     for (const name of models) {
-      const model = await item.variant(`model ${name}`, async ({ device }) => (await resolveModel(name, { device })).model);
+      const model = await item.variant(`model ${name}`, async ({ device }) => {
+        const { resolveModel } = await import('../models.js');
+        return (await resolveModel(name, { device })).model;
+      });
       alike.push(await compareMaps(item, request, { ...request, model, change: name }));
     }
     return { values: meanOf(alike) };

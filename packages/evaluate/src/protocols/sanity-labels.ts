@@ -1,7 +1,6 @@
 import * as z from '@hidden-attention/model/schema';
 import { explained } from '../choices.js';
 import { compareMaps, metricFigures } from '../compare.js';
-import { resolveModel } from '../models.js';
 import { defineProtocol, type Protocol } from '../protocol.js';
 
 interface Options {
@@ -23,10 +22,10 @@ export const sanityLabels: Protocol<Options> = defineProtocol({
   supports: () => true,
   async measure(item, { explain, model: name }) {
     const target = await item.target(explain);
-    const model = await item.variant(
-      `trained on random labels: ${name}`,
-      async ({ device }) => (await resolveModel(name, { device })).model,
-    );
+    const model = await item.variant(`trained on random labels: ${name}`, async ({ device }) => {
+      const { resolveModel } = await import('../models.js');
+      return (await resolveModel(name, { device })).model;
+    });
     return { values: await compareMaps(item, { explained: target }, { explained: target, model, change: name }) };
   },
 });

@@ -1,4 +1,3 @@
-import { denormalize, encodePng, parseImageProcessing } from '@hidden-attention/checkpoint';
 import { probabilities } from '@hidden-attention/explain';
 import type { EvaluationExample, EvaluationTable } from '@hidden-attention/plot';
 import type { Example } from '../example.js';
@@ -69,6 +68,7 @@ export async function pictureOf({ pixels, shape: [, height, width], black }: Non
     pixels,
     (value, i) => (value - dark(Math.floor(i / size))) / (brightest - dark(Math.floor(i / size)) || 1),
   );
+  const { denormalize, encodePng, parseImageProcessing } = await import('@hidden-attention/checkpoint');
   const processing = parseImageProcessing({ size: { height, width }, image_mean: [0, 0, 0], image_std: [1, 1, 1] });
   return `data:image/png;base64,${Buffer.from(await encodePng(denormalize(scaled, processing, { width, height }))).toString('base64')}`;
 }

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { writeFileAtomic } from '@hidden-attention/checkpoint';
 import type { EvaluationReport } from '@hidden-attention/plot';
 import { EvaluateError } from '../errors.js';
 import type { Plan } from '../sweep/plan.js';
@@ -10,6 +9,7 @@ import { summarizeSweep } from './summary.js';
 
 /** Writes what a sweep found: report.html, leaderboard.html, leaderboard.md and summary.json. Figures of rows that are missing are left out. */
 export async function writeReport(sweep: Sweep, plan: Plan, rows: readonly Row[], folder: string): Promise<EvaluationReport> {
+  const { writeFileAtomic } = await import('@hidden-attention/checkpoint');
   const { evaluationReport, leaderboardMarkdown, leaderboardPage } = await import('@hidden-attention/plot');
   const summary = summarizeSweep(sweep, plan, rows);
   const report = { ...summary, examples: await examplesOf(plan, summary.tables) };

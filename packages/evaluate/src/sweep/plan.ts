@@ -6,7 +6,6 @@ import { openDevice, type Device } from '@hidden-attention/tensor';
 import { getData } from '../data/registry.js';
 import { EvaluateError } from '../errors.js';
 import type { DataSet } from '../example.js';
-import { findModel, resolveModel } from '../models.js';
 import { baselines, rankerOf, type Ranker } from '../ranker.js';
 import { chosenExplainers, chosenProtocols, describe, importPackages, type ChosenExplainer, type ChosenProtocol } from './chosen.js';
 import { keyOf, type Place } from './rows.js';
@@ -54,6 +53,7 @@ export class Plan {
    */
   static async open(sweep: Sweep, folder: string, device: Device = openDevice()): Promise<Plan> {
     const brought = await importPackages(sweep, folder, (path) => resolvePath(path, folder));
+    const { findModel, resolveModel } = await import('../models.js');
     const missing = sweep.models.filter(({ path }) => findModel(resolvePath(path, folder)) === undefined && findModel(path) === undefined);
     if (missing.length > 0) await resolveModel(missing[0]!.path); // says what there is
     const plan = new Plan(sweep, folder, device, chosenProtocols(sweep), chosenExplainers(sweep, brought));
@@ -113,6 +113,7 @@ export class Plan {
     const options = kind.options.safeParse(data.options);
     if (!options.success) throw new EvaluateError(`the data set "${data.name}": ${describe(options.error.issues, data.options)}`);
     const path = resolvePath(model.path, this.folder);
+    const { findModel, resolveModel } = await import('../models.js');
     const loaded = await resolveModel(findModel(path) === 'path' ? path : model.path, { device: this.device });
     try {
       const opened = await kind.open(options.data, loaded, { name: data.name, resolve: (own) => this.#resolveData(own, data.name) });

@@ -102,7 +102,7 @@ void embeddingInt8(Context& context, const EmbeddingInt8& o) {
 }
 
 void quantizeInt8(Context& context, const QuantizeInt8& o) {
-  parallelParts(context, o.count / kGroup, 8, [&](int64_t first, int64_t last) {
+  parallelParts(context, o.count / kGroup, 12, [&](int64_t first, int64_t last) {
     for (int64_t group = first; group < last; group++) o.scales[group] = roundGroup(o.x + group * kGroup, o.q + group * kGroup).scale;
   });
 }

@@ -1,5 +1,5 @@
 // The product with activations that are rounded to 8 bits (`rounded` of MatmulInt8), in whole numbers: in tiles of a weight that is
-// packed with some numbers of the inner axis in a lane, or, for very few rows, as dot products along that axis.
+// packed with some numbers of the inner axis in a lane, or, for one row or two, as dot products along that axis.
 #pragma once
 #include "../matmul/tiles.h"
 #include "whole_numbers.h"
@@ -21,7 +21,7 @@ HA_INLINE RoundedRows<Kind> roundRows(Context& context, const MatmulInt8& o) {
   a.q = static_cast<typename Kind::Number*>(context.scratch(groups * kGroup * sizeof *a.q));
   a.scales = static_cast<float*>(context.scratch(groups * sizeof *a.scales));
   a.starts = static_cast<int32_t*>(context.scratch(groups * sizeof *a.starts));
-  parallelParts(context, groups, 8, [&](int64_t first, int64_t last) {
+  parallelParts(context, groups, 12, [&](int64_t first, int64_t last) {
     for (int64_t group = first; group < last; group++) {
       const RoundedGroup rounded = roundGroup(o.a + group * kGroup, a.q + group * kGroup);
       a.scales[group] = rounded.scale, a.starts[group] = -Kind::kShift * rounded.sum;
@@ -47,7 +47,11 @@ template <class Kind>
 struct Lanes {
   const int8_t* q;
   int64_t pitch;
-  HA_INLINED vf at(int64_t row, int64_t p) const { return (vf)Kind::weight(q + row * pitch + p * Kind::kTogether); }
+  HA_INLINED vf at(int64_t row, int64_t p) const {
+    const int8_t* place = q + row * pitch + p * Kind::kTogether;
+    __builtin_prefetch(place + kRoundedColumns * pitch, 0, 2);  // the next panel, while this one is multiplied with
+    return (vf)Kind::weight(place);
+  }
   HA_INLINED vf part(int64_t row, int64_t p, int lanes) const { return (vf)Kind::weightPart(q + row * pitch + p * Kind::kTogether, lanes); }
 };
 
@@ -157,9 +161,95 @@ struct RoundedProduct {
   }
 };
 
+// --- one row or two: dot products along the inner axis, of a weight that is read once, as it is stored
+
+constexpr int kStreamedRounded = W == 16 ? 4 : 2;  // rows of the weight at a time
+
+/// Each group's scale in the lanes of a vector of its numbers.
+template <class Kind>
+HA_INLINE vf scalesInLanes(const float* scales, int lanes) {
+  constexpr int kLanes = kGroup / Kind::kTogether;
+  return kLanes >= W || lanes < W ? splat(scales[0]) : firstLanes(splat(scales[0]), kLanes, splat(scales[1]));
+}
+
+/// The sum of each of Count vectors, a power of two up to W.
+template <int Count>
+HA_INLINE void sumLanes(vf (&v)[Count], float* totals) {
+  int count = Count;
+#pragma GCC unroll 4
+  for (int width = W; width > 1; width /= 2) {
+    const int half = count > 1 ? count / 2 : 1;
+#pragma GCC unroll 8
+    for (int i = 0; i < half; i++) {
+      const vf first = v[count > 1 ? 2 * i : 0], then = v[count > 1 ? 2 * i + 1 : 0];
+      v[i] = evens(first, then) + odds(first, then);
+    }
+    count = half;
+  }
+  memcpy(totals, v, Count * sizeof(float));
+}
+
+/// c of S rows of the weight by all rows of a, which are H.
+template <class Kind, int S, int H>
+HA_INLINE void dotRounded(const MatmulInt8& o, const RoundedRows<Kind>& a, int64_t column) {
+  constexpr int64_t kNumbers = W * Kind::kTogether, kStep = kNumbers > kGroup ? kNumbers : kGroup;
+  constexpr int kParts = kStep / kNumbers;
+  const int64_t groups = o.k / kGroup;
+  vf sums[S * H] = {};
+  const auto step = [&](int64_t p, int lanes) HA_INLINED {
+    vi x[H][kParts], start[H];
+    vf xScale[H];
+#pragma GCC unroll 4
+    for (int h = 0; h < H; h++) {
+      const auto* from = a.q + h * o.k + p;
+#pragma GCC unroll 4
+      for (int part = 0; part < kParts; part++) x[h][part] = (vi)loadPart((const float*)(const void*)(from + part * kNumbers), lanes);
+      start[h] = Kind::kShift ? -Kind::add(vi{}, Kind::shifted(vi{}), x[h][0]) : vi{};
+      xScale[h] = scalesInLanes<Kind>(a.scales + h * groups + p / kGroup, lanes);
+    }
+#pragma GCC unroll 4
+    for (int s = 0; s < S; s++) {
+      const int8_t* q = o.q + (column + s) * o.k + p;
+      __builtin_prefetch(q + S * o.k);
+      vi w[kParts];
+#pragma GCC unroll 4
+      for (int part = 0; part < kParts; part++) w[part] = lanes == W ? Kind::weight(q + part * kNumbers) : Kind::weightPart(q, lanes);
+      const vf scale = scalesInLanes<Kind>(o.scales + (column + s) * groups + p / kGroup, lanes);
+#pragma GCC unroll 4
+      for (int h = 0; h < H; h++) {
+        vi whole = start[h];
+#pragma GCC unroll 4
+        for (int part = 0; part < kParts; part++) whole = Kind::add(whole, w[part], x[h][part]);
+        sums[s * H + h] = fma(__builtin_convertvector(whole, vf), scale * xScale[h], sums[s * H + h]);
+      }
+    }
+  };
+  int64_t p = 0;
+  for (; p + kStep <= o.k; p += kStep) step(p, W);
+  if (p < o.k) step(p, (int)(kGroup / Kind::kTogether));
+  float totals[S * H];
+  sumLanes(sums, totals);
+  for (int s = 0; s < S; s++)
+    for (int h = 0; h < H; h++) o.c[h * o.n + column + s] = totals[s * H + h] + (o.bias ? o.bias[column + s] : 0);
+}
+
+template <class Kind, int H>
+static void multiplyRoundedDots(Context& context, const MatmulInt8& o, const RoundedRows<Kind>& a) {
+  constexpr int S = kStreamedRounded;
+  parallelParts(context, (o.n + S - 1) / S, S * o.k * (0.03 + 0.05 * H / W), [&](int64_t first, int64_t last) {
+    const int64_t end = minimum(o.n, last * S);
+    int64_t column = first * S;
+    for (; column + S <= end; column += S) dotRounded<Kind, S, H>(o, a, column);
+    for (; column < end; column++) dotRounded<Kind, 1, H>(o, a, column);
+  });
+}
+
 template <class Kind>
 static void multiplyRounded(Context& context, const MatmulInt8& o) {
-  const RoundedProduct<Kind> p{o, roundRows<Kind>(context, o), {o.m, kRoundedRows}, {(o.n + W - 1) / W, kRoundedVectors}, Slabs(o.k)};
+  const RoundedRows<Kind> a = roundRows<Kind>(context, o);
+  if (o.m == 1) return multiplyRoundedDots<Kind, 1>(context, o, a);
+  if (o.m == 2) return multiplyRoundedDots<Kind, 2>(context, o, a);
+  const RoundedProduct<Kind> p{o, a, {o.m, kRoundedRows}, {(o.n + W - 1) / W, kRoundedVectors}, Slabs(o.k)};
   const int64_t wanted = context.threads() == 1 ? 1 : (4 * context.threads() + p.columns.count - 1) / p.columns.count;
   const int64_t blocks = maximum((o.m + kRoundedBlock - 1) / kRoundedBlock, minimum(wanted, o.m / kRoundedWorthwhile));
   multiplyByPanels(context, p, blocks, p.packedBytes(), o.k * kRoundedColumns * (kNanoseconds / 2 * o.m / blocks + 0.3));

@@ -38,6 +38,7 @@ struct Halves {
     typedef int16_t Wide __attribute__((vector_size(W * 4)));
     return (vi) __builtin_convertvector(*(const Narrow*)q, Wide);
   }
+  HA_INLINED static vi shifted(vi w) { return w; }
   HA_INLINED static vi weightPart(const int8_t* q, int) { return weight(q); }  // a group is whole vectors
   HA_INLINED static vi add(vi sum, vi w, vi a) {
 #if defined(__AVX512BW__)
@@ -109,15 +110,17 @@ HA_INLINE RoundedGroup roundGroup(const float* x, Number* q) {
   // as ggml rounds: times the inverse of the scale
   const float inverse = finite && scale >= 1.1754944e-38f ? 1 / scale : 0;
   vi total = {};
+  int32_t whole[kGroup];
+#pragma GCC unroll 8
   for (int p = 0; p < kGroup; p += W) {
-    const vf y = (finite ? load(x + p) : splat(0)) * splat(inverse), size = vabs(y);
-    vi whole = __builtin_convertvector(size, vi);
-    whole -= size - __builtin_convertvector(whole, vf) >= splat(0.5f);
-    whole = y < splat(0) ? -whole : whole;
-    total += whole;
-    typedef Number Narrow __attribute__((vector_size(W * sizeof(Number)), aligned(1), may_alias));
-    *(Narrow*)(q + p) = __builtin_convertvector(whole, Narrow);
+    const vf y = (finite ? load(x + p) : splat(0)) * splat(inverse);
+    // the number below a half, added before the fraction is cut off, rounds halves away from zero and nothing else
+    const vf half = (vf)(((vi)y & (int32_t)0x80000000) | (vi)splat(0.49999997f));
+    const vi rounded = __builtin_convertvector(y + half, vi);
+    total += rounded;
+    *(viu*)(whole + p) = rounded;
   }
+  for (int p = 0; p < kGroup; p++) q[p] = (Number)whole[p];
   return {!finite ? __builtin_nanf("") : inverse == 0 ? 0 : scale, reduceWhole(total, [](vi a, vi b) HA_INLINED { return a + b; })};
 }
 

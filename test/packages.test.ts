@@ -60,6 +60,9 @@ test.each([
   ['packages/plot', 'curves', 0.3],
   ['packages/checkpoint', 'byteTokenizer', 0.1],
   ['packages/attention', 'audit', 0.3],
+  ['packages/model', 'disposeState', 0.15],
+  ['packages/explain', 'logitLens', 0.1],
+  ['packages/evaluate', 'bootstrap', 0.05],
 ])('who bundles a program with %s leaves out what it does not use: %s', async (folder, name, most) => {
   const [part, all] = [await bundled(folder, `{ ${name} as it }`), await bundled(folder, '* as it')];
   expect(part / all).toBeLessThan(most);

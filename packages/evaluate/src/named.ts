@@ -1,12 +1,20 @@
 import { nearestNames } from '@hidden-attention/model';
 import { EvaluateError } from './errors.js';
 
-/** Names and what they stand for, refused where they are taken, found by name or with the nearest ones. */
+/**
+ * Names and what they stand for, refused where they are taken, found by name or with the nearest ones. What is built in is given to the
+ * constructor, so that a bundler can leave it out where nothing is looked up.
+ */
 export class Named<T extends { name: string }> {
   readonly #known = new Map<string, T>();
-  constructor(readonly what: string) {}
+  constructor(
+    readonly what: string,
+    builtIn: readonly T[],
+  ) {
+    for (const entry of builtIn) this.add(entry);
+  }
 
-  add(entry: T, overwrite: boolean): void {
+  add(entry: T, overwrite = false): void {
     if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(entry.name))
       throw new EvaluateError(`a ${this.what} cannot be called "${entry.name}"; use lower case, digits and single hyphens`);
     if (this.#known.has(entry.name) && !overwrite)

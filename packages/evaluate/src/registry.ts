@@ -20,23 +20,7 @@ import { sanityLabels } from './protocols/sanity-labels.js';
 import { segmentation } from './protocols/segmentation.js';
 import { sparsity } from './protocols/sparsity.js';
 
-const protocols = new Named<Protocol>('protocol');
-
-/**
- * Makes a protocol known to sweeps by its name.
- * @throws EvaluateError when the name is taken, unless `overwrite`, or not in lower case with hyphens
- */
-export function registerProtocol<Options extends object>(protocol: Protocol<Options>, options: { overwrite?: boolean } = {}): void {
-  protocols.add(protocol as unknown as Protocol, options.overwrite ?? false);
-}
-
-/** The protocol of that name; throws EvaluateError with the nearest names. */
-export const getProtocol = (name: string): Protocol => protocols.get(name);
-
-/** All registered protocols, in the order of their registration. */
-export const listProtocols = (): Protocol[] => protocols.list();
-
-for (const each of [
+const protocols = new Named<Protocol>('protocol', [
   perturbation,
   segmentation,
   activation,
@@ -57,6 +41,18 @@ for (const each of [
   agreement,
   quantisation,
   sparsity,
-] as Protocol[]) {
-  registerProtocol(each);
+] as Protocol[]);
+
+/**
+ * Makes a protocol known to sweeps by its name.
+ * @throws EvaluateError when the name is taken, unless `overwrite`, or not in lower case with hyphens
+ */
+export function registerProtocol<Options extends object>(protocol: Protocol<Options>, options: { overwrite?: boolean } = {}): void {
+  protocols.add(protocol as unknown as Protocol, options.overwrite);
 }
+
+/** The protocol of that name; throws EvaluateError with the nearest names. */
+export const getProtocol = (name: string): Protocol => protocols.get(name);
+
+/** All registered protocols, in the order of their registration. */
+export const listProtocols = (): Protocol[] => protocols.list();

@@ -20,23 +20,61 @@ import { shapleySampling } from './methods/shapley-sampling.js';
 import { transformerAttribution } from './methods/transformer-attribution.js';
 import { xVmamba } from './methods/x-vmamba.js';
 
-const explainers = new Map<string, Explainer>();
+type Explainers = Map<string, Explainer>;
 
-/**
- * Makes an explainer known by its name: `name`, or `name:released` for that variant.
- * @throws ExplainError when the name is taken, unless `overwrite`, or not in lower case with hyphens
- */
-export function registerExplainer<Options extends object>(explainer: Explainer<Options>, options: { overwrite?: boolean } = {}): void {
+/** The built-in explainers, and those that are registered; made by a call that a bundler can leave out where none is looked up. */
+const explainers: Explainers = builtIn();
+
+function builtIn(): Explainers {
+  const all: Explainers = new Map();
+  for (const each of [
+    raw,
+    rawReleased,
+    rollout,
+    rolloutReleased,
+    mambaAttribution,
+    mambaAttributionReleased,
+    gradientTimesInput,
+    decomposition,
+    transformerAttribution,
+    xVmamba,
+    decimamba,
+    saliency,
+    smoothGrad,
+    integratedGradients,
+    mambaLrp,
+    occlusion,
+    kernelShap,
+    shapleySampling,
+    wholeBlock,
+    unified,
+    unifiedReleased,
+    edgeAttribution,
+    latim,
+  ] as Explainer[])
+    add(all, each);
+  return all;
+}
+
+function add(all: Explainers, explainer: Explainer, overwrite = false): void {
   const name = fullName(explainer);
   if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(explainer.name)) {
     throw new ExplainError(
       `an explainer cannot be called "${explainer.name}"; use lower case, digits and single hyphens, as in "mamba-attribution"`,
     );
   }
-  if (explainers.has(name) && !options.overwrite) {
+  if (all.has(name) && !overwrite) {
     throw new ExplainError(`an explainer "${name}" is registered already; choose another name, or pass { overwrite: true } to replace it`);
   }
-  explainers.set(name, explainer as unknown as Explainer);
+  all.set(name, explainer);
+}
+
+/**
+ * Makes an explainer known by its name: `name`, or `name:released` for that variant.
+ * @throws ExplainError when the name is taken, unless `overwrite`, or not in lower case with hyphens
+ */
+export function registerExplainer<Options extends object>(explainer: Explainer<Options>, options: { overwrite?: boolean } = {}): void {
+  add(explainers, explainer as unknown as Explainer, options.overwrite);
 }
 
 /** The explainer of that name ('raw', 'raw:released'); throws UnknownNameError with the nearest names. */
@@ -50,32 +88,4 @@ export function getExplainer(name: string): Explainer {
 /** All registered explainers, in the order of their registration. */
 export function listExplainers(): Explainer[] {
   return [...explainers.values()];
-}
-
-for (const each of [
-  raw,
-  rawReleased,
-  rollout,
-  rolloutReleased,
-  mambaAttribution,
-  mambaAttributionReleased,
-  gradientTimesInput,
-  decomposition,
-  transformerAttribution,
-  xVmamba,
-  decimamba,
-  saliency,
-  smoothGrad,
-  integratedGradients,
-  mambaLrp,
-  occlusion,
-  kernelShap,
-  shapleySampling,
-  wholeBlock,
-  unified,
-  unifiedReleased,
-  edgeAttribution,
-  latim,
-] as Explainer[]) {
-  registerExplainer(each);
 }

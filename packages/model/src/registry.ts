@@ -9,17 +9,30 @@ import { vit } from './vision/vit.js';
 import { gpt2 } from './transformer/gpt2.js';
 import { gptNeox } from './transformer/gpt-neox.js';
 
-const families = new Map<string, ModelFamily>();
+type Families = Map<string, ModelFamily>;
+
+/** The built-in families, and those that are registered; made by a call that a bundler can leave out where no family is looked up. */
+const families: Families = builtIn();
+
+function builtIn(): Families {
+  const all: Families = new Map();
+  for (const family of [mamba, falconMamba, mamba2, gpt2, gptNeox, jamba, vim, vim2, vit]) add(all, family as unknown as ModelFamily);
+  return all;
+}
+
+function add(all: Families, family: ModelFamily, overwrite = false): void {
+  if (all.has(family.name) && !overwrite) {
+    throw new ModelError(`a family "${family.name}" is registered already; pass { overwrite: true } to replace it`);
+  }
+  all.set(family.name, family);
+}
 
 /**
  * Makes a model family known by its name (`model_type` of config.json).
  * @throws ModelError when the name is taken, unless `overwrite`
  */
 export function registerFamily<Config extends ModelConfig>(family: ModelFamily<Config>, options: { overwrite?: boolean } = {}): void {
-  if (families.has(family.name) && !options.overwrite) {
-    throw new ModelError(`a family "${family.name}" is registered already; pass { overwrite: true } to replace it`);
-  }
-  families.set(family.name, family as unknown as ModelFamily);
+  add(families, family as unknown as ModelFamily, options.overwrite);
 }
 
 /** The family of that name; throws ModelError listing the known ones. */
@@ -37,13 +50,3 @@ export function getFamily(name: string): ModelFamily {
 export function listFamilies(): string[] {
   return [...families.keys()].sort();
 }
-
-registerFamily(mamba);
-registerFamily(falconMamba);
-registerFamily(mamba2);
-registerFamily(gpt2);
-registerFamily(gptNeox);
-registerFamily(jamba);
-registerFamily(vim);
-registerFamily(vim2);
-registerFamily(vit);

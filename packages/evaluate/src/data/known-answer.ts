@@ -1,7 +1,6 @@
 import * as z from '@hidden-attention/model/schema';
 import { EvaluateError } from '../errors.js';
 import type { DataSet, Example, Query } from '../example.js';
-import { tasks } from '../tasks/task.js';
 import { taskTexts } from '../tasks/registry.js';
 import { checkReads } from './choose.js';
 import { defineData, type DataKind } from './kind.js';
@@ -27,7 +26,7 @@ export const knownAnswer: DataKind<Options> = defineData({
     }),
   async open({ task, count, seed, unknown }, loaded, { name }): Promise<DataSet> {
     checkReads(loaded, 'text', name);
-    tasks.get(task);
+    const drawn = taskTexts(task, 'held-out', count, seed);
     const { requireTokenizer } = await import('@hidden-attention/checkpoint');
     const tokenizer = requireTokenizer(loaded);
     const idsOf = (text: string): number[] => {
@@ -36,7 +35,7 @@ export const knownAnswer: DataKind<Options> = defineData({
         throw new EvaluateError(`"${name}" needs a tokenizer with one token a character; ${text.length} became ${ids.length}`);
       return ids;
     };
-    const examples = taskTexts(task, 'held-out', count, seed).map(({ prompt, completion, sources, earlier = [] }, index): Example => {
+    const examples = drawn.map(({ prompt, completion, sources, earlier = [] }, index): Example => {
       const text = prompt + completion;
       const ids = idsOf(text);
       const queries: Query[] = [

@@ -1,3 +1,4 @@
+import { Named } from '../named.js';
 import { randomFor } from '../random.js';
 import { copying } from './copy.js';
 import { countInRow } from './count-in-row.js';
@@ -5,12 +6,12 @@ import { induction } from './induction.js';
 import { needle } from './needle.js';
 import { recall } from './recall.js';
 import { selectiveCopy } from './selective-copy.js';
-import { tasks, type PracticeText, type Task, type TaskText } from './task.js';
+import type { PracticeText, Task, TaskText } from './task.js';
 
-for (const task of [induction, copying, selectiveCopy, recall, needle, countInRow]) tasks.add(task, false);
+const tasks = new Named<Task>('task', [induction, copying, selectiveCopy, recall, needle, countInRow]);
 
 /** Makes a task known to the kind of data `known-answer`; refuses a name that is taken, unless `overwrite`. */
-export const registerTask = (task: Task, options: { overwrite?: boolean } = {}): void => tasks.add(task, options.overwrite ?? false);
+export const registerTask = (task: Task, options: { overwrite?: boolean } = {}): void => tasks.add(task, options.overwrite);
 
 /** All known tasks. */
 export const listTasks = (): Task[] => tasks.list();

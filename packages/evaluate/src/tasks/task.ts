@@ -1,5 +1,3 @@
-import { Named } from '../named.js';
-
 /** Where an answer comes from. */
 export interface Sources {
   sure: readonly number[];
@@ -41,5 +39,3 @@ export interface Task {
 
 export const letters = 'abcdefghijklmnopqrstuvwxyz';
 export const digits = '0123456789';
-
-export const tasks: Named<Task> = new Named<Task>('task');

@@ -23,7 +23,7 @@ export function toHalf(x: number): number {
 }
 
 /** The bfloat16 nearest to x, ties to even, as its bits. */
-export function toBFloat(x: number): number {
+function toBFloat(x: number): number {
   one[0] = x;
   const all = bits[0]!;
   if ((all & 0x7fffffff) > 0x7f800000) return (all >>> 16) | 0x40;

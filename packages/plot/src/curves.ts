@@ -95,7 +95,7 @@ function stroke(index: number): Record<string, string | number | undefined> {
 }
 
 /** The chart as part of a larger picture. Same input and errors as `curves`. */
-export function curvesDrawing(options: Curves): Drawing {
+function curvesDrawing(options: Curves): Drawing {
   check(options);
   const { series, title, xLabel, yLabel, xScale = 'linear', yScale = 'linear', yDomain, width = 640, height = 360 } = options;
   const left = yLabel ? 76 : 56;

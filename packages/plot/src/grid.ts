@@ -17,7 +17,7 @@ export interface LayerGrid {
 }
 
 /** The grid as part of a larger picture. Same input and errors as `layerGrid`. */
-export function layerGridDrawing({ layers, tokens, titles, signed, title, limit, width = 860 }: LayerGrid): Drawing {
+function layerGridDrawing({ layers, tokens, titles, signed, title, limit, width = 860 }: LayerGrid): Drawing {
   if (layers.length === 0 || tokens.length === 0)
     throw new RangeError(`layerGrid: ${layers.length} layers × ${tokens.length} tokens; it needs at least one of each`);
   layers.forEach((scores, layer) => {

@@ -22,7 +22,7 @@ export function sumOf(a: LossAndGradients, b: LossAndGradients): LossAndGradient
 }
 
 /** A sample's rows cut into chunks of so many positions, the last one shorter. Rows that end earlier go on with id 0, which nobody learns. */
-export function chunksOf({ rows = [], labels }: Sample, positions: number): Sample[] {
+function chunksOf({ rows = [], labels }: Sample, positions: number): Sample[] {
   const length = labels.length / rows.length;
   return Array.from({ length: Math.ceil(length / positions) }, (_, i) => {
     const [start, end] = [i * positions, Math.min(length, (i + 1) * positions)];

@@ -97,7 +97,7 @@ export async function reproduce(options: ReproductionOptions): Promise<Reproduct
 }
 
 /** The results that a folder holds, in the order of the rows. */
-export async function readReproduction(folder: string): Promise<RowResult[]> {
+async function readReproduction(folder: string): Promise<RowResult[]> {
   const all = await Promise.all(reproductionRows.map(({ id }) => readResult(folder, id)));
   return all.filter((result) => result !== undefined);
 }

@@ -54,7 +54,7 @@ export function resolvePlaces({ sites = ['output'], layers, window = 1, groups }
 }
 
 /** The layers replaced together with one: a window around it, as far as it lies within the model. */
-export function windowAround(layer: number, window: number, count: number): number[] {
+function windowAround(layer: number, window: number, count: number): number[] {
   const first = Math.max(0, layer - Math.floor((window - 1) / 2));
   return Array.from({ length: Math.min(count, layer + Math.floor(window / 2) + 1) - first }, (_, i) => first + i);
 }

@@ -21,7 +21,7 @@ export interface LatimOptions {
  * How much positions contribute to the output of a layer's mixer at some positions, by norm: (l).
  * @param weights (l): 1 at one position, or shares of several
  */
-export async function contributionScores(
+async function contributionScores(
   layer: LayerView,
   weights: Float64Array,
   { score, split }: Pick<LatimOptions, 'score' | 'split'>,

@@ -12,7 +12,7 @@ export async function relevanceOf(value: Tensor, gradient: Tensor): Promise<Floa
 }
 
 /** Value times gradient, summed over everything. */
-export async function totalRelevance(value: Tensor, gradient: Tensor): Promise<number> {
+async function totalRelevance(value: Tensor, gradient: Tensor): Promise<number> {
   const total = scope(() => sum(multiply(value, gradient)));
   const result = await total.item();
   total.dispose();

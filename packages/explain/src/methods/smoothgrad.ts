@@ -17,7 +17,7 @@ interface SmoothGradOptions {
 }
 
 /** Normal numbers, the same for the same seed (Box and Muller 1958). */
-export function normalNumbers(count: number, seed: number): Float32Array {
+function normalNumbers(count: number, seed: number): Float32Array {
   const generator = xoroshiro128plus(seed);
   const uniform = (): number => ((generator.next() >>> 0) + 0.5) / 2 ** 32;
   return Float32Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()));

@@ -1,4 +1,5 @@
 import { negExp, reshape, scope, silu, Tensor } from '@hidden-attention/tensor';
+import { layerParameter } from '../backbone.js';
 import type { BlockParts, ScanDynamics } from '../family.js';
 import type { Model } from '../model.js';
 import type { ScanState } from '../state.js';
@@ -11,6 +12,12 @@ export const mixerSites: readonly string[] = ['delta', 'B', 'C', 'x', 'conv', 'u
 
 /** A parameter of a layer, by its name within the layer; undefined where there is none. */
 export type FindParameter = (name: string) => Tensor | undefined;
+
+/** Those of a layer of a Mamba. */
+export const ofLayer =
+  (model: Model, layer: number): FindParameter =>
+  (name) =>
+    layerParameter(model, layer, name);
 
 /** The state of a Mamba-1 mixer before the first position. */
 export function mambaState({ config, device }: Model<MambaSizes>, rows: number): ScanState {

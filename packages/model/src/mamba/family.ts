@@ -1,17 +1,9 @@
-import {
-  backboneSites,
-  forwardBackbone,
-  layerParameter,
-  mambaFinalNorm,
-  sitesOfLayer,
-  type Backbone,
-  type BlockContext,
-} from '../backbone.js';
+import { backboneSites, forwardBackbone, mambaFinalNorm, sitesOfLayer, type Backbone, type BlockContext } from '../backbone.js';
 import type { ModelFamily } from '../family.js';
 import type { Model } from '../model.js';
 import type { ModelState } from '../state.js';
 import { mambaBlock } from './block.js';
-import { mambaDynamics, mambaParts, mambaState, mambaSites, mixerSites, scanSites, type FindParameter } from './dynamics.js';
+import { mambaDynamics, mambaParts, mambaState, mambaSites, mixerSites, ofLayer, scanSites } from './dynamics.js';
 import { parseFalconMambaConfig, parseMambaConfig, type MambaConfig } from './config.js';
 import { mambaParameters } from './parameters.js';
 
@@ -20,12 +12,6 @@ const layerSites = ['input', ...mambaSites, 'output', 'state', 'convState'];
 function initialState(model: Model<MambaConfig>, rows: number): ModelState {
   return { layers: Array.from({ length: model.config.layers }, () => mambaState(model, rows)) };
 }
-
-/** A parameter of a layer, by its name within the layer. */
-const ofLayer =
-  (model: Model, layer: number): FindParameter =>
-  (name) =>
-    layerParameter(model, layer, name);
 
 const backbone: Backbone<MambaConfig> = {
   layerSites: () => layerSites,

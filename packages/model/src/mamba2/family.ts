@@ -1,14 +1,6 @@
-import {
-  backboneSites,
-  forwardBackbone,
-  layerParameter,
-  mambaFinalNorm,
-  sitesOfLayer,
-  type Backbone,
-  type BlockContext,
-} from '../backbone.js';
+import { backboneSites, forwardBackbone, mambaFinalNorm, sitesOfLayer, type Backbone, type BlockContext } from '../backbone.js';
 import type { ModelFamily } from '../family.js';
-import type { FindParameter } from '../mamba/dynamics.js';
+import { ofLayer } from '../mamba/dynamics.js';
 import type { Model } from '../model.js';
 import type { ModelState } from '../state.js';
 import { mamba2Block } from './block.js';
@@ -28,12 +20,6 @@ const backbone: Backbone<Mamba2Config> = {
   finalNorm: mambaFinalNorm,
   initialState,
 };
-
-/** A parameter of a layer, by its name within the layer. */
-const ofLayer =
-  (model: Model, layer: number): FindParameter =>
-  (name) =>
-    layerParameter(model, layer, name);
 
 /** Mamba-2 (Dao and Gu 2024), `model_type: "mamba2"`. */
 export const mamba2: ModelFamily<Mamba2Config> = {

@@ -29,7 +29,7 @@ export function pictureSize(picture: string, [rows, columns]: Grid): { width: nu
 }
 
 /** The same for the same picture, so that a page holds it once. */
-export function pictureId(picture: string): string {
+function pictureId(picture: string): string {
   return `picture-${sha256(picture, 'hex').slice(0, 12)}`;
 }
 

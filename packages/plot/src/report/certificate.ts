@@ -15,7 +15,7 @@ function auditSentence({ worst, layers }: ReportMap['certificate']['audit']): st
 }
 
 /** The sum of a map whose scores account for the answer, in one sentence; undefined where the method makes no such claim. */
-export function completenessSentence({ certificate }: ReportMap): string | undefined {
+function completenessSentence({ certificate }: ReportMap): string | undefined {
   const { completeness } = certificate;
   if (!completeness) return undefined;
   const { scores, biases, logit, gap } = completeness;

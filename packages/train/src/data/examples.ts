@@ -3,7 +3,7 @@ import * as z from '@hidden-attention/model/schema';
 import { TrainError } from '../errors.js';
 import { purposes, randomFor, shuffled } from '../random.js';
 import { inPieces, spread, type Data, type DataFile, type DataSettings, type HeldOutData, type Sample, type TrainingData } from './data.js';
-import { readDataFile } from './files.js';
+import { readJsonLines } from './lines.js';
 import { stepsByLength } from './order.js';
 import { packed } from './pack.js';
 
@@ -65,20 +65,11 @@ async function readExamples(
   length: number,
 ): Promise<{ examples: Example[]; files: DataFile[] }> {
   const examples: Example[] = [];
-  const files: DataFile[] = [];
-  for (const path of paths) {
-    const { bytes, file } = await readDataFile(path);
-    files.push(file);
-    bytes
-      .toString('utf8')
-      .split('\n')
-      .forEach((line, index) => {
-        if (line.trim() === '') return;
-        const { ids, learnt, bytes: size } = exampleOf(line, `${path}:${index + 1}`, reader);
-        const cut = { ids: ids.slice(0, length + 1), learnt: learnt.slice(0, length + 1), bytes: size };
-        if (cut.learnt.slice(1).includes(true)) examples.push(cut); // what is cut before anything is to be learnt teaches nothing
-      });
-  }
+  const files = await readJsonLines(paths, (json, where, line) => {
+    const { ids, learnt, bytes } = exampleOf(json, where, line, reader);
+    const cut = { ids: ids.slice(0, length + 1), learnt: learnt.slice(0, length + 1), bytes };
+    if (cut.learnt.slice(1).includes(true)) examples.push(cut); // what is cut before anything is to be learnt teaches nothing
+  });
   if (examples.length === 0)
     throw new TrainError(
       `${paths.join(', ')}: nothing to learn within ${length} tokens; lines {"text"}, {"prompt", "completion"} or {"messages"} are needed`,
@@ -86,13 +77,7 @@ async function readExamples(
   return { examples, files };
 }
 
-function exampleOf(line: string, where: string, { tokenizer, chat, end }: ExampleReader): Example {
-  let json: unknown;
-  try {
-    json = JSON.parse(line);
-  } catch (error) {
-    throw new TrainError(`${where} is not JSON: ${(error as Error).message}`);
-  }
+function exampleOf(json: unknown, where: string, line: string, { tokenizer, chat, end }: ExampleReader): Example {
   const parsed = lineSchema().safeParse(json);
   if (!parsed.success)
     throw new TrainError(

@@ -3,7 +3,8 @@ import * as z from '@hidden-attention/model/schema';
 import { TrainError } from '../errors.js';
 import { purposes, randomFor, shuffled } from '../random.js';
 import { inPieces, spread, type Data, type DataFile, type DataSettings, type HeldOutData, type Sample, type TrainingData } from './data.js';
-import { idsOf, readDataFile, type Ids } from './files.js';
+import { idsOf, type Ids } from './files.js';
+import { readJsonLines } from './lines.js';
 import { stepsByLength } from './order.js';
 
 /** A text and its class. */
@@ -60,38 +61,22 @@ export async function labelledData(
 /** Reads JSON lines {"text", "label"}; other keys are ignored. */
 export async function readLabelled(paths: readonly string[], labels: readonly string[], tokenizer: Tokenizer): Promise<Examples> {
   const examples: Example[] = [];
-  const files: DataFile[] = [];
   let [bytes, tokens] = [0, 0];
-  for (const path of paths) {
-    const { bytes: content, file } = await readDataFile(path);
-    files.push(file);
-    content
-      .toString('utf8')
-      .split('\n')
-      .forEach((line, index) => {
-        if (line.trim() === '') return;
-        const where = `${path}:${index + 1}`;
-        const { text, label } = parseLine(line, where);
-        if (!labels.includes(label))
-          throw new TrainError(`${where}: the label is ${JSON.stringify(label)}; id2label of the model has: ${labels.join(', ')}`);
-        const utf8 = new TextEncoder().encode(text);
-        const ids = idsOf(utf8, tokenizer);
-        bytes += utf8.length;
-        tokens += ids.length;
-        examples.push({ ids, label: labels.indexOf(label) });
-      });
-  }
+  const files = await readJsonLines(paths, (json, where) => {
+    const { text, label } = parseLine(json, where);
+    if (!labels.includes(label))
+      throw new TrainError(`${where}: the label is ${JSON.stringify(label)}; id2label of the model has: ${labels.join(', ')}`);
+    const utf8 = new TextEncoder().encode(text);
+    const ids = idsOf(utf8, tokenizer);
+    bytes += utf8.length;
+    tokens += ids.length;
+    examples.push({ ids, label: labels.indexOf(label) });
+  });
   if (examples.length === 0) throw new TrainError(`${paths.join(', ')}: no examples; lines {"text": …, "label": …} are needed`);
   return { examples, bytesPerToken: bytes / Math.max(1, tokens), files };
 }
 
-function parseLine(line: string, where: string): z.infer<ReturnType<typeof lineSchema>> {
-  let json: unknown;
-  try {
-    json = JSON.parse(line);
-  } catch (error) {
-    throw new TrainError(`${where} is not JSON: ${(error as Error).message}`);
-  }
+function parseLine(json: unknown, where: string): z.infer<ReturnType<typeof lineSchema>> {
   const parsed = lineSchema().safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
@@ -105,7 +90,7 @@ function parseLine(line: string, where: string): z.infer<ReturnType<typeof lineS
  * does not fill a step waits for another pass. Texts are cut to `length`, after a random part of up to `cropStart` of them
  * was left out at their start.
  */
-export function labelledTraining(
+function labelledTraining(
   examples: readonly Example[],
   { batchSize, accumulation, length, seed, cropStart }: Omit<DataSettings, 'validation'>,
 ): TrainingData {

@@ -41,10 +41,7 @@ export async function readTexts(paths: readonly string[], tokenizer: Tokenizer):
 }
 
 /** Windows at random places; each position predicts the id after it. */
-export function textTraining(
-  ids: Ids,
-  { batchSize, accumulation, length, seed }: Omit<DataSettings, 'validation' | 'cropStart'>,
-): TrainingData {
+function textTraining(ids: Ids, { batchSize, accumulation, length, seed }: Omit<DataSettings, 'validation' | 'cropStart'>): TrainingData {
   if (ids.length < length + 1) {
     throw new TrainError(
       `the text has ${ids.length} tokens to train on; a window of length ${length} needs ${length + 1}: give more text or a smaller length`,

@@ -311,6 +311,7 @@ describe('mistakes', () => {
       ['explain', ...prose, '--method', 'rollout', '--option', 'rollout.normalise=rows', '--out', 'x.html'],
       'normalize',
     ],
+    ['layers of an explanation', ['explain', ...prose, '--layers', '0', '--out', 'x.html'], "unknown option '--layers'"],
     ['no input', ['explain', '--model', 'zoo:mail', '--out', 'x.html'], '--text'],
     ['two inputs', ['explain', ...prose, '--ids', 'x.json', '--out', 'x.html'], 'exactly one'],
     ['a missing flag', ['explain', ...prose], '--out'],

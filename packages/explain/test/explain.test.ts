@@ -147,6 +147,11 @@ describe('what cannot be explained is refused', () => {
       { methods: [bare as never], options: { bare: { steps: 3 } } },
       '"bare" has no option "steps"; it has none',
     ],
+    ...['smoothgrad', 'integrated-gradients', 'occlusion', 'kernelshap', 'shapley-sampling'].map((name): (typeof cases)[number] => [
+      `layers of ${name}, which looks at the input alone`,
+      { methods: [name], options: { [name]: { layers: [0] } } },
+      `"${name}" has no option "layers"; the nearest are `,
+    ]),
     [
       'a value that does not fit',
       { methods: ['rollout'], options: { rollout: { normalize: 'columns' } } },

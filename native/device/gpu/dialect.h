@@ -5,7 +5,7 @@
 //   SHARED_DYNAMIC(Tiles, tiles);                     Tiles* tiles in the dynamic shared memory
 //   LAUNCH(kernel, grid, block, bytes, stream, ...)   kernel<<<grid, block, bytes, stream>>>(...); (k<1, 2>) in parentheses
 //   load_acquire / store_release                      flags between blocks, never a volatile spin
-//   exp2_approx, log2_approx, mma_bf16, mma_f16       PTX under nvcc, a C++ twin here
+//   exp2_approx, log2_approx, mma_bf16, mma_f16, mma_s8  PTX under nvcc, a C++ twin here
 #pragma once
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
@@ -49,6 +49,12 @@ __device__ __forceinline__ void mma_f16(float (&d)[4], const uint32_t (&a)[4], c
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%10,%11,%12,%13};"
                : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
+// D[16,8] = A[16,32] · B[32,8] + C of whole numbers, 8 bits in, 32 out; four numbers along the inner axis in a word.
+__device__ __forceinline__ void mma_s8(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const int (&c)[4]) {
+  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%10,%11,%12,%13};"
+               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), "r"(c[1]), "r"(c[2]), "r"(c[3]));
 }
 #else
 #include "simt.h"

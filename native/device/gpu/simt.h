@@ -172,29 +172,38 @@ inline void __pipeline_commit() { simt::copy_commit(); }
 inline void __pipeline_wait_prior(int n) { simt::copy_wait(n); }
 
 // --- tensor cores: what a warp computes together; every lane brings pointers to its fragments and reads the others' ---
-template <class Value> SIMT_QUIET void simt_mma(const char* op, float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const float (&c)[4], Value value, simt::Site s) {
+template <class Sum, class Add> SIMT_QUIET void simt_mma(const char* op, Sum (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const Sum (&c)[4], Add add, simt::Site s) {
   struct Fragments { const uint32_t *a, *b; } mine{a, b};
   const uint64_t* v = simt::meet(op, ~0u, simt::pack(&mine), s);
   const int l = int(simt::lane()), group = l >> 2, pair = l & 3;
-  float out[4];
+  Sum out[4];
   for (int i = 0; i < 4; i++) {  // element (row, column) of D held in d[i]
     const int row = group + 8 * (i >> 1), column = pair * 2 + (i & 1);
-    float sum = c[i];
-    for (int k = 0; k < 16; k++) {
-      const auto* pa = simt::unpack<Fragments*>(v[(row & 7) * 4 + (k & 7) / 2]);
-      const auto* pb = simt::unpack<Fragments*>(v[column * 4 + (k & 7) / 2]);
-      sum += value(pa->a[(row >> 3) + 2 * (k >> 3)], k & 1) * value(pb->b[k >> 3], k & 1);
+    Sum sum = c[i];
+    for (int word = 0; word < 8; word++) {
+      const auto* pa = simt::unpack<Fragments*>(v[(row & 7) * 4 + (word & 3)]);
+      const auto* pb = simt::unpack<Fragments*>(v[column * 4 + (word & 3)]);
+      sum = add(sum, pa->a[(row >> 3) + 2 * (word >> 2)], pb->b[word >> 2]);
     }
     out[i] = sum;
   }
   simt::meet(op, ~0u, 0, s);  // nobody's fragments die before everybody has read them
   for (int i = 0; i < 4; i++) d[i] = out[i];
 }
+inline float simt_bf16(uint32_t word, int high) { return std::bit_cast<float>(high ? word & 0xffff0000 : word << 16); }
+inline float simt_f16(uint32_t word, int high) { return float(std::bit_cast<_Float16>(uint16_t(high ? word >> 16 : word & 0xffff))); }
 SIMT_QUIET inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const float (&c)[4], simt::Site s = simt::Site::current()) {
-  simt_mma("mma_bf16", d, a, b, c, [](uint32_t u, int high) SIMT_QUIET { return std::bit_cast<float>(high ? u & 0xffff0000 : u << 16); }, s);
+  simt_mma("mma_bf16", d, a, b, c, [](float sum, uint32_t x, uint32_t y) SIMT_QUIET { return sum + simt_bf16(x, 0) * simt_bf16(y, 0) + simt_bf16(x, 1) * simt_bf16(y, 1); }, s);
 }
 SIMT_QUIET inline void mma_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const float (&c)[4], simt::Site s = simt::Site::current()) {
-  simt_mma("mma_f16", d, a, b, c, [](uint32_t u, int high) SIMT_QUIET { return float(std::bit_cast<_Float16>(uint16_t(high ? u >> 16 : u & 0xffff))); }, s);
+  simt_mma("mma_f16", d, a, b, c, [](float sum, uint32_t x, uint32_t y) SIMT_QUIET { return sum + simt_f16(x, 0) * simt_f16(y, 0) + simt_f16(x, 1) * simt_f16(y, 1); }, s);
+}
+inline int __dp4a(int a, int b, int c) {  // four whole numbers of 8 bits each
+  for (int i = 0; i < 32; i += 8) c += int(int8_t(a >> i)) * int(int8_t(b >> i));
+  return c;
+}
+SIMT_QUIET inline void mma_s8(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const int (&c)[4], simt::Site s = simt::Site::current()) {
+  simt_mma("mma_s8", d, a, b, c, [](int sum, uint32_t x, uint32_t y) SIMT_QUIET { return __dp4a(int(x), int(y), sum); }, s);
 }
 
 // --- the runtime: device memory is host memory, fresh memory is NaN, streams run at once ---

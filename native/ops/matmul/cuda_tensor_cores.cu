@@ -1,15 +1,13 @@
-// Products of 16 bits on the tensor cores: tiles of 128×128, 32 along k at a time in shared memory, each of eight warps 64×32 of a tile.
-// For where the card's own library is missing.
+// Products of 16 bits on the tensor cores (cuda_tiles.h). For where the card's own library is missing.
 #include <type_traits>
 #include "cuda_parts.h"
+#include "cuda_tiles.h"
 
 namespace ha::gpu {
 namespace {
 
-constexpr int kTile = 128, kDepth = 32, kThreads = 256, kWords = kDepth / 2;
-constexpr int kRowParts = 4, kColumnParts = 4, kColumnWarps = 4;
-/// Pairs along k, as fragments have them; four words of padding, so that no two lanes meet on a bank.
-using Tile = uint32_t[kTile][kWords + 4];
+using namespace tiles;
+constexpr int kDepth = 2 * kWords;
 
 template <class T> __device__ __forceinline__ void multiply(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   if constexpr (std::is_same_v<T, bf16>) mma_bf16(sum, a, b, sum);
@@ -17,18 +15,10 @@ template <class T> __device__ __forceinline__ void multiply(float (&sum)[4], con
 }
 
 /// Rows row0… of x [rows k] (turned: [k rows]) from k0 on; zero past the ends. kWide: whole vectors along k.
-template <class T, bool kWide> __device__ __forceinline__ void fetch(Tile& tile, const T* x, int64_t row0, int64_t rows, int64_t k0, int64_t k, bool turned) {
-  const int thread = static_cast<int>(threadIdx.x);
-  if (kWide) {
-    for (int at = thread; at < kTile * kWords / 4; at += kThreads) {
-      const int row = at / (kWords / 4), word = at % (kWords / 4) * 4;
-      const bool there = row0 + row < rows && k0 + 2 * word < k;
-      *reinterpret_cast<uint4*>(&tile[row][word]) = there ? *reinterpret_cast<const uint4*>(x + (row0 + row) * k + k0 + 2 * word) : uint4{0, 0, 0, 0};
-    }
-    return;
-  }
+template <class T, bool kWide> __device__ __forceinline__ void fetch(Words& tile, const T* x, int64_t row0, int64_t rows, int64_t k0, int64_t k, bool turned) {
+  if (kWide) return tiles::fetch(tile, reinterpret_cast<const uint32_t*>(x), row0, rows, k0 / 2, k / 2);
   const uint16_t* bits = reinterpret_cast<const uint16_t*>(x);
-  for (int at = thread; at < kTile * kWords; at += kThreads) {
+  for (int at = static_cast<int>(threadIdx.x); at < kTile * kWords; at += kThreads) {
     // neighbours in memory go to neighbouring threads
     const int row = turned ? at % kTile : at / kWords, word = turned ? at / kTile : at % kWords;
     const int64_t i = row0 + row, p = k0 + 2 * word;
@@ -40,10 +30,9 @@ template <class T, bool kWide> __device__ __forceinline__ void fetch(Tile& tile,
 template <class T, class C, bool kWide>
 __global__ __launch_bounds__(kThreads, kWide ? 2 : 1) void tensorCoresKernel(int64_t m, int64_t n, int64_t k, bool transposeA, bool transposeB, const T* a, const T* b,
                                                                  MatmulResult<C> result) {
-  SHARED(rows, Tile);
-  SHARED(columns, Tile);
-  const int warp = static_cast<int>(threadIdx.x) / 32, group = static_cast<int>(threadIdx.x) % 32 / 4, lane = static_cast<int>(threadIdx.x) % 4;
-  const int row0 = warp / kColumnWarps * 16 * kRowParts, column0 = warp % kColumnWarps * 8 * kColumnParts;
+  SHARED(rows, Words);
+  SHARED(columns, Words);
+  const Place place;
   const int64_t columnTiles = (n + kTile - 1) / kTile, i0 = blockIdx.x / columnTiles * kTile, j0 = blockIdx.x % columnTiles * kTile;
   float sum[kRowParts][kColumnParts][4] = {};
   for (int64_t k0 = 0; k0 < k; k0 += kDepth) {
@@ -53,14 +42,11 @@ __global__ __launch_bounds__(kThreads, kWide ? 2 : 1) void tensorCoresKernel(int
     for (int word = 0; word < kWords; word += 8) {
       uint32_t right[kColumnParts][2];
 #pragma unroll
-      for (int c = 0; c < kColumnParts; c++)
-#pragma unroll
-        for (int e = 0; e < 2; e++) right[c][e] = columns[column0 + 8 * c + group][word + 4 * e + lane];
+      for (int c = 0; c < kColumnParts; c++) place.right(right[c], columns, c, word);
 #pragma unroll
       for (int r = 0; r < kRowParts; r++) {
         uint32_t left[4];
-#pragma unroll
-        for (int e = 0; e < 4; e++) left[e] = rows[row0 + 16 * r + e % 2 * 8 + group][word + e / 2 * 4 + lane];
+        place.left(left, rows, r, word);
 #pragma unroll
         for (int c = 0; c < kColumnParts; c++) multiply<T>(sum[r][c], left, right[c]);
       }
@@ -73,7 +59,7 @@ __global__ __launch_bounds__(kThreads, kWide ? 2 : 1) void tensorCoresKernel(int
     for (int c = 0; c < kColumnParts; c++)
 #pragma unroll
       for (int e = 0; e < 4; e++) {
-        const int64_t i = i0 + row0 + 16 * r + e / 2 * 8 + group, j = j0 + column0 + 8 * c + 2 * lane + e % 2;
+        const int64_t i = i0 + place.row(r, e), j = j0 + place.column(c, e);
         if (i < m && j < n) result.put(i, j, sum[r][c][e]);
       }
 }

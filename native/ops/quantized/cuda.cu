@@ -2,6 +2,7 @@
 #include <cstdio>
 #include "../../device/gpu/numbers.h"
 #include "../../device/gpu/sums.h"
+#include "cuda_parts.h"
 
 namespace ha::gpu {
 namespace {
@@ -78,17 +79,6 @@ __global__ void quantizeInt8Kernel(int64_t groups, const float* x, int8_t* q, fl
 }
 
 }  // namespace
-
-/// The product with a rounded to groups of 8 bits.
-static void multiplyRounded(Gpu& gpu, MatmulInt8 o) {
-  const int64_t count = o.m * o.k;
-  int8_t* q = scratch<int8_t>(gpu, count);
-  float *scales = scratch<float>(gpu, count / kGroup), *a = scratch<float>(gpu, count);
-  quantizeInt8(gpu, {count, o.a, q, scales});
-  embeddingInt8(gpu, {o.m, o.m, o.k, nullptr, q, scales, a});
-  o.a = a, o.rounded = false;
-  matmulInt8(gpu, o);
-}
 
 void matmulInt8(Gpu& gpu, const MatmulInt8& o) {
   if (!o.m || !o.n) return;

@@ -137,7 +137,7 @@ TEST(matmulInt8Rounded) {
   testRounded(check, 0, 4, 32);
   testRounded(check, 1, 700, 768);
   testRounded(check, 20, 300, 512);
-  testRounded(check, 70, 40, 64);
+  testRounded(check, 140, 150, 96);
 }
 
 TEST(matmulInt8RoundedExtremes) {  // the largest sums of whole numbers, of either sign

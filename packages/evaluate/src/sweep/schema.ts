@@ -107,33 +107,15 @@ export function parseSweep(json: unknown): Sweep {
     explainers: rest.explainers.map(entryOf),
     protocols: rest.protocols.map(entryOf),
   };
-  refuseTwice(
-    'data',
-    sweep.data.map((own) => own.name),
-  );
-  refuseTwice(
-    'models',
-    sweep.models.map((own) => own.name),
-  );
-  refuseTwice(
-    'explainers',
-    sweep.explainers.map((own) => own.as),
-  );
-  refuseTwice(
-    'protocols',
-    sweep.protocols.map((own) => own.as),
-  );
+  const names = {
+    data: sweep.data.map((own) => own.name),
+    models: sweep.models.map((own) => own.name),
+    explainers: sweep.explainers.map((own) => own.as),
+    protocols: sweep.protocols.map((own) => own.as),
+  };
+  for (const [path, all] of Object.entries(names)) refuseTwice(path, all);
   sweep.data.forEach((own, at) => {
-    refuseUnknown(
-      `data.${at}.models`,
-      own.models,
-      sweep.models.map((other) => other.name),
-    );
-    refuseUnknown(
-      `data.${at}.protocols`,
-      own.protocols,
-      sweep.protocols.map((other) => other.as),
-    );
+    for (const what of ['models', 'protocols'] as const) refuseUnknown(`data.${at}.${what}`, own[what], names[what]);
   });
   return sweep;
 }

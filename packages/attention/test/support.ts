@@ -1,18 +1,11 @@
 // What the tests of this package share: small models with every bias at work, and matrices in float64.
-import { createModel, Model } from '@hidden-attention/model';
-import { Tensor } from '@hidden-attention/tensor';
+import type { Model } from '@hidden-attention/model';
+import type { Tensor } from '@hidden-attention/tensor';
+import { modelWithBiases } from '../../../test/models.js';
+import { distance, randomNumbers } from '../../../test/numbers.js';
 import type { AttentionLayer, Part } from '../src/index.js';
 
-/** Uniform numbers in [−1, 1), the same for the same seed. */
-export function randomNumbers(seed: number, count: number): Float32Array<ArrayBuffer> {
-  let x = (seed * 2654435761 + 1) >>> 0 || 1;
-  return Float32Array.from({ length: count }, () => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) / 2 ** 31 - 1;
-  });
-}
+export { distance, randomNumbers };
 
 export interface Sizes {
   layers?: number;
@@ -36,20 +29,7 @@ export function smallModel({ layers = 3, hidden = 12, state = 5, kernel = 4, voc
     initializer_range: 0.6,
     ...extra,
   };
-  const fresh = createModel(json, { seed });
-  const parameters = new Map(fresh.parameters);
-  let index = seed * 1000;
-  for (const [name, tensor] of fresh.parameters) {
-    if (!name.endsWith('bias') && !name.endsWith('.D')) continue;
-    parameters.set(
-      name,
-      Tensor.from(
-        randomNumbers(++index, tensor.size).map((value) => 0.7 * value),
-        tensor.shape,
-      ),
-    );
-  }
-  return new Model(fresh.family, fresh.config, fresh.json, parameters, fresh.device);
+  return modelWithBiases(json, seed);
 }
 
 /** Rows of ids for a model. */
@@ -59,17 +39,6 @@ export function randomIds(seed: number, ...lengths: number[]): number[][] {
 
 export async function numbers(tensor: Tensor): Promise<Float64Array> {
   return Float64Array.from(await tensor.read());
-}
-
-/** ‖a − b‖ / ‖b‖; the distance itself where b is 0. */
-export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let apart = 0;
-  let size = 0;
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    apart += (a[i]! - b[i]!) ** 2;
-    size += b[i]! ** 2;
-  }
-  return Math.sqrt(size === 0 ? apart : apart / size);
 }
 
 /** All matrices of a layer, by the matrix kernels: entry (b, c, i, j). */

@@ -1,17 +1,9 @@
 // Small models with every bias at work, for the tests of this package.
-import { createModel, Model } from '@hidden-attention/model';
-import { Tensor } from '@hidden-attention/tensor';
+import type { Model } from '@hidden-attention/model';
+import { modelWithBiases } from '../../../test/models.js';
+import { randomNumbers } from '../../../test/numbers.js';
 
-/** Uniform numbers in [−1, 1), the same for the same seed. */
-export function randomNumbers(seed: number, count: number): Float32Array<ArrayBuffer> {
-  let x = (seed * 2654435761 + 1) >>> 0 || 1;
-  return Float32Array.from({ length: count }, () => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) / 2 ** 31 - 1;
-  });
-}
+export { randomNumbers };
 
 /** A model with random biases and skips. */
 export function smallModel(extra: Record<string, unknown> = {}, seed = 1): Model {
@@ -25,20 +17,7 @@ export function smallModel(extra: Record<string, unknown> = {}, seed = 1): Model
     initializer_range: 0.6,
     ...extra,
   };
-  const fresh = createModel(json, { seed });
-  const parameters = new Map(fresh.parameters);
-  let index = seed * 1000;
-  for (const [name, tensor] of fresh.parameters) {
-    if (name.endsWith('bias') || name.endsWith('.D'))
-      parameters.set(
-        name,
-        Tensor.from(
-          randomNumbers(++index, tensor.size).map((value) => 0.7 * value),
-          tensor.shape,
-        ),
-      );
-  }
-  return new Model(fresh.family, fresh.config, fresh.json, parameters, fresh.device);
+  return modelWithBiases(json, seed);
 }
 
 export const classifier = (pooling: 'mean' | 'last', seed = 1): Model =>

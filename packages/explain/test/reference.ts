@@ -1,6 +1,8 @@
 // The paper's maps in float64 and with whole matrices, straight from their formulas (math.md sections 2 and 5): slow, and meant to be.
 import type { Dynamics } from '@hidden-attention/model';
 
+export { distance } from '../../../test/numbers.js';
+
 /** A matrix, by rows. */
 export type Matrix = Float64Array[];
 
@@ -75,15 +77,4 @@ export function product(a: Matrix, b: Matrix): Matrix {
 /** startᵀ·matrix */
 export function rowOf(start: ArrayLike<number>, matrix: Matrix): Float64Array {
   return matrix[0]!.map((_, j) => matrix.reduce((sum, row, i) => sum + start[i]! * row[j]!, 0));
-}
-
-/** ‖a − b‖ / ‖b‖ */
-export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let apart = 0;
-  let size = 0;
-  for (let i = 0; i < b.length; i++) {
-    apart += (a[i]! - b[i]!) ** 2;
-    size += b[i]! ** 2;
-  }
-  return Math.sqrt(size === 0 ? apart : apart / size);
 }

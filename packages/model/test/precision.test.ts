@@ -1,5 +1,6 @@
 import { gradient, openDevice, scope, sum, Tensor, type Float } from '@hidden-attention/tensor';
 import { describe, expect, test } from 'vitest';
+import { distance } from '../../../test/numbers.js';
 import { createModel, inPrecision, Model, withExactActivations } from '../src/index.js';
 import { expectClose, tiny, tinyModel } from './fixtures/models.js';
 
@@ -8,12 +9,6 @@ const rows = [
   [1, 2, 3, 4, 5, 6, 7],
   [8, 9, 10],
 ];
-
-/** ‖a − b‖ / ‖b‖ */
-function distance(a: Float32Array, b: Float32Array): number {
-  const norm = (numbers: Float32Array): number => Math.hypot(...numbers);
-  return norm(a.map((number, i) => number - b[i]!)) / norm(b);
-}
 
 describe.each<[Exclude<Float, 'f32'>, number]>([
   // some thirty roundings of half a unit in the last place on the way, and as many back

@@ -1,6 +1,9 @@
 // What the tests of this package share: numbers on the host, random ones, and how near two results must be.
 import { expect } from 'vitest';
+import { distance } from '../../../test/numbers.js';
 import { sizeOf, Tensor } from '../src/index.js';
+
+export { distance };
 
 /** An array on the host, row-major: float64, or whole numbers (ids, lengths). */
 export interface HostArray {
@@ -51,17 +54,6 @@ export class Random {
   array(shape: readonly number[], low = -1, high = 1): HostArray {
     return array(shape, () => this.between(low, high));
   }
-}
-
-/** How far apart two arrays are, relative to the size of the second: ‖a − b‖ / ‖b‖; the absolute distance where b is 0. */
-export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let apart = 0;
-  let size = 0;
-  for (let i = 0; i < b.length; i++) {
-    apart += (a[i]! - b[i]!) ** 2;
-    size += b[i]! ** 2;
-  }
-  return Math.sqrt(apart) / (Math.sqrt(size) || 1);
 }
 
 /** That two arrays have one shape and are `within` of each other, relative to their size. */

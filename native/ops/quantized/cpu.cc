@@ -62,8 +62,9 @@ HA_INLINE void multiplyColumns(const MatmulInt8& o, int64_t column) {
   else if (o.m - row == 1) multiplyStored<S, 1>(o, column, row);
 }
 
-void matmulInt8(Context& context, const MatmulInt8& o) {
-  if (o.m * o.n == 0) return;
+void matmulInt8(Context& context, const MatmulInt8& call) {
+  if (call.m * call.n == 0) return;
+  const MatmulInt8 o = placed(call);
   if (o.rounded) {
 #if defined(HA_BYTES)
     if (int8Dots(W * 4)) return multiplyRounded<Bytes>(context, o);

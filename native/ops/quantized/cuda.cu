@@ -80,8 +80,9 @@ __global__ void quantizeInt8Kernel(int64_t groups, const float* x, int8_t* q, fl
 
 }  // namespace
 
-void matmulInt8(Gpu& gpu, const MatmulInt8& o) {
-  if (!o.m || !o.n) return;
+void matmulInt8(Gpu& gpu, const MatmulInt8& call) {
+  if (!call.m || !call.n) return;
+  const MatmulInt8 o = placed(call);
   if (o.rounded) return multiplyRounded(gpu, o);
   if (o.m > 8 * kRows) {
     float* wide = scratch<float>(gpu, o.n * o.k);

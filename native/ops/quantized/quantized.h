@@ -19,11 +19,20 @@ struct MatmulInt8 {
   In bias;          // [n], added to every row
   Out c;            // [m n]
   bool rounded = false;
+  int64_t firstRow = 0;  // where q and scales begin in their memory: some rows of a weight
   template <class V> void fields(V& v) {
-    v.size("m", m), v.size("n", n), v.size("k", k), v.flag("rounded", rounded);
-    v.in("a", a, m * k), v.in("q", q, n * k), v.in("scales", scales, n * (k / kGroup)), v.optional("bias", bias, n), v.out("c", c, m * n);
+    v.size("m", m), v.size("n", n), v.size("k", k), v.size("firstRow", firstRow), v.flag("rounded", rounded);
+    v.in("a", a, m * k), v.in("q", q, (firstRow + n) * k), v.in("scales", scales, (firstRow + n) * (k / kGroup)), v.optional("bias", bias, n), v.out("c", c, m * n);
   }
 };
+
+/// The same call with the weight where it begins.
+inline MatmulInt8 placed(MatmulInt8 o) {
+  o.q += o.firstRow * o.k;
+  o.scales.data = static_cast<const char*>(o.scales.data) + o.firstRow * (o.k / kGroup) * bytesOf(o.scales.dtype);
+  o.firstRow = 0;
+  return o;
+}
 
 /// y[i] = q·scale of row ids[i]; of row i where there are no ids: then count is at most the vocabulary.
 struct EmbeddingInt8 {

@@ -58,6 +58,22 @@ TEST(matmulInt8Shapes) {
   testProduct(check, 70, 40, 64);
 }
 
+TEST(matmulInt8SomeRows) {
+  const int64_t rows = 21, k = 96, first = 5, n = 13;
+  for (int64_t m : {1, 11, 70})
+    for (bool rounded : {false, true}) {
+      const Weight w = randomWeight(check, rows * k);
+      const Floats a = check.normal(m * k), bias = check.normal(n);
+      Floats want(m * n), some(m * n);
+      MatmulInt8 o{m, n, k, a.data(), w.q.data() + first * k, w.scales.data() + first * (k / kGroup), bias.data(), want.data()};
+      o.rounded = rounded;
+      check.op.matmulInt8(check.context, o);
+      o.q = w.q.data(), o.scales = w.scales.data(), o.c = some.data(), o.firstRow = first;
+      check.op.matmulInt8(check.context, o);
+      check.equal("rows from the sixth on", some, want);
+    }
+}
+
 TEST(matmulInt8RowsAreTheSameAlone) {
   if (!std::strcmp(check.op.name, "gpu")) return;  // many rows are a product of the card's library there
   const int64_t n = 37, k = 160;

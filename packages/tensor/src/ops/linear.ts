@@ -4,7 +4,7 @@ import { scope } from '../scope.js';
 import { formatShape, ShapeError } from '../shape-error.js';
 import { anyTape, unrecorded } from '../tape.js';
 import { commonType, sizeOf, Tensor, type Float } from '../tensor.js';
-import { concat, slice, split } from './layout.js';
+import { concat, slice } from './layout.js';
 import { product } from './matmul.js';
 import { sumLeading } from './reduce.js';
 
@@ -18,7 +18,7 @@ const op: Op<In, Options, Out> = defineOp<In, Options, Out>({
   forward({ x, weight, bias }, { dtype }, { axes }) {
     const { k, n } = axes as Record<'k' | 'n', number>;
     const leading = x.shape.slice(0, -1);
-    if (weight.dtype === 'i8') return { outputs: { y: linearInt8(x, weight, bias, [...leading, n], dtype) } };
+    if (weight.dtype === 'i8') return { outputs: { y: linearInt8(x, weight, bias, { firstRow: 0, n }, dtype) } };
     return { outputs: { y: scope(() => product(sizeOf(leading), n, k, x, false, weight, true, bias, dtype).view([...leading, n])) } };
   },
   gradient({ inputs: { x, weight, bias }, axes }, { y: dy }, needs) {
@@ -48,10 +48,13 @@ const partsOp = defineOp<In, { sizes: readonly number[] }, Record<string, Tensor
     const leading = x.shape.slice(0, -1);
     const outputs: Record<string, Tensor<Float>> = {};
     for (const [i, { size, start }] of placesOf(sizes).entries()) {
-      const y = (outputs[i] = Tensor.empty([...leading, size], x.device, commonType(x, weight)));
       const own = bias && unrecorded(() => slice(bias, 0, start, start + size));
-      const operands = { a: x.handle, b: weight.handle, bias: own?.handle, c: y.handle };
-      x.device.run('matmul', { m: sizeOf(leading), n: size, k, bOffset: start * k, transposeB: true, ...operands });
+      if (weight.dtype === 'i8') outputs[i] = linearInt8(x, weight, own, { firstRow: start, n: size });
+      else {
+        const y = (outputs[i] = Tensor.empty([...leading, size], x.device, commonType(x, weight)));
+        const operands = { a: x.handle, b: weight.handle, bias: own?.handle, c: y.handle };
+        x.device.run('matmul', { m: sizeOf(leading), n: size, k, bOffset: start * k, transposeB: true, ...operands });
+      }
       own?.dispose();
     }
     return { outputs };
@@ -64,12 +67,13 @@ const partsOp = defineOp<In, { sizes: readonly number[] }, Record<string, Tensor
     const type = commonType(x, weight);
     const rows = sizeOf(x.shape.slice(0, -1));
     return scope(() => {
+      const b = (weight.dtype === 'i8' ? weight.as('f32') : weight).handle;
       const dx = needs('x') ? Tensor.empty(x.shape, device, type) : undefined;
       const dWeight = needs('weight') ? Tensor.empty(weight.shape, device, type) : undefined;
       if (dWeight && parts.length < sizes.length) device.run('fill', { count: dWeight.size, value: 0, y: dWeight.handle });
       for (const [i, { size, start, dy }] of parts.entries()) {
         const a = (dy.dtype === type ? dy : dy.as(type)).handle;
-        if (dx) device.run('matmul', { m: rows, n: k, k: size, bOffset: start * k, accumulate: i > 0, a, b: weight.handle, c: dx.handle });
+        if (dx) device.run('matmul', { m: rows, n: k, k: size, bOffset: start * k, accumulate: i > 0, a, b, c: dx.handle });
         if (dWeight)
           device.run('matmul', { m: size, n: k, k: rows, cOffset: start * k, transposeA: true, a, b: x.handle, c: dWeight.handle });
       }
@@ -85,12 +89,19 @@ function placesOf(sizes: readonly number[]): { size: number; start: number }[] {
   return sizes.map((size) => ({ size, start: (start += size) - size }));
 }
 
-function linearInt8(x: Tensor, weight: Tensor, bias: Tensor | undefined, shape: number[], dtype: Float = 'f32'): Tensor<Float> {
-  const y = Tensor.empty(shape, x.device, dtype);
-  const [n, k] = weight.shape as [number, number];
+/** With rows firstRow…firstRow+n−1 of a weight in int8. */
+function linearInt8(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+  { firstRow, n }: { firstRow: number; n: number },
+  dtype: Float = 'f32',
+): Tensor<Float> {
+  const y = Tensor.empty([...x.shape.slice(0, -1), n], x.device, dtype);
+  const k = weight.shape[1]!;
   const { handle: q, scales } = weight;
   const rounded = weight.roundsActivations && !anyTape();
-  x.device.run('matmulInt8', { m: y.size / n, n, k, rounded, a: x.handle, q, scales, bias: bias?.handle, c: y.handle });
+  x.device.run('matmulInt8', { m: x.size / k, n, k, firstRow, rounded, a: x.handle, q, scales, bias: bias?.handle, c: y.handle });
   return y;
 }
 
@@ -112,7 +123,6 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options: { dtyp
  * weight (n k), bias (n), sizes that add up to n → one tensor (… size) each. Rules for `linear` do not see it.
  */
 export function linearSplit(x: Tensor, weight: Tensor, sizes: readonly number[], bias?: Tensor): Tensor<Float>[] {
-  if (weight.dtype === 'i8') return split(linear(x, weight, bias), sizes);
   const parts = partsOp({ x, weight, bias }, { sizes });
   return sizes.map((_, i) => parts[i]!);
 }

@@ -1,6 +1,20 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { add, affine, embedding, gradient, groupSize, linear, matmul, openDevice, quantize, scope, sum, Tensor } from '../../src/index.js';
+import {
+  add,
+  affine,
+  embedding,
+  gradient,
+  groupSize,
+  linear,
+  linearSplit,
+  matmul,
+  openDevice,
+  quantize,
+  scope,
+  sum,
+  Tensor,
+} from '../../src/index.js';
 import { expectGradients } from '../gradients.js';
 import { array, distance, download, integers, Random, runs, upload, type HostArray } from '../support.js';
 
@@ -70,6 +84,20 @@ test('linear: values and gradients of x and bias are those of the numbers that t
       }),
     ],
   });
+});
+
+test('linearSplit: parts and their gradients are those of the numbers that the weight holds', async () => {
+  const [x, bias] = [upload(new Random(4).array([2, 11, 64])), upload(new Random(5).array([6]))];
+  const weight = quantize(upload(new Random(3).array([6, 64])));
+  const run = (own: Tensor): { value: Tensor; gradients: Tensor[] } =>
+    gradient(() => {
+      const [a, b] = linearSplit(x, own, [2, 4], bias) as [Tensor, Tensor];
+      return add(sum(a), affine(sum(b), 3));
+    }, [x, bias]);
+  const [got, want] = [run(weight), run(weight.as('f32'))];
+  expect(await got.value.item()).toBeCloseTo(await want.value.item(), 3);
+  for (const [i, tensor] of got.gradients.entries())
+    expect(distance(await tensor.read(), await want.gradients[i]!.read())).toBeLessThan(1e-5);
 });
 
 test('linear: x in 16 bits gives f32, or what is asked for; its gradient has its type', async () => {

@@ -13,6 +13,9 @@ if (filters.length === 0) {
   counts.native('products in int8 on every level, without instructions for dot products', join(programs, 'native_test'), {
     env: { HIDDEN_ATTENTION_DOTS: '0', NATIVE_TEST_ONLY: 'matmulInt8' },
   });
+  counts.native('products in bf16 with instructions for dot products, be they slow', join(programs, 'native_test'), {
+    env: { HIDDEN_ATTENTION_DOTS: 'all', NATIVE_TEST_ONLY: 'matmul', NATIVE_TEST_LEVELS: 'best' },
+  });
   counts.native('planted mistakes that the played GPU must find', join(programs, 'simt_bugs'));
   counts.native('CUDA kernels, played by the processor', join(programs, 'simt_test'));
   counts.native('recorded op calls on the CUDA kernels', join(programs, 'simt_replay'), {

@@ -42,6 +42,10 @@ void row(Context& context, const Arguments& arguments) {
     if (arguments.source.dtype == arguments.cache.dtype && arguments.past.dtype == DType::f32) return kernel(context, arguments);
   if constexpr (std::is_same_v<Arguments, Matmul>) {
     if (arguments.bOffset || arguments.cOffset) return row<Arguments, kernel, cast>(context, placed(arguments));
+#if defined(__x86_64__)
+    if constexpr (kernel == cpu_v4::matmul)
+      if (hasBf16Pairs(arguments) && bf16Dots()) return widened(context, cast, kernel, arguments, &Matmul::a, &Matmul::b);
+#endif
     if (arguments.b.dtype == DType::bf16) return widened(context, cast, kernel, arguments, &Matmul::b);
   }
   if constexpr (!std::is_same_v<Arguments, Cast>)
@@ -93,11 +97,16 @@ const Backend* cpuBackend(const char* level) {
   return nullptr;
 }
 
+namespace {
+/// The choice of HIDDEN_ATTENTION_DOTS.
+bool dotsAre(const char* word) {
+  static const char* const choice = std::getenv("HIDDEN_ATTENTION_DOTS");
+  return choice && !std::strcmp(choice, word);
+}
+}  // namespace
+
 bool int8Dots(int bytes) {
-  static const bool wanted = [] {
-    const char* choice = std::getenv("HIDDEN_ATTENTION_DOTS");
-    return !choice || std::strcmp(choice, "0") != 0;
-  }();
+  static const bool wanted = !dotsAre("0");
 #if defined(__x86_64__)
   static const bool avx2 = [] {  // AVX-VNNI
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -106,6 +115,15 @@ bool int8Dots(int bytes) {
   return wanted && (bytes == 64 ? __builtin_cpu_supports("avx512vnni") : avx2);
 #else
   return wanted && bytes == 16;
+#endif
+}
+
+bool bf16Dots() {
+#if defined(__x86_64__)
+  static const bool has = __builtin_cpu_supports("avx512bf16") && !dotsAre("0") && (__builtin_cpu_is("amd") || dotsAre("all"));
+  return has;
+#else
+  return false;
 #endif
 }
 

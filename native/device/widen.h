@@ -91,14 +91,14 @@ class Widen : public EachField {
   std::vector<Result> results_;
 };
 
-/// kernel(arguments) with every operand of 16 bits in f32, but for `kept`, a member that the kernel reads as it is.
-template <class Arguments, class Kernel>
-void widened(Context& context, void (*cast)(Context&, const Cast&), Kernel kernel, Arguments arguments, In Arguments::*kept = nullptr) {
+/// kernel(arguments) with every operand of 16 bits in f32, but for `kept`, members that the kernel reads as they are.
+template <class Arguments, class Kernel, class... Kept>
+void widened(Context& context, void (*cast)(Context&, const Cast&), Kernel kernel, Arguments arguments, Kept... kept) {
   Widen visitor(context, cast);
-  const In own = kept ? arguments.*kept : In{};
-  if (kept) (arguments.*kept).dtype = DType::f32;  // passed over
+  [[maybe_unused]] const Arguments own = arguments;
+  (((arguments.*kept).dtype = DType::f32), ...);  // passed over
   arguments.fields(visitor);
-  if (kept) arguments.*kept = own;
+  ((arguments.*kept = own.*kept), ...);
   kernel(context, arguments);
   visitor.finish();
 }

@@ -15,8 +15,17 @@ static void multiplyByDots(Context& context, const Matmul& o) {
   else multiplyDots<float>(context, {o.k, o.a, o.b, o.c, o.n, 1, nullptr, o.bias, o.accumulate}, o.m, o.n);
 }
 
+/// a and b in bf16, two numbers of k in a lane: two to a multiplication. Of a [m k] and b [n k] with k even.
+static void multiplyPairs(Context& context, Matmul o) {
+#if defined(__AVX512F__)
+  o.k /= 2, o.a.dtype = DType::f32;
+  multiplyInTiles<Bf16Pairs>(context, o, Numbers<float>{(const float*)o.b.data, o.k});
+#endif
+}
+
 void matmul(Context& context, const Matmul& call) {
   if (call.m * call.n == 0) return;
+  if (call.a.dtype == DType::bf16) return multiplyPairs(context, call);
   Matmul o = call;
   if (o.m == 1) o.transposeA = false;  // [k 1] and [1 k] lie alike
   if (o.n == 1) o.transposeB = true;

@@ -33,4 +33,10 @@ inline bool readsNarrowWeight(const Matmul& o) {
   return o.b.dtype == DType::bf16 && o.transposeB && !o.transposeA && o.m <= 8 && o.m <= o.n && 8 * o.m <= o.k;
 }
 
+/// Whether both factors are in bf16 and run along k in whole pairs, many rows of them: then a processor with dot products of bf16
+/// multiplies them as they are.
+inline bool hasBf16Pairs(const Matmul& o) {
+  return o.a.dtype == DType::bf16 && o.b.dtype == DType::bf16 && o.transposeB && !o.transposeA && o.k % 2 == 0 && !readsNarrowWeight(o);
+}
+
 }  // namespace ha

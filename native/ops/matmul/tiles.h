@@ -28,8 +28,23 @@ struct Numbers {
   HA_INLINED const float* place(int64_t row, int64_t p) const { return kWide ? (const float*)(const void*)(b + row * pitch + p) : nullptr; }
 };
 
+/// What lanes of 32 bits hold, and how they are multiplied and added to sums in f32: numbers in f32, or pairs in bf16 along the inner axis.
+struct Singles {
+  HA_INLINED static vf add(vf sum, vf a, vf b) { return fma(a, b, sum); }
+};
+#if defined(__AVX512F__)
+/// For processors that `bf16Dots` (device/dots.h) names. Numbers too small for a normal bf16 count as zero.
+struct Bf16Pairs {
+  HA_INLINED static vf add(vf sum, vf a, vf b) {
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+  }
+};
+#endif
+
 /// One tile: c (+)= a·b + bias over `depth`, a(i,p) = a[i·aRow + p·aStep], b(p,j) = b[p·bStep + j].
-struct Tile {
+template <class Terms>
+struct TileOf {
   int64_t depth;
   const float* a;
   int64_t aRow, aStep;
@@ -43,11 +58,13 @@ struct Tile {
   static constexpr int kRows = ha::HA_ISA::kRows, kVectors = ha::HA_ISA::kVectors;
   /// One of R rows by V vectors.
   template <int R, int V>
-  static void multiply(const Tile& t);
+  static void multiply(const TileOf& t);
 };
+using Tile = TileOf<Singles>;
 
+template <class Terms>
 template <int R, int V>
-void Tile::multiply(const Tile& t) {
+void TileOf<Terms>::multiply(const TileOf& t) {
   vf sum[R][V] = {};
   // two row pointers and one stride address six rows
   const float *a = t.a, *a3 = t.a + 3 * t.aRow, *b = t.b;
@@ -64,7 +81,7 @@ void Tile::multiply(const Tile& t) {
     for (int i = 0; i < R; i++) {
       const vf left = splat(i < 3 ? a[i * aRow] : a3[(i - 3) * aRow]);
 #pragma GCC unroll 4
-      for (int j = 0; j < V; j++) sum[i][j] = fma(left, right[j], sum[i][j]);
+      for (int j = 0; j < V; j++) sum[i][j] = Terms::add(sum[i][j], left, right[j]);
     }
     a += t.aStep, a3 += t.aStep, b += t.bStep;
   }
@@ -176,7 +193,7 @@ struct Slabs {
 };
 
 /// A product in tiles: what is packed of the strip and slab at hand, and how its tiles are done.
-template <class Right>
+template <class Right, class Terms>
 struct TiledProduct {
   const Matmul& o;
   const Right& right;
@@ -203,7 +220,7 @@ struct TiledProduct {
   void multiplyPanel(Span rowPanels, int64_t j, const float* packed) const {
     const Span panel = columns[j];
     const int64_t width = panel.last - panel.first, column = panel.first * W;
-    Tile tile;
+    TileOf<Terms> tile;
     tile.depth = to - from;
     tile.b = packed ? packed : right.place(from, column);
     tile.bStep = packed ? width * W : o.n;
@@ -218,7 +235,7 @@ struct TiledProduct {
       tile.aRow = o.transposeA ? 1 : o.k;
       tile.aStep = o.transposeA ? height : 1;
       tile.c = o.c + rowPanel.first * o.n + column;
-      tileFunction<Tile>(height, (int)width)(tile);
+      tileFunction<TileOf<Terms>>(height, (int)width)(tile);
     }
   }
   void multiply(Span rowPanels, Span columnPanels) const {
@@ -228,8 +245,8 @@ struct TiledProduct {
 };
 
 /// One strip of rows by one strip of columns over one slab, its right factor packed already.
-template <class Right>
-HA_INLINE void multiplyStrip(Context& context, const TiledProduct<Right>& p, int64_t rowPanels, int64_t columnPanels) {
+template <class Product>
+HA_INLINE void multiplyStrip(Context& context, const Product& p, int64_t rowPanels, int64_t columnPanels) {
   const int64_t depth = p.to - p.from;
   if (p.o.transposeA)
     parallelParts(context, rowPanels, 0.3 * depth * kRows, [&](int64_t first, int64_t last) {
@@ -262,10 +279,10 @@ static void multiplyByPanels(Context& context, const Product& shared, int64_t bl
   });
 }
 
-/// `right` is b, whatever it is stored in.
-template <class Right>
+/// `right` is b, whatever it is stored in; a and it hold Terms.
+template <class Terms = Singles, class Right>
 static void multiplyInTiles(Context& context, const Matmul& o, const Right& right) {
-  TiledProduct<Right> p{o, right, {o.m, kRows}, {(o.n + W - 1) / W, kVectors}, Slabs(o.k), o.transposeB || !Right::kWide || o.m >= kWorthPacking};
+  TiledProduct<Right, Terms> p{o, right, {o.m, kRows}, {(o.n + W - 1) / W, kVectors}, Slabs(o.k), o.transposeB || !Right::kWide || o.m >= kWorthPacking};
   // few rows, many columns
   if (p.packAll && !o.transposeA && o.m <= kPanelRows && p.columns.count >= 4 * context.threads())
     return multiplyByPanels(context, p, 1, p.slabs.longest() * kColumns * sizeof(float), o.k * kColumns * (kNanoseconds * o.m + 0.3));

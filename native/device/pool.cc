@@ -1,5 +1,6 @@
 #include "pool.h"
 #include "blocks.h"
+#include "turn.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -64,6 +65,12 @@ struct ChunkBlock {
 thread_local ChunkBlock chunkBlock;
 
 }  // namespace
+
+void awaitTurn(const int64_t& current, int64_t turn) {
+  const auto come = [&] { return __atomic_load_n(&current, __ATOMIC_ACQUIRE) == turn; };
+  if (!spinUntil(come))
+    while (!come()) std::this_thread::yield();
+}
 
 ThreadPool::ThreadPool(int threads) {
   for (int i = 1; i < threads; i++) workers_.emplace_back([this, i] { work(i); });

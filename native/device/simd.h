@@ -295,7 +295,6 @@ HA_INLINE vf softplus(vf x) {
 /// Runs body(chunk) for 0…chunks−1 on the device's threads.
 template <class F>
 HA_INLINE void parallel(Context& context, int64_t chunks, const F& body) {
-  if (chunks == 1) return body(0);
   context.run(chunks, [](void* data, int64_t chunk) { (*static_cast<const F*>(data))(chunk); }, (void*)&body);
 }
 HA_INLINE int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }

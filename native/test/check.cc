@@ -12,6 +12,13 @@ std::vector<Test>& tests() {
   return all;
 }
 
+/// All digits that a float has.
+static std::string text(double x) {
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%.9g", x);
+  return digits;
+}
+
 static void failed(Check& check, const char* what, const std::string& how) {
   if (check.failures++ < 5) std::printf("    %s%s%s: %s\n", check.label.c_str(), check.label.empty() ? "" : ", ", what, how.c_str());
 }
@@ -24,7 +31,7 @@ void Check::equal(const char* what, const Floats& got, const Floats& want) {
   if (got.size() != want.size()) return failed(*this, what, "sizes differ");
   for (size_t i = 0; i < got.size(); i++)
     if (std::memcmp(&got[i], &want[i], 4))
-      return failed(*this, what, "element " + std::to_string(i) + " is " + std::to_string(got[i]) + ", not " + std::to_string(want[i]));
+      return failed(*this, what, "element " + std::to_string(i) + " is " + text(got[i]) + ", not " + text(want[i]));
 }
 
 void Check::close(const char* what, const Floats& got, const Doubles& want, double tolerance, double floor) {
@@ -33,8 +40,8 @@ void Check::close(const char* what, const Floats& got, const Doubles& want, doub
   for (double x : want) scale = std::fmax(scale, std::fabs(x));
   for (size_t i = 0; i < got.size(); i++)
     if (!(std::fabs(got[i] - want[i]) <= tolerance * slack * scale))
-      return failed(*this, what, "element " + std::to_string(i) + " is " + std::to_string(got[i]) + ", not " + std::to_string(want[i]) +
-                                   " (largest " + std::to_string(scale) + ")");
+      return failed(*this, what, "element " + std::to_string(i) + " is " + text(got[i]) + ", not " + text(want[i]) +
+                                   " (largest " + text(scale) + ")");
 }
 
 }  // namespace ha

@@ -21,6 +21,8 @@ struct Check {
   std::function<std::unique_ptr<Hardware>()> open;
   /// The same with one thread.
   Context* alone = &context;
+  /// The same with so many threads; absent on a GPU.
+  std::function<std::unique_ptr<Context>(int threads)> withThreads;
   /// Times the tolerance of `close`: a GPU's exponentials are good to fewer digits.
   double slack = 1;
   /// Each GPU thread is played by the processor: keep shapes small, and leave out what only repeats a call (each is run under

@@ -18,6 +18,7 @@ std::vector<Level> levels() {
                           ThreadPool pool(threads), alone(1);
                           Check check{*cpuBackend(level), pool, [&] { return openProcessor(level, threads); }};
                           check.alone = &alone;
+                          check.withThreads = [](int threads) { return std::make_unique<ThreadPool>(threads); };
                           body(check);
                         }});
     if (which && !std::strcmp(which, "best")) break;

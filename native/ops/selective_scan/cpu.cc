@@ -1,32 +1,25 @@
 // The scan. W channels fill a vector and their states stay in registers over a tile of positions; whatever has a long latency of its
 // own (softplus, the gate) runs as a short loop over the tile before or after.
-#include "parts.h"
+#include "pieces.h"
 
 namespace ha::HA_ISA {
 
-constexpr int kTile = kScanTile;
-
-/// What a tile of one channel block is made of: position i has its W channels at [i·W].
-struct alignas(64) ForwardTile {
-  float delta[kTile * W], input[kTile * W], y[kTile * W];  // delta' of the decay, delta'·u, Σ_n C·s
-};
-
-/// Advances S states (A and the states as [n][W]) over `count` positions and adds C·s to y.
-template <int S, bool kShared>
-HA_INLINE void advance(ForwardTile& tile, int count, const float* A, float* states, const float* B, const float* C, int64_t stride) {
+/// Advances S states ([n][W]) over the positions and adds C·s to out. A: the rates [n][W], or what they give, decays [i][N][W].
+template <int S, bool kShared, bool kKept>
+HA_INLINE void advanceStates(const ScanVectors& at, int count, const float* A, float* states, const float* B, const float* C, int64_t stride, int64_t N) {
   vf s[S];
   for (int n = 0; n < S; n++) s[n] = load(states + n * W);
   for (int i = 0; i < count; i++, B += stride, C += stride) {
-    const vf delta = load(tile.delta + i * W), input = load(tile.input + i * W);
+    const vf delta = load(at.delta + i * W), input = load(at.in + i * W);
     const vf shared = kShared ? exp2Flushed(delta * load(A)) : delta;
-    vf even = load(tile.y + i * W), odd = splat(0);  // two sums, to halve the chain of additions
+    vf even = load(at.out + i * W), odd = splat(0);  // two sums, to halve the chain of additions
 #pragma GCC unroll 16
     for (int n = 0; n < S; n++) {
-      const vf decay = kShared ? shared : exp2Flushed(delta * load(A + n * W));
+      const vf decay = kKept ? load(A + (i * N + n) * W) : kShared ? shared : exp2Flushed(delta * load(A + n * W));
       s[n] = fma(decay, s[n], input * splat(B[n]));
       (n % 2 ? odd : even) = fma(s[n], splat(C[n]), n % 2 ? odd : even);
     }
-    store(tile.y + i * W, even + odd);
+    store(at.out + i * W, even + odd);
   }
   for (int n = 0; n < S; n++) store(states + n * W, s[n]);
 }
@@ -59,63 +52,66 @@ static void singleStepChunk(const SelectiveScan& s, const ScanChunk& chunk) {
   }
 }
 
-static void forwardChunk(const SelectiveScan& s, const ScanChunk& chunk, float* memory) {
-  const int64_t D = s.channels, N = s.state, blocks = chunk.blocks(), stride = s.groups * N;
-  const int64_t row = chunk.row * s.length, rowStates = chunk.row * D * N;
-  if (s.length == 1 && chunk.length == 1 && !s.checkpoints && N >= W) return singleStepChunk(s, chunk);
-  float *A = memory, *states = A + blocks * N * W;
-  for (int64_t block = 0; block < blocks; block++) {
-    const int64_t channel = chunk.channel(block);
-    gatherStates(s.A + channel * N, chunk.lanes(block), N, kLog2e, A + block * N * W);
-    if (s.initialState) gatherStates(s.initialState + rowStates + channel * N, chunk.lanes(block), N, 1, states + block * N * W);
-    else zero(states + block * N * W, N * W);
+/// delta', delta'·u and Σ_n C·s of the positions; see frame.h.
+struct ForwardPass {
+  static constexpr bool kBackward = false;
+  const SelectiveScan& s;
+  const float* given() const { return s.initialState; }
+  float* left() const { return s.finalState; }
+  float* result() const { return s.y; }
+  int64_t end(int64_t length) const { return length; }
+  bool any(const ScanSpot&) const { return true; }
+  bool alone(const ScanChunk& chunk) const {
+    const bool step = s.length == 1 && chunk.length == 1 && !s.checkpoints && s.state >= W;
+    if (step) singleStepChunk(s, chunk);
+    return step;
   }
-  const bool shared = sharedRates(A, blocks, N);
-  const int32_t* starts = s.starts ? s.starts + row : nullptr;
 
-  ForwardTile tile;
-  for (int64_t start = 0; start < chunk.length; start += kTile) {
-    const int count = (int)minimum(kTile, chunk.length - start);
-    const float *B = s.B + (row + start) * stride + chunk.group * N, *C = s.C + (row + start) * stride + chunk.group * N;
-    for (int64_t block = 0; block < blocks; block++) {
-      const int64_t channel = chunk.channel(block), at = (row + start) * D + channel;
-      const int lanes = chunk.lanes(block);
-      const int64_t next = block + 1 < blocks ? at + W : at + kTile * D - block * W;
-      float *blockA = A + block * N * W, *blockStates = states + block * N * W;
-      if (s.checkpoints) {
-        float* saved = s.checkpoints + ((chunk.row * scanTiles(s.length) + start / kTile) * D + channel) * N;
-        for (int64_t n = 0; n < N; n++) storePart(saved + n * lanes, load(blockStates + n * W), lanes);
-      }
-      const vf bias = s.deltaBias ? loadPart(s.deltaBias + channel, lanes) : splat(0);
-      for (int i = 0; i < count; i++) {
-        __builtin_prefetch(s.u + next + i * D), __builtin_prefetch(s.delta + next + i * D);
-        const vf delta = stepSize(s.delta + at + i * D, bias, s.softplus, lanes);
-        store(tile.delta + i * W, beginsAt(starts, start + i) ? splat(kForgetAll) : delta);
-        store(tile.input + i * W, delta * loadPart(s.u + at + i * D, lanes));
-        store(tile.y + i * W, splat(0));
-      }
-      forStates(N, [&]<int S>(int64_t n) {
-        if (shared) advance<S, true>(tile, count, blockA + n * W, blockStates + n * W, B + n, C + n, stride);
-        else advance<S, false>(tile, count, blockA + n * W, blockStates + n * W, B + n, C + n, stride);
-      });
-      const vf skip = s.D ? loadPart(s.D + channel, lanes) : splat(0);
-      for (int i = 0; i < count; i++) {
-        if (s.z) __builtin_prefetch(s.z + next + i * D);
-        __builtin_prefetch(s.y + next + i * D, 1);
-        const vf y = fma(skip, loadPart(s.u + at + i * D, lanes), load(tile.y + i * W));
-        storePart(s.y + at + i * D, s.z ? y * silu(loadPart(s.z + at + i * D, lanes)) : y, lanes);
-      }
+  HA_INLINED void prepare(const ScanSpot& spot, const ScanVectors& to) const {
+    const int32_t* starts = s.starts ? s.starts + spot.row * s.length : nullptr;
+    const vf bias = s.deltaBias ? loadPart(s.deltaBias + spot.channel, spot.lanes) : splat(0);
+    int64_t at = (spot.row * s.length + spot.start) * s.channels + spot.channel;
+    for (int i = 0; i < spot.count; i++, at += s.channels) {
+      __builtin_prefetch(s.u + at + spot.next), __builtin_prefetch(s.delta + at + spot.next);
+      const vf delta = stepSize(s.delta + at, bias, s.softplus, spot.lanes);
+      store(to.delta + i * W, beginsAt(starts, spot.start + i) ? splat(kForgetAll) : delta);
+      store(to.in + i * W, delta * loadPart(s.u + at, spot.lanes));
     }
   }
 
-  for (int64_t i = chunk.length; i < s.length; i++) zero(s.y + (row + i) * D + chunk.first, chunk.end - chunk.first);
-  for (int64_t block = 0; s.finalState && block < blocks; block++)
-    scatterStates(states + block * N * W, chunk.lanes(block), N, s.finalState + rowStates + chunk.channel(block) * N);
-}
+  template <bool kKept>
+  HA_INLINED void advance(const ScanSpot& spot, const ScanVectors& vectors, int64_t group, const float* A, float* states, bool shared) const {
+    const int64_t N = s.state, stride = s.groups * N;
+    for (int tile = 0; tile < spot.count; tile += kScanTile) {
+      const int64_t start = spot.start + tile, key = (spot.row * s.length + start) * stride + group * N;
+      const int count = (int)minimum(kScanTile, spot.count - tile);
+      const ScanVectors at = vectors.from(tile);
+      if (s.checkpoints) {
+        float* saved = s.checkpoints + ((spot.row * scanTiles(s.length) + start / kScanTile) * s.channels + spot.channel) * N;
+        for (int64_t n = 0; n < N; n++) storePart(saved + n * spot.lanes, load(states + n * W), spot.lanes);
+      }
+      const float* rates = kKept ? A + tile * N * W : A;
+      zero(at.out, count * W);
+      forStates(N, [&]<int S>(int64_t n) HA_INLINED {
+        if (shared && !kKept) advanceStates<S, true, false>(at, count, rates + n * W, states + n * W, s.B + key + n, s.C + key + n, stride, N);
+        else advanceStates<S, false, kKept>(at, count, rates + n * W, states + n * W, s.B + key + n, s.C + key + n, stride, N);
+      });
+    }
+  }
+
+  HA_INLINED void finish(const ScanSpot& spot, const ScanVectors& from) const {
+    const vf skip = s.D ? loadPart(s.D + spot.channel, spot.lanes) : splat(0);
+    int64_t at = (spot.row * s.length + spot.start) * s.channels + spot.channel;
+    for (int i = 0; i < spot.count; i++, at += s.channels) {
+      if (s.z) __builtin_prefetch(s.z + at + spot.next);
+      __builtin_prefetch(s.y + at + spot.next, 1);
+      const vf y = fma(skip, loadPart(s.u + at, spot.lanes), load(from.out + i * W));
+      storePart(s.y + at, s.z ? y * silu(loadPart(s.z + at, spot.lanes)) : y, spot.lanes);
+    }
+  }
+};
 
 void selectiveScan(Context& context, const SelectiveScan& s) {
-  const ScanParts parts = scanParts("selectiveScan", context, s);
-  const ScanMemory memory(context, 2 * parts.blocks * s.state * W, parts.chunks);
-  parallel(context, parts.chunks, [&](int64_t chunk) { forwardChunk(s, parts.at(chunk), memory.of(chunk)); });
+  runScan("selectiveScan", context, ForwardPass{s});
 }
 }  // namespace ha::HA_ISA

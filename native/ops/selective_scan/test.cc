@@ -162,12 +162,26 @@ const int32_t* data(const std::vector<int32_t>& v) { return v.empty() ? nullptr 
 struct Result {
   Floats y, final, checkpoints;
 };
-Result run(Check& check, const Problem<float>& p, bool inPlace = false, bool checkpoints = true) {
+Result run(Check& check, const Problem<float>& p, bool inPlace = false, bool checkpoints = true, Context* context = nullptr) {
   Result r{Floats(p.bld(), NAN), Floats(p.bdn(), NAN), Floats(p.batch * scanTiles(p.length) * p.channels * p.state)};
   if (inPlace) r.final = p.initial;
-  check.op.selectiveScan(check.context, {p.batch, p.length, p.channels, p.state, p.groups, p.softplus, p.u.data(), p.delta.data(), p.A.data(),
-                                         p.B.data(), p.C.data(), data(p.D), data(p.bias), data(p.z), inPlace ? r.final.data() : data(p.initial),
-                                         data(p.lengths), data(p.starts), r.y.data(), r.final.data(), checkpoints ? r.checkpoints.data() : nullptr});
+  check.op.selectiveScan(context ? *context : check.context,
+                         {p.batch, p.length, p.channels, p.state, p.groups, p.softplus, p.u.data(), p.delta.data(), p.A.data(),
+                          p.B.data(), p.C.data(), data(p.D), data(p.bias), data(p.z), inPlace ? r.final.data() : data(p.initial),
+                          data(p.lengths), data(p.starts), r.y.data(), r.final.data(), checkpoints ? r.checkpoints.data() : nullptr});
+  return r;
+}
+
+struct TransposedResult {
+  Floats out, initial;
+};
+TransposedResult runTransposed(Check& check, const Problem<float>& p, int64_t position, const Floats& g, const Floats& dFinal, Context* context = nullptr) {
+  TransposedResult r{Floats(p.bld(), NAN), Floats(p.bdn(), NAN)};
+  check.op.selectiveScanTransposed(context ? *context : check.context,
+                                   {p.batch, p.length, p.channels, p.state, p.groups, position, p.delta.data(), p.A.data(), p.B.data(), p.C.data(),
+                                    data(p.D), data(g), data(p.lengths), data(p.starts), data(dFinal), r.out.data(), r.initial.data()});
+  for (Floats* numbers : {&r.out, &r.initial})
+    for (float& x : *numbers) x += 0;  // of a zero, the sign says nothing
   return r;
 }
 
@@ -329,12 +343,37 @@ TEST(selectiveScanTransposed) {
           for (int64_t d = 0; d < p.channels; d++)
             dy[p.at(b, i, d)] = g.empty() ? i == (position < 0 ? p.end(b) - 1 : position) : g[p.at(b, i, d)];
       const Gradients want = backward(p.as<double>(), dy, Doubles(dFinal.begin(), dFinal.end()));
-      Floats out(p.bld(), NAN), dInitial(p.bdn(), NAN);
-      check.op.selectiveScanTransposed(check.context, {p.batch, p.length, p.channels, p.state, p.groups, position, p.delta.data(), p.A.data(),
-                                                       p.B.data(), p.C.data(), data(p.D), data(g), data(p.lengths), data(p.starts), data(dFinal), out.data(),
-                                                       dInitial.data()});
-      check.close("out", out, want.u, 3e-6);
-      check.close("dInitialState", dInitial, want.initial, 3e-6);
+      const TransposedResult got = runTransposed(check, p, position, g, dFinal);
+      check.close("out", got.out, want.u, 3e-6);
+      check.close("dInitialState", got.initial, want.initial, 3e-6);
+    }
+}
+
+/// Long texts of few channels, which go through the threads in pieces: the bits that one thread finds.
+TEST(selectiveScanInPieces) {
+  if (!check.withThreads || check.context.threads() > 1) return;  // of the processor alone, and once a level
+  for (const Shape& shape : {Shape{1, 4300, 4, 16, 1}, {1, 4296, 16, 16, 1}, {1, 2200, 48, 16, 1}, {2, 4200, 3, 7, 2}, {1, 1500, 11, 64, 1}, {3, 11200, 2, 1, 1}, {1, 450, 5, 250, 1}})
+    for (int options : {0, 63, 64 | 5, 255}) {
+      const Problem<float> p = problem(check, shape, options);
+      Problem<float> positive = p;
+      for (float& x : positive.delta) x = std::abs(x) + 0.001f;
+      const bool row = options % 2;
+      const Floats g = row ? Floats() : check.normal(p.bld()), dFinal = options & 16 ? check.normal(p.bdn()) : Floats();
+      const int64_t position = row ? p.length * 2 / 3 : -1;
+      const Result want = run(check, p, false, true, check.alone);
+      const TransposedResult wanted = runTransposed(check, positive, position, g, dFinal, check.alone);
+      check.close("y", want.y, forward(p.as<double>()).y, 2e-6);
+      for (int threads : {2, 3, 4, 16}) {
+        const auto context = check.withThreads(threads);
+        const std::string label = check.label;
+        check.label += " threads " + std::to_string(threads);
+        const Result got = run(check, p, false, true, context.get());
+        check.equal("y", got.y, want.y), check.equal("finalState", got.final, want.final), check.equal("checkpoints", got.checkpoints, want.checkpoints);
+        if (!p.initial.empty()) check.equal("state in place", run(check, p, true, false, context.get()).final, want.final);
+        const TransposedResult transposed = runTransposed(check, positive, position, g, dFinal, context.get());
+        check.equal("out", transposed.out, wanted.out), check.equal("dInitialState", transposed.initial, wanted.initial);
+        check.label = label;
+      }
     }
 }
 

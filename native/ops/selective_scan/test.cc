@@ -349,7 +349,7 @@ TEST(selectiveScanTransposed) {
     }
 }
 
-/// Long texts of few channels, which go through the threads in pieces: the bits that one thread finds.
+/// Long texts of few channels, which go through the threads in pieces: the numbers that one thread finds.
 TEST(selectiveScanInPieces) {
   if (!check.withThreads || check.context.threads() > 1) return;  // of the processor alone, and once a level
   for (const Shape& shape : {Shape{1, 4300, 4, 16, 1}, {1, 4296, 16, 16, 1}, {1, 2200, 48, 16, 1}, {2, 4200, 3, 7, 2}, {1, 1500, 11, 64, 1}, {3, 11200, 2, 1, 1}, {1, 450, 5, 250, 1}})

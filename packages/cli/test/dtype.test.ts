@@ -22,11 +22,14 @@ const perplexityOf = (...flags: string[]): number =>
 test('perplexity: within 1 % of that in f32', () => {
   const exact = perplexityOf();
   expect(perplexityOf('--dtype', 'f32')).toBe(exact);
-  for (const dtype of ['bf16', 'f16', 'int8', 'w8a8']) {
-    const value = perplexityOf('--dtype', dtype);
+  const found = Object.fromEntries(['bf16', 'f16', 'int8', 'w8a8'].map((dtype) => [dtype, perplexityOf('--dtype', dtype)]));
+  for (const value of Object.values(found)) {
     expect(value).not.toBe(exact);
     expect(Math.abs(value / exact - 1)).toBeLessThan(0.01);
   }
+  // errors of logits of σ, as likely up as down, cost about σ²/2 nats, and half of that by chance; rounded activations make σ 0.07 here
+  expect(found['w8a8']).not.toBe(found['int8']);
+  expect(Math.abs(found['w8a8']! / found['int8']! - 1)).toBeLessThan(0.75 * 0.07 ** 2);
 });
 
 test('inspect says what the weights take, and which stay in f32', () => {
@@ -81,8 +84,12 @@ describe.each(['int8', 'w8a8', 'bf16', 'stored'])('in %s', (dtype) => {
     ).toBe(true);
     ok('explain', ...prose, ...text, '--method', 'decomposition', '--out', map);
     const { results } = JSON.parse(readFileSync(map, 'utf8')) as {
-      results: { maps: { certificate: { audit: { worst: number }; completeness: { gap: number } } }[] }[];
+      results: {
+        target: { asRun?: { score: number } };
+        maps: { certificate: { audit: { worst: number }; completeness: { gap: number } } }[];
+      }[];
     };
+    expect(typeof results[0]!.target.asRun?.score).toBe(dtype === 'w8a8' ? 'number' : 'undefined');
     const { audit, completeness } = results[0]!.maps[0]!.certificate;
     const within = dtype === 'bf16' ? 0.05 : 1e-4; // activations are in bf16, too
     expect(audit.worst).toBeLessThan(within);

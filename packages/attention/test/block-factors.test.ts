@@ -2,7 +2,7 @@
 import { createModel, inPrecision, type BlockParts, type Model } from '@hidden-attention/model';
 import { linear, sigmoid, Tensor } from '@hidden-attention/tensor';
 import { describe, expect, test } from 'vitest';
-import { attentionView, audit, contributions, scaledLayer, type Around, type AttentionView } from '../src/index.js';
+import { attentionView, audit, auditLong, contributions, scaledLayer, type Around, type AttentionView } from '../src/index.js';
 import { oneHot } from '../src/positions.js';
 import { dense, distance, numbers, randomIds, randomNumbers, smallModel } from './support.js';
 
@@ -126,9 +126,11 @@ test('the published split is SiLU of each tap by itself', async () => {
 
 test('a model that rounds what out_proj reads: its view is true of what ran, and contributions add up to the unrounded product', async () => {
   const wide = smallModel({ extra: { hidden_size: 32, intermediate_size: 64 } });
-  using view = await attentionView(inPrecision(wide, 'w8a8'), randomIds(1, 11));
+  const rounding = inPrecision(wide, 'w8a8');
+  using view = await attentionView(rounding, randomIds(1, 11));
   using plain = await attentionView(inPrecision(wide, 'int8'), randomIds(1, 11));
   expect((await audit(view)).worst).toBeLessThan(1e-5);
+  expect((await auditLong(rounding, randomIds(1, 40)[0]!, { piece: 13 })).worst).toBeLessThan(1e-5);
   const layer = view.layer(1);
   const row = (of: AttentionView): Promise<Float64Array | Float32Array> => numbers(of.layer(1).row('last'));
   expect(distance(await row(view), await row(plain))).toBeGreaterThan(1e-5); // Δ, B and C are those of rounded activations

@@ -140,7 +140,7 @@ describe('abort', () => {
 test('the event loop turns between steps', async () => {
   let turns = 0;
   const timer = setInterval(() => turns++, 0);
-  await generateAll(model, [[1]], { maxTokens: 300, ...free });
+  await generateAll(model, [[1]], { maxTokens: 3000, ...free });
   clearInterval(timer);
   expect(turns).toBeGreaterThan(5);
 });

@@ -103,8 +103,12 @@ void embeddingInt8(Context& context, const EmbeddingInt8& o) {
 }
 
 void quantizeInt8(Context& context, const QuantizeInt8& o) {
-  parallelParts(context, o.count / kGroup, 12, [&](int64_t first, int64_t last) {
-    for (int64_t group = first; group < last; group++) o.scales[group] = roundGroup(o.x + group * kGroup, o.q + group * kGroup).scale;
+  const int64_t groups = o.count / kGroup;
+  parallelParts(context, (groups + W - 1) / W, 6 * W, [&](int64_t first, int64_t last) {
+    for (int64_t group = first * W; group < minimum(groups, last * W); group += W) {
+      vi sums;
+      roundGroups(o.x + group * kGroup, (int)minimum(W, groups - group), o.q + group * kGroup, o.scales + group, sums);
+    }
   });
 }
 

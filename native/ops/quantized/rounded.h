@@ -21,10 +21,12 @@ HA_INLINE RoundedRows<Kind> roundRows(Context& context, const MatmulInt8& o) {
   a.q = static_cast<typename Kind::Number*>(context.scratch(groups * kGroup * sizeof *a.q));
   a.scales = static_cast<float*>(context.scratch(groups * sizeof *a.scales));
   a.starts = static_cast<int32_t*>(context.scratch(groups * sizeof *a.starts));
-  parallelParts(context, groups, 12, [&](int64_t first, int64_t last) {
-    for (int64_t group = first; group < last; group++) {
-      const RoundedGroup rounded = roundGroup(o.a + group * kGroup, a.q + group * kGroup);
-      a.scales[group] = rounded.scale, a.starts[group] = -Kind::kShift * rounded.sum;
+  parallelParts(context, (groups + W - 1) / W, 6 * W, [&](int64_t first, int64_t last) {
+    for (int64_t group = first * W; group < minimum(groups, last * W); group += W) {
+      const int count = (int)minimum(W, groups - group);
+      vi sums;
+      roundGroups(o.a + group * kGroup, count, a.q + group * kGroup, a.scales + group, sums);
+      storePart((float*)(a.starts + group), (vf)(sums * -Kind::kShift), count);
     }
   });
   return a;

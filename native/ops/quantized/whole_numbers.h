@@ -17,14 +17,16 @@ HA_INLINE vi splatBits(const void* p) {
   memcpy(&bits, p, sizeof bits);
   return splatWhole(bits);
 }
+/// f of the lanes of each of W vectors, as one vector: halves them by pairs.
 template <class F>
-HA_INLINE int32_t reduceWhole(vi v, const F& f) {
+HA_INLINE vi reduceEach(vi* v, const F& f) {
 #pragma GCC unroll 4
-  for (int step = W / 2; step > 0; step /= 2) {
-    vi other;
-    for (int i = 0; i < W; i++) other[i] = v[(i + step) % W];
-    v = f(v, other);
-  }
+  for (int count = W; count > 1; count /= 2)
+#pragma GCC unroll 8
+    for (int i = 0; i < count / 2; i++) {
+      const vf first = (vf)v[2 * i], then = (vf)v[2 * i + 1];
+      v[i] = f((vi)evens(first, then), (vi)odds(first, then));
+    }
   return v[0];
 }
 
@@ -88,40 +90,52 @@ struct Bytes {
 };
 #endif
 
-/// A group of numbers rounded to 8 bits: its scale and the sum of its whole numbers.
-struct RoundedGroup {
-  float scale;
-  int32_t sum;
-};
-/// QuantizeInt8 for one group. Halves go away from zero.
+/// A group's whole numbers in as few bits as Number has.
 template <class Number>
-HA_INLINE RoundedGroup roundGroup(const float* x, Number* q) {
-  constexpr int32_t kInfinite = 0x7f800000;
-  vi most = {};  // bits of numbers without a sign are ordered as the numbers are, NaN last
-  for (int p = 0; p < kGroup; p += W) {
-    const vi size = (vi)vabs(load(x + p));
-    most = most > size ? most : size;
-  }
-  const int32_t bits = reduceWhole(most, [](vi a, vi b) HA_INLINED { return a > b ? a : b; });
-  float scale;
-  memcpy(&scale, &bits, sizeof scale);
-  scale /= 127;
-  const bool finite = bits < kInfinite;
-  // as ggml rounds: times the inverse of the scale
-  const float inverse = finite && scale >= 1.1754944e-38f ? 1 / scale : 0;
-  vi total = {};
-  int32_t whole[kGroup];
+HA_INLINE void storeGroup(Number* q, const vi (&whole)[kGroup / W]) {
+#if defined(__AVX512F__)
+  for (int v = 0; v < kGroup / W; v++)
+    if constexpr (sizeof(Number) == 1) _mm_storeu_si128((__m128i*)(q + v * W), _mm512_cvtepi32_epi8((__m512i)whole[v]));
+    else _mm256_storeu_si256((__m256i*)(q + v * W), _mm512_cvtepi32_epi16((__m512i)whole[v]));
+#else
+  int32_t numbers[kGroup];
+  memcpy(numbers, whole, sizeof numbers);
+  for (int p = 0; p < kGroup; p++) q[p] = (Number)numbers[p];
+#endif
+}
+
+/// QuantizeInt8 for up to W groups in a row, and the sum of each one's whole numbers. Halves go away from zero.
+template <class Number>
+HA_INLINE void roundGroups(const float* x, int count, Number* q, float* scales, vi& sums) {
+  constexpr int kVectorsOfGroup = kGroup / W;
+  vi most[W] = {}, totals[W] = {};  // bits of numbers without a sign are ordered as the numbers are, NaN last
+  for (int group = 0; group < count; group++)
 #pragma GCC unroll 8
-  for (int p = 0; p < kGroup; p += W) {
-    const vf y = (finite ? load(x + p) : splat(0)) * splat(inverse);
-    // the number below a half, added before the fraction is cut off, rounds halves away from zero and nothing else
-    const vf half = (vf)(((vi)y & (int32_t)0x80000000) | (vi)splat(0.49999997f));
-    const vi rounded = __builtin_convertvector(y + half, vi);
-    total += rounded;
-    *(viu*)(whole + p) = rounded;
+    for (int v = 0; v < kVectorsOfGroup; v++) {
+      const vi size = (vi)vabs(load(x + group * kGroup + v * W));
+      most[group] = most[group] > size ? most[group] : size;
+    }
+  const vi bits = reduceEach(most, [](vi a, vi b) HA_INLINED { return a > b ? a : b; });
+  const vi finite = bits < 0x7f800000;
+  const vf scale = (vf)bits / splat(127), none = splat(0);
+  const vi large = finite & (scale >= splat(1.1754944e-38f));
+  storePart(scales, select(finite, select(large, scale, none), splat(__builtin_nanf(""))), count);
+  float inverse[W];  // as ggml rounds: times the inverse of the scale
+  store(inverse, select(large, splat(1) / scale, none));
+  for (int group = 0; group < count; group++) {
+    vi whole[kVectorsOfGroup] = {};
+    if (inverse[group] != 0)
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectorsOfGroup; v++) {
+        const vf y = load(x + group * kGroup + v * W) * splat(inverse[group]);
+        // the number below a half, added before the fraction is cut off, rounds halves away from zero and nothing else
+        const vf half = (vf)(((vi)y & (int32_t)0x80000000) | (vi)splat(0.49999997f));
+        whole[v] = __builtin_convertvector(y + half, vi);
+        totals[group] += whole[v];
+      }
+    storeGroup(q + group * kGroup, whole);
   }
-  for (int p = 0; p < kGroup; p++) q[p] = (Number)whole[p];
-  return {!finite ? __builtin_nanf("") : inverse == 0 ? 0 : scale, reduceWhole(total, [](vi a, vi b) HA_INLINED { return a + b; })};
+  sums = reduceEach(totals, [](vi a, vi b) HA_INLINED { return a + b; });
 }
 
 }  // namespace ha::HA_ISA

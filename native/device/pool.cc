@@ -29,8 +29,8 @@ void pause() {
 
 /// Looks for something to come true, for a while; whether it did.
 template <class Condition>
-bool spinUntil(const Condition& holds) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
+bool spinUntil(const Condition& holds, std::chrono::microseconds most = kSpin) {
+  const auto end = std::chrono::steady_clock::now() + most;
   do {
     for (int pauses = 0; pauses < 32; pauses++) {
       if (holds()) return true;
@@ -68,7 +68,8 @@ thread_local ChunkBlock chunkBlock;
 
 void awaitTurn(const int64_t& current, int64_t turn) {
   const auto come = [&] { return __atomic_load_n(&current, __ATOMIC_ACQUIRE) == turn; };
-  if (!spinUntil(come))
+  // what is handed on is on its way for a few microseconds; after that, whoever has it may be waiting for this very core
+  if (!spinUntil(come, std::chrono::microseconds{20}))
     while (!come()) std::this_thread::yield();
 }
 

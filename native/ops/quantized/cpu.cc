@@ -75,7 +75,7 @@ void matmulInt8(Context& context, const MatmulInt8& call) {
     const Matmul product{o.m, o.n, o.k, false, true, false, o.a, In{}, o.bias, o.c};
     return multiplyInTiles(context, product, Groups{o.q, o.scales, o.k});
   }
-  parallelParts(context, (o.n + kWeights - 1) / kWeights, kWeights * o.k * (0.03 + 0.1 * o.m / W), [&](int64_t first, int64_t last) {
+  parallelParts(context, (o.n + kWeights - 1) / kWeights, kWeights * o.k * (kReadNanoseconds + 0.1 * o.m / W), [&](int64_t first, int64_t last) {
     const int64_t end = minimum(o.n, last * kWeights);
     int64_t column = first * kWeights;
     for (; column + kWeights <= end; column += kWeights) multiplyColumns<kWeights>(o, column);

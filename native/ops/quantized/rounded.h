@@ -238,7 +238,7 @@ HA_INLINE void dotRounded(const MatmulInt8& o, const RoundedRows<Kind>& a, int64
 template <class Kind, int H>
 static void multiplyRoundedDots(Context& context, const MatmulInt8& o, const RoundedRows<Kind>& a) {
   constexpr int S = kStreamedRounded;
-  parallelParts(context, (o.n + S - 1) / S, S * o.k * (0.03 + 0.05 * H / W), [&](int64_t first, int64_t last) {
+  parallelParts(context, (o.n + S - 1) / S, S * o.k * (kReadNanoseconds + 0.05 * H / W), [&](int64_t first, int64_t last) {
     const int64_t end = minimum(o.n, last * S);
     int64_t column = first * S;
     for (; column + S <= end; column += S) dotRounded<Kind, S, H>(o, a, column);

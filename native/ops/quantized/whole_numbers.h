@@ -9,6 +9,8 @@
 
 namespace ha::HA_ISA {
 
+constexpr double kReadNanoseconds = 0.07;  // of one number of a weight that comes from memory
+
 typedef int32_t viu __attribute__((vector_size(W * 4), aligned(1), may_alias));
 HA_INLINE vi splatWhole(int32_t x) { return x + (vi){}; }
 /// The 32 bits at p in each lane.

@@ -8,7 +8,7 @@ const begin = '<!-- three ratios: written by bench/readme.mjs -->';
 const end = '<!-- end of three ratios -->';
 
 /** The sentence that some results give; throws where one of the three was not measured. */
-export function sentence({ about, sections }) {
+export function sentence({ about, again = [], sections }) {
   const find = (section, part) => {
     const row = sections[section]?.find?.(({ work, value }) => work.includes(part) && value !== undefined);
     if (!row) throw new Error(`the results have no "${part}" beside a peer`);
@@ -18,8 +18,9 @@ export function sentence({ about, sections }) {
   const scan = find('scan', 'fused scan');
   const prompt = find('prefill', 'last logits of 2048 tokens, f32');
   const decoding = find('decode', 'decoding one sequence, bf16');
+  const dates = ['scan', 'prefill', 'decode'].map((name) => again.findLast(({ lines }) => lines.includes(name))?.date ?? about.date);
   return (
-    `Without a GPU, on ${about.threads} threads (${about.processor}, ${about.date}): the scan takes 1/${ratio(scan)} of the time of PyTorch's plain loop, a prompt of 2,048 tokens is read ` +
+    `Without a GPU, on ${about.threads} threads (${about.processor}, ${[...new Set(dates)].sort().join(' and ')}): the scan takes 1/${ratio(scan)} of the time of PyTorch's plain loop, a prompt of 2,048 tokens is read ` +
     `${ratio(prompt)} times and a token in bf16 written ${ratio(decoding)} times as fast as by llama.cpp (${prompt.peer.who.split(' ')[0]}; mamba-130m). ` +
     '`npm run bench` measures it again, see [Benchmarks](docs/benchmarks/README.md).'
   );

@@ -43,8 +43,7 @@ void row(Context& context, const Arguments& arguments) {
   if constexpr (std::is_same_v<Arguments, Matmul>) {
     if (arguments.bOffset || arguments.cOffset) return row<Arguments, kernel, cast>(context, placed(arguments));
 #if defined(__x86_64__)
-    if constexpr (kernel == cpu_v4::matmul)
-      if (hasBf16Pairs(arguments) && bf16Dots()) return widened(context, cast, kernel, arguments, &Matmul::a, &Matmul::b);
+    if (kernel == cpu_v4::matmul && hasBf16Pairs(arguments) && bf16Dots()) return widened(context, cast, kernel, arguments, &Matmul::a, &Matmul::b);
 #endif
     if (arguments.b.dtype == DType::bf16) return widened(context, cast, kernel, arguments, &Matmul::b);
   }
